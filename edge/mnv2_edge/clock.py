@@ -1,0 +1,52 @@
+"""Tell the time: intervals from the monotonic clock, the wall clock only for what is published."""
+
+import ctypes
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+__all__ = ["Timestamp", "boot_id", "clock_synced", "stamp"]
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
+_TIMEX_BYTES = 256  # struct timex has 208 bytes on 64-bit Linux, 128 on 32-bit; all zeros asks and sets nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """Say when something happened, with what a reader needs to judge a clock that starts wrong and jumps."""
+
+    time: str
+    """Wall clock, ISO 8601 in UTC with milliseconds; only as right as the wall clock is when the record is made."""
+    monotonic_ns: int
+    """`time.monotonic_ns()`; only comparable within one `boot_id`."""
+    boot_id: str
+    """The kernel's id of this boot, empty where there is none."""
+    clock_synced: bool
+    """False until something (NTP, usually) has set the wall clock since boot."""
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot; empty where there is none."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def clock_synced() -> bool:
+    """Return True when the kernel says that something keeps its wall clock right (adjtimex(2), no privilege needed)."""
+    libc = ctypes.CDLL(None)
+    adjtimex = getattr(libc, "adjtimex", None)
+    if adjtimex is None:
+        return False
+    state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return 0 <= state < _TIME_ERROR
+
+
+def stamp(monotonic_ns: int, boot: str, *, synced: bool) -> Timestamp:
+    """Return the time stamp of the moment at which the monotonic clock showed `monotonic_ns`."""
+    wall = time.time() - (time.monotonic_ns() - monotonic_ns) / 1e9
+    text = datetime.fromtimestamp(wall, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Timestamp(text, monotonic_ns, boot, synced)

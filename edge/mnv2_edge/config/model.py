@@ -1,0 +1,107 @@
+"""Type the configuration file: its keys, their types and their defaults.
+
+Nothing here reads a file or the environment; `mnv2_edge.config.read` does the former, `mnv2_edge.app` the latter.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from mnv2_edge.sinks.settings import MqttSettings, StdoutSettings
+from mnv2_edge.sources import Pace
+
+__all__ = [
+    "CameraConfig",
+    "Config",
+    "DeviceConfig",
+    "EngineConfig",
+    "LogConfig",
+    "SINK_SETTINGS",
+    "SinkConfig",
+    "TaskConfig",
+]
+
+Triple = tuple[float, float, float]
+
+
+class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who this device is."""
+
+    name: str | None = None
+    """For people, and the id in records and topics; the board's serial number when absent."""
+    instance: str = ""
+    """Tells several runtimes on one device apart."""
+
+
+class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One camera."""
+
+    uri: str = "0"
+    """`demo`, an image, a folder, a video, `/dev/videoN`, or a number: the n-th camera that `mnv2-edge cameras` prints."""
+    id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    """Its name in records and topics; `camera0`, `camera1`, ... when absent."""
+    pace: Pace | None = None
+    """Of a file: `max` (the default) reads as fast as the engine takes frames, `realtime` at the file's own rate."""
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise."""
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """After rotating."""
+    password_file: str | None = None
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which network runs and how."""
+
+    model: str | None = None
+    """An engine file or the name of an engine in the store; the default engine, else the demo network, when absent."""
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    """CPU threads of LiteRT; when absent, one less than the cores, at most 4, at least 1."""
+    build: Literal["never", "missing", "stale"] = "never"
+    mean: Triple | None = None
+    """Per channel, on the scale 0 to 255; the engine's own when absent. So are the next three."""
+    std: Triple | None = None
+    color: Literal["RGB", "BGR"] | None = None
+    resize: str | None = None
+    """`stretch`, `center-crop[:FRACTION]` or `letterbox`."""
+    resize_quality: Literal["antialias", "fast"] = "antialias"
+
+
+class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the outputs mean."""
+
+    name: str | None = None
+    """The engine's own when absent, else `classify`."""
+    top_k: Annotated[int, msgspec.Meta(ge=1)] = 3
+    score_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    groups: dict[str, list[str]] = {}
+    """A new label per key whose score is the sum of its members'."""
+
+
+SinkConfig: TypeAlias = dict[str, dict[str, Any]]
+"""One key, the sink's name, and its options: `{mqtt: {uri: mqtt://broker}}`.
+
+Ours are checked against `SINK_SETTINGS`; what a plug-in's options mean is for the plug-in to say.
+"""
+
+SINK_SETTINGS: Mapping[str, type[msgspec.Struct]] = {"stdout": StdoutSettings, "mqtt": MqttSettings}
+
+
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of it. Everything has a default but `version`."""
+
+    version: Literal[1]
+    device: DeviceConfig = DeviceConfig()
+    cameras: tuple[CameraConfig, ...] = (CameraConfig(),)
+    engine: EngineConfig = EngineConfig()
+    task: TaskConfig = TaskConfig()
+    labels: str | None = None
+    """A label file; the engine's own labels when absent."""
+    sinks: tuple[SinkConfig, ...] = ({"stdout": {}},)
+    log: LogConfig = LogConfig()

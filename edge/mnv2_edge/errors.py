@@ -1,0 +1,79 @@
+"""Name everything that can go wrong at run time, each with the exit status that the command line ends with.
+
+    EdgeError                      70  our bug, if nothing better is known
+    ├── UsageError                  2  the command line asks for something impossible      (ValueError)
+    ├── ConfigError                78  a configuration file is wrong                       (ValueError)
+    ├── SourceError                69  a camera or file cannot be opened or read           (OSError)
+    │   ├── SourceNotFoundError    69  it is not there
+    │   └── SourcePermissionError  77  it may not be opened by this user
+    ├── SinkError                  69  a sink cannot be opened                             (OSError)
+    ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
+    └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
+
+Errors of mnv2_engines are mapped to a status in `mnv2_edge.exit_status`. Each message holds the value, what was
+expected and the next command to type, in one line.
+"""
+
+__all__ = [
+    "ConfigError",
+    "EdgeError",
+    "PluginError",
+    "SinkError",
+    "SourceError",
+    "SourceNotFoundError",
+    "SourcePermissionError",
+    "TemporaryError",
+    "UsageError",
+]
+
+
+class EdgeError(Exception):
+    """Be the root of every error that mnv2_edge raises on purpose."""
+
+    exit_status = 70
+
+
+class UsageError(EdgeError, ValueError):
+    """Say that the command line asks for something impossible."""
+
+    exit_status = 2
+
+
+class ConfigError(EdgeError, ValueError):
+    """Say where a configuration is wrong; the message may hold several lines, one a mistake."""
+
+    exit_status = 78
+
+
+class SourceError(EdgeError, OSError):
+    """Say that a camera or file cannot be opened or read."""
+
+    exit_status = 69
+
+
+class SourceNotFoundError(SourceError):
+    """Say that a camera or file is not there, and what is."""
+
+
+class SourcePermissionError(SourceError):
+    """Say that a camera or file may not be opened, and which group to join."""
+
+    exit_status = 77
+
+
+class SinkError(EdgeError, OSError):
+    """Say that a sink cannot be opened."""
+
+    exit_status = 69
+
+
+class PluginError(EdgeError, ImportError):
+    """Say which entry point is unknown or broken, and which there are."""
+
+    exit_status = 78
+
+
+class TemporaryError(EdgeError, RuntimeError):
+    """Say that this process cannot go on and a new one may."""
+
+    exit_status = 75

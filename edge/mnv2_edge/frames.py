@@ -1,0 +1,24 @@
+"""Hold one picture of a camera."""
+
+from dataclasses import dataclass
+
+from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.tensors import UInt8Array
+
+__all__ = ["Frame"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture and where it comes from."""
+
+    pixels: UInt8Array
+    """Height x width x 3, C-contiguous along the last axis. It belongs to whoever receives the frame: a source never writes to it again."""
+    color: ColorOrder
+    """Order of the three channels; OpenCV's captures are BGR."""
+    index: int
+    """Counts from 0 in the source, unreadable or dropped pictures included; goes on after a re-open."""
+    captured_ns: int
+    """`time.monotonic_ns()` as near to the sensor as the source allows."""
+    source_id: str
+    """The camera's name in records and topics."""

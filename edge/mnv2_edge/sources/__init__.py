@@ -1,0 +1,57 @@
+"""Give frames: the seam that every source implements, and the options all of them share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from mnv2_edge.frames import Frame
+
+__all__ = ["FrameSource", "Pace", "SourceOptions"]
+
+Pace: TypeAlias = Literal["realtime", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a source is opened with."""
+
+    uri: str
+    """As the user wrote it, without its query; never log it unredacted, it may hold a password."""
+    camera_id: str
+    """Becomes `Frame.source_id`."""
+    pace: Pace | None = None
+    """None: a file runs flat out, a camera at its own rate."""
+    query: dict[str, str] = field(default_factory=dict)
+    """Options of the URI, e.g. `size`, `fps`; a source raises UsageError for one that it does not know."""
+    secret: str = field(default="", repr=False)
+    """The password, already read from its file or the environment; empty when there is none."""
+
+
+class FrameSource(Protocol):
+    """Give frames until it ends; complete once constructed, used in a `with` by way of `contextlib.closing` or its own."""
+
+    @property
+    def live(self) -> bool:
+        """Return True when frames come at their own rate, so that unread ones are dropped, newest wins.
+
+        False: the source waits for its reader and nothing is dropped.
+        """
+        ...
+
+    @property
+    def endless(self) -> bool:
+        """Return True when an end is a fault (a camera), False when it is the end (a file)."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Count the pictures that were there and could not be decoded."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames in order. Raises SourceError when the source breaks."""
+        ...
+
+    def close(self) -> None:
+        """Free the device. Safe to call twice, and from another thread than the one that iterates."""
+        ...

@@ -1,0 +1,1 @@
+"""The networks: model files, building engines for this device, running them."""

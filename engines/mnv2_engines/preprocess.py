@@ -1,0 +1,67 @@
+"""State what a network expects of its picture: colour order, mean, std, and how a frame is fitted to its size."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mnv2_engines.errors import ContractError
+
+__all__ = ["ColorOrder", "Preprocess", "ResizeKind", "ResizePolicy", "ResizeQuality"]
+
+ColorOrder: TypeAlias = Literal["RGB", "BGR"]
+ResizeKind: TypeAlias = Literal["stretch", "center-crop", "letterbox"]
+ResizeQuality: TypeAlias = Literal["antialias", "fast"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResizePolicy:
+    """Say which part of a frame the network sees, and whether its proportions are kept."""
+
+    kind: ResizeKind = "center-crop"
+    fraction: float = 1.0
+    """Share of the largest centred crop that is kept, 0 < fraction <= 1; only `center-crop` uses it.
+
+    Training recipes that resize to 256 and crop 224 see 0.875 of the square.
+    """
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.fraction <= 1.0:
+            raise ContractError(f"crop fraction {self.fraction} is out of range: expected 0 < FRACTION <= 1")
+        if self.kind != "center-crop" and self.fraction != 1.0:
+            raise ContractError(f"{self.kind}:{self.fraction} has no meaning: only center-crop takes a fraction")
+
+    @classmethod
+    def parse(cls, text: str) -> "ResizePolicy":
+        """Read ``stretch``, ``center-crop``, ``center-crop:FRACTION`` or ``letterbox``.
+
+        Raises ContractError for anything else.
+        """
+        kind, colon, fraction = text.partition(":")
+        if kind not in ("stretch", "center-crop", "letterbox"):
+            raise ContractError(f"resize {text!r} is unknown: expected stretch, center-crop[:FRACTION] or letterbox")
+        try:
+            return cls(kind, float(fraction) if colon else 1.0)
+        except ValueError as exc:
+            if isinstance(exc, ContractError):
+                raise
+            raise ContractError(f"crop fraction {fraction!r} is no number: expected e.g. center-crop:0.875") from exc
+
+    def __str__(self) -> str:
+        return self.kind if self.fraction == 1.0 else f"{self.kind}:{self.fraction:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """State how pixels become the network's input: ``real = (pixel - mean) / std`` per channel.
+
+    Pixels run from 0 to 255, so mean and std are on that scale, not on 0 to 1 (ImageNet's torchvision mean is
+    123.675, 116.28, 103.53). Channels are in the order of `color`.
+    """
+
+    color: ColorOrder = "RGB"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    resize: ResizePolicy = ResizePolicy()
+
+    def __post_init__(self) -> None:
+        if min(self.std) <= 0.0:
+            raise ContractError(f"std {self.std} is out of range: every channel must be above 0")
