@@ -13,7 +13,7 @@ class Frame:
     """One picture and where it comes from."""
 
     pixels: UInt8Array
-    """Height x width x 3, C-contiguous along the last axis. It belongs to whoever receives the frame: a source never writes to it again."""
+    """Height x width x 3. It belongs to whoever receives the frame: a source never writes to it again."""
     color: ColorOrder
     """Order of the three channels; OpenCV's captures are BGR."""
     index: int

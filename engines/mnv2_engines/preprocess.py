@@ -11,6 +11,8 @@ ColorOrder: TypeAlias = Literal["RGB", "BGR"]
 ResizeKind: TypeAlias = Literal["stretch", "center-crop", "letterbox"]
 ResizeQuality: TypeAlias = Literal["antialias", "fast"]
 
+_KINDS: dict[str, ResizeKind] = {"stretch": "stretch", "center-crop": "center-crop", "letterbox": "letterbox"}
+
 
 @dataclass(frozen=True, slots=True)
 class ResizePolicy:
@@ -35,15 +37,14 @@ class ResizePolicy:
 
         Raises ContractError for anything else.
         """
-        kind, colon, fraction = text.partition(":")
-        if kind not in ("stretch", "center-crop", "letterbox"):
+        kind, colon, number = text.partition(":")
+        if kind not in _KINDS:
             raise ContractError(f"resize {text!r} is unknown: expected stretch, center-crop[:FRACTION] or letterbox")
         try:
-            return cls(kind, float(fraction) if colon else 1.0)
+            fraction = float(number) if colon else 1.0
         except ValueError as exc:
-            if isinstance(exc, ContractError):
-                raise
-            raise ContractError(f"crop fraction {fraction!r} is no number: expected e.g. center-crop:0.875") from exc
+            raise ContractError(f"crop fraction {number!r} is no number: expected e.g. center-crop:0.875") from exc
+        return cls(_KINDS[kind], fraction)
 
     def __str__(self) -> str:
         return self.kind if self.fraction == 1.0 else f"{self.kind}:{self.fraction:g}"

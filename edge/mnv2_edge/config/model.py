@@ -12,12 +12,12 @@ from mnv2_edge.sinks.settings import MqttSettings, StdoutSettings
 from mnv2_edge.sources import Pace
 
 __all__ = [
+    "SINK_SETTINGS",
     "CameraConfig",
     "Config",
     "DeviceConfig",
     "EngineConfig",
     "LogConfig",
-    "SINK_SETTINGS",
     "SinkConfig",
     "TaskConfig",
 ]
@@ -38,7 +38,7 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One camera."""
 
     uri: str = "0"
-    """`demo`, an image, a folder, a video, `/dev/videoN`, or a number: the n-th camera that `mnv2-edge cameras` prints."""
+    """`demo`, an image, a folder, a video, `/dev/videoN`, or N: the N-th camera that `mnv2-edge cameras` prints."""
     id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
     """Its name in records and topics; `camera0`, `camera1`, ... when absent."""
     pace: Pace | None = None

@@ -36,7 +36,7 @@ class Sink(Protocol):
 
     @property
     def broken(self) -> str:
-        """Return why nothing published from now on will ever arrive (its reader is gone for good); empty while it may."""
+        """Return why nothing published from now on will ever arrive (its reader is gone); empty while it may."""
         ...
 
     def publish(self, record: Record) -> None:

@@ -28,7 +28,7 @@ class SourceOptions:
 
 
 class FrameSource(Protocol):
-    """Give frames until it ends; complete once constructed, used in a `with` by way of `contextlib.closing` or its own."""
+    """Give frames until it ends; complete once constructed, used in `with contextlib.closing(...)`."""
 
     @property
     def live(self) -> bool:

@@ -52,8 +52,9 @@ class Backend(Protocol):
         ...
 
     def infer(self, buffer: TensorArray) -> Sequence[FloatArray]:
-        """Run the network on a buffer from `allocate_input`; return float32 outputs, dequantised, in `output_specs`' order.
+        """Run the network on a buffer from `allocate_input`; return its outputs in `output_specs`' order.
 
+        They are float32, dequantised.
         The returned arrays are overwritten by the next call. Raises InferenceError.
         """
         ...

@@ -1,0 +1,1 @@
+"""Turn a frame into the network's input: crop, resize, colour, quantise, into the backend's buffer."""
