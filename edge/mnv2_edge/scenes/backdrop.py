@@ -132,7 +132,7 @@ def _scatter_clutter(rng: np.random.Generator, pixels: Pixels) -> None:
 def _colour(rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a colour: mostly a muted one, as most things are."""
     colour = rng.uniform(20, 245, 3)
-    if rng.random() < 0.6:
+    if rng.random() < 0.8:
         colour = colour.mean() + (colour - colour.mean()) * rng.uniform(0.1, 0.6)
     return np.asarray(colour, dtype=np.float64)
 

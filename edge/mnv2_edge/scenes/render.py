@@ -1,7 +1,7 @@
 """Compose the demo's endless film: one sign after another, each for a few frames, every frame with a known truth.
 
-Any frame can be rendered on its own: all of its random numbers come from (seed, index). The truth comes from a hash, not
-from numpy, so it is the same under every version of numpy and OpenCV; pixels may differ by rounding.
+Any frame can be rendered on its own: all of its random numbers come from (seed, index). The truth comes from a hash,
+not from numpy, so it is the same under every version of numpy and OpenCV; pixels may differ by rounding.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def render(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> Pixel
     number, step = divmod(index, FRAMES_PER_SIGN)
     progress = step / (FRAMES_PER_SIGN - 1)
     scene_rng = np.random.default_rng([seed, number])
-    frame_rng = np.random.default_rng([seed, number, step])
+    frame_rng = np.random.default_rng([seed, number, 1 + step])
 
     pixels = _panned_backdrop(scene_rng, size, progress)
     _draw_sign(scene_rng, pixels, true_class(seed, index), progress)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ def stroke(points: Iterable[tuple[float, float]], width: float) -> list[Polygon]
     """Return a pen line through `points` as one quadrilateral per segment and a round joint at every point."""
     path = [np.array(point, dtype=np.float64) for point in points]
     pieces = [regular_polygon(12, width / 2, centre=(float(point[0]), float(point[1]))) for point in path]
-    for start, end in zip(path[:-1], path[1:], strict=True):
+    for start, end in pairwise(path):
         along = (end - start) / np.linalg.norm(end - start)
         across = np.array((-along[1], along[0])) * (width / 2)
         pieces.append(np.stack([start - across, end - across, end + across, start + across]))

@@ -1,7 +1,7 @@
 """Define the twelve road signs of the demo: their names, shapes and colours.
 
-The order is the class order of the demo network: changing it means training again. No sign turns into another one under
-the rotations and perspectives that `mnv2_edge.scenes.camera` draws; mirrored, turn left and turn right do change places.
+The order is the class order of the demo network: changing it means training again. No sign turns into another one
+under the rotations and perspectives that `mnv2_edge.scenes.camera` draws; mirrored, left and right do change places.
 """
 
 from __future__ import annotations
