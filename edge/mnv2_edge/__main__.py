@@ -1,0 +1,71 @@
+"""Run the command line: the console script `mnv2-edge`, and `python -m mnv2_edge`."""
+
+import faulthandler
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mnv2_edge.cli import cli
+from mnv2_edge.cli.common import Session, logging_to_stderr, print_error, print_traceback
+from mnv2_edge.exit_status import ExitStatus, exit_status_of
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status; whatever goes wrong is one line on stderr, not a traceback."""
+    if sys.stderr is not None and not faulthandler.is_enabled():
+        faulthandler.enable()  # a watchdog's SIGABRT, or a crash in a camera's driver, then tells where
+    args = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    session = Session()
+    with logging_to_stderr(session):
+        try:
+            status = _invoke(args, session)
+            sys.stdout.flush()
+        except (KeyboardInterrupt, click.Abort):
+            return ExitStatus.INTERRUPTED
+        except BrokenPipeError:
+            _discard_stdout()
+            return ExitStatus.PIPE_CLOSED
+        except Exception as exc:  # noqa: BLE001 - the top of the main thread
+            return _explain(exc, session)
+    return status
+
+
+def _invoke(args: list[str], session: Session) -> int:
+    try:
+        with cli.make_context("mnv2-edge", args, obj=session) as context:
+            returned = cli.invoke(context)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _explain(error: Exception, session: Session) -> int:
+    if session.debug:
+        print_traceback(error)
+    if isinstance(error, click.ClickException):
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mnv2-edge"
+        print_error(f"{' '.join(error.format_message().split()).rstrip('.')}; see `{where} --help`")
+        return ExitStatus.USAGE
+    status = exit_status_of(error)
+    if status is None:
+        again = "" if session.debug else ": run again with --debug"
+        print_error(f"{type(error).__name__}: {error} (this is a bug{again})")
+        return ExitStatus.BUG
+    print_error(str(error) or type(error).__name__)
+    return status
+
+
+def _discard_stdout() -> None:
+    """Point stdout nowhere, so that the interpreter's last flush does not complain about the reader that left."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # stdout is no file (a test's buffer): there is nothing to flush either
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

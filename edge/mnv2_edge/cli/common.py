@@ -1,0 +1,125 @@
+"""Share what every command needs: the `--debug` and `--json` flags, logs on stderr, one line for an error."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+import click
+
+__all__ = [
+    "LogLevel",
+    "Session",
+    "accept_debug",
+    "current_session",
+    "json_option",
+    "logging_to_stderr",
+    "print_error",
+]
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+try:
+    from mnv2_edge.redaction import redact
+except ModuleNotFoundError:
+
+    def redact(text: str) -> str:
+        return text
+
+
+_ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@dataclass(slots=True)
+class Session:
+    """What holds for one run of the command line, whichever command it is."""
+
+    debug: bool = False
+    """Show tracebacks, and log everything."""
+
+    def set_debug(self) -> None:
+        """Log everything, with tracebacks, from now on; a level set later does not take that back."""
+        self.debug = True
+        logging.getLogger().setLevel(logging.DEBUG)
+
+    def set_log_level(self, level: LogLevel) -> None:
+        """Log from `level` upwards from now on, unless `--debug` was given."""
+        if not self.debug:
+            logging.getLogger().setLevel(level.upper())
+
+
+def current_session() -> Session:
+    """Return the session of the command that is running (click's root context holds it)."""
+    return click.get_current_context().find_root().ensure_object(Session)
+
+
+@contextmanager
+def logging_to_stderr(session: Session) -> Iterator[None]:
+    """Log to stderr inside of the `with`, from INFO upwards until the session says otherwise."""
+    root = logging.getLogger()
+    before = root.level
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(session))
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+        root.removeHandler(handler)
+
+
+def print_error(message: str) -> None:
+    """Write every line of `message` to stderr, each as an error of its own, without secrets."""
+    for line in redact(message).splitlines() or [""]:
+        print(f"mnv2-edge: error: {line}", file=sys.stderr)  # noqa: T201 - this is the one place for errors
+
+
+def print_traceback(error: BaseException) -> None:
+    """Write where `error` comes from to stderr, without secrets."""
+    print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")  # noqa: T201 - as above
+
+
+def accept_debug(command: click.Command) -> click.Command:
+    """Let `command`, and what is below it, take `--debug`, so that it may stand anywhere on the command line."""
+    if not any("--debug" in param.opts for param in command.params):
+        command.params.append(
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_take_debug,
+                help="Log everything; show tracebacks.",
+            )
+        )
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            accept_debug(below)
+    return command
+
+
+def _take_debug(context: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's call
+    if value:
+        context.find_root().ensure_object(Session).set_debug()
+
+
+class _Formatter(logging.Formatter):
+    """Write one line a record, without secrets, and without a traceback unless somebody debugs."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+        self._session = session
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's name
+        if self._session.debug or ei[0] is None:
+            return super().formatException(ei)
+        return f"{ei[0].__name__}: {ei[1]}"
