@@ -1,0 +1,121 @@
+"""Read an engine file and the manifest beside it, and refuse what is not as it was verified."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError
+from mnv2_engines.facts import EngineKind
+from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path
+from mnv2_engines.preprocess import Preprocess
+
+__all__ = ["Engine", "is_tflite", "read_engine"]
+
+_log = logging.getLogger(__name__)
+
+_PLAN_SUFFIXES: Final = frozenset({".engine", ".plan", ".trt"})
+_MODEL_SUFFIXES: Final = frozenset({".onnx", ".h5", ".keras", ".pt", ".pth", ".pb"})
+_FILE_IDENTIFIER: Final = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer, `file_identifier` of its schema
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine file that may be run, and what is known about it."""
+
+    path: Path
+    kind: EngineKind
+    name: str
+    sha256: str
+    preprocess: Preprocess | None
+    """What the engine needs; None when nothing states it (a bare .tflite)."""
+    task: str | None
+    labels: tuple[str, ...] | None
+    manifest: Manifest | None
+    """None for a bare .tflite."""
+
+    @property
+    def id(self) -> str:
+        """Return the name and the start of the hash: what records and logs call the engine."""
+        return f"{self.name}@{self.sha256[:12]}"
+
+
+def read_engine(path: Path) -> Engine:
+    """Read FILE.tflite and, when it is there, its manifest FILE.json.
+
+    The file is hashed, nothing is loaded. A bare .tflite is accepted with a warning. Raises EngineError for a file that
+    is missing or no engine, CorruptEngineError when its bytes are not the ones that the manifest describes.
+    """
+    raw = _read(path)
+    digest = hashlib.sha256(raw).hexdigest()
+    manifest = _read_manifest(path)
+    if manifest is not None and manifest.engine.sha256 != digest:
+        raise CorruptEngineError(
+            f"{path} is not the file that was verified: its SHA-256 starts with {digest[:12]}, its manifest says "
+            f"{manifest.engine.sha256[:12]}; build it again with "
+            f"`mnv2-edge build-engine {manifest.model.file} --output {path}`"
+        )
+    kind = _kind(path, raw, manifest)
+    if manifest is None:
+        if kind == "tensorrt":
+            raise EngineError(
+                f"{path} has no manifest {manifest_path(path).name} beside it: a TensorRT plan is a program, expected "
+                "one that was built and verified on this device with `mnv2-edge build-engine MODEL.onnx`"
+            )
+        _log.warning("%s has no manifest: it runs unverified; SHA-256 %s", path, digest)
+        return Engine(path, kind, path.stem, digest, preprocess=None, task=None, labels=None, manifest=None)
+    try:
+        preprocess = manifest.preprocess_engine.value()
+    except ContractError as exc:
+        raise CorruptEngineError(f"{manifest_path(path)} makes no sense: {exc}") from exc
+    return Engine(path, kind, manifest.name, digest, preprocess, manifest.task, manifest.labels, manifest)
+
+
+def is_tflite(raw: bytes) -> bool:
+    """Tell whether these are the first bytes of a TFLite flatbuffer."""
+    return raw[4:8] == _FILE_IDENTIFIER
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        raise EngineError(
+            f"{path} is not there: expected an engine file; make one with "
+            f"`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --output {path}`"
+        ) from exc
+    except OSError as exc:
+        raise EngineError(f"{path} cannot be read ({exc.strerror}): expected an engine file") from exc
+
+
+def _read_manifest(path: Path) -> Manifest | None:
+    beside = manifest_path(path)
+    if beside == path:
+        return None
+    try:
+        raw = beside.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise EngineError(f"{beside} cannot be read ({exc.strerror}): expected the manifest of {path.name}") from exc
+    manifest = decode_manifest(raw, beside)
+    if manifest is None:
+        _log.warning("%s is not a manifest: it is ignored", beside)
+    return manifest
+
+
+def _kind(path: Path, raw: bytes, manifest: Manifest | None) -> EngineKind:
+    if path.suffix in _MODEL_SUFFIXES and not is_tflite(raw):
+        raise EngineError(
+            f"{path} is a model, expected an engine: build one with "
+            f"`mnv2-edge build-engine {path} --calibration FOLDER --output {path.with_suffix('.tflite')}`"
+        )
+    if path.suffix in _PLAN_SUFFIXES or (manifest is not None and manifest.target == "tensorrt"):
+        return "tensorrt"
+    if not is_tflite(raw):
+        raise EngineError(
+            f"{path} is no TFLite file ({len(raw)} bytes, without the identifier TFL3): expected an engine made by "
+            "`mnv2-edge build-engine MODEL.onnx`, or any other .tflite"
+        )
+    return "litert"

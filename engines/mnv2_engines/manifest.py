@@ -1,0 +1,109 @@
+"""Describe an engine in the JSON file beside it: what it was made of, what it expects, what was proven about it."""
+
+import hashlib
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.facts import (
+    AcceptedLoss,
+    CalibrationFacts,
+    DeviceFacts,
+    EngineKind,
+    FileFacts,
+    GoldenTest,
+    Precision,
+    PreprocessFacts,
+    VerificationFacts,
+)
+
+__all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path"]
+
+VERSION: Final = 1
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that is known about one engine. Written by `encode_manifest`, read by `decode_manifest`."""
+
+    format: Literal["mnv2-edge engine"] = "mnv2-edge engine"
+    version: Literal[1] = 1
+    checksum: str = ""
+    """SHA-256 over the manifest itself with this field empty: the mean of a network must not change by a bit either."""
+    name: str
+    created: str
+    """UTC, RFC 3339; a board without a real-time clock may have been wrong."""
+    builder: str
+    target: EngineKind
+    precision: Precision
+    engine: FileFacts
+    model: FileFacts
+    built_on: DeviceFacts
+    runtimes: dict[str, str]
+    """Versions of the libraries that took part."""
+    preprocess_engine: PreprocessFacts
+    """What the engine needs; mean and std may have been folded into its first layer."""
+    preprocess_model: PreprocessFacts
+    """What the model was trained with."""
+    task: str | None = None
+    labels: tuple[str, ...] | None = None
+    calibration: CalibrationFacts | None = None
+    verification: VerificationFacts | None = None
+    golden: GoldenTest | None = None
+    accepted_loss: AcceptedLoss | None = None
+
+
+class _Version(msgspec.Struct):
+    """The one field that every version has."""
+
+    version: int
+
+
+def manifest_path(engine: Path) -> Path:
+    """Return where the manifest of an engine file lies: the same name, ending in .json."""
+    return engine.with_suffix(".json")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as indented JSON with its checksum filled in."""
+    sealed = msgspec.structs.replace(manifest, checksum=_checksum(manifest))
+    return msgspec.json.format(msgspec.json.encode(sealed), indent=1) + b"\n"
+
+
+def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
+    """Read a manifest; `path` only names it in messages.
+
+    Returns None for a JSON file that was never a manifest (labels, say, that happen to have the engine's name). Raises
+    CorruptEngineError for one that is damaged, was edited, or is of a version that this program does not know.
+    """
+    try:
+        keys = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise CorruptEngineError(f"{path} is no readable manifest ({exc}): {_mend(path)}") from exc
+    known = {field.name for field in msgspec.structs.fields(Manifest)}
+    if not isinstance(keys, dict) or len(known & keys.keys()) < len(known) // 2:
+        return None
+    try:
+        version = msgspec.convert(keys, _Version).version
+        if version != VERSION:
+            raise CorruptEngineError(
+                f"{path} is a manifest of version {version}, this program reads version {VERSION}: {_mend(path)}"
+            )
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.ValidationError as exc:
+        raise CorruptEngineError(f"{path} is a damaged manifest ({exc}): {_mend(path)}") from exc
+    if manifest.checksum != _checksum(manifest):
+        raise CorruptEngineError(
+            f"{path} was changed after the engine was verified (its checksum does not fit): {_mend(path)}"
+        )
+    return manifest
+
+
+def _checksum(manifest: Manifest) -> str:
+    blank = msgspec.structs.replace(manifest, checksum="")
+    return hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()
+
+
+def _mend(path: Path) -> str:
+    return f"build it again with `mnv2-edge build-engine MODEL.onnx --output {path.with_suffix('.tflite')}`"
