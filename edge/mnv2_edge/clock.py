@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-__all__ = ["Timestamp", "boot_id", "clock_synced", "stamp"]
+__all__ = ["Clock", "Timestamp", "boot_id", "clock_synced", "stamp"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_ASK_AGAIN_NS = 10_000_000_000
 _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 _TIMEX_BYTES = 256  # struct timex has 208 bytes on 64-bit Linux, 128 on 32-bit; all zeros asks and sets nothing
 
@@ -50,3 +51,20 @@ def stamp(monotonic_ns: int, boot: str, *, synced: bool) -> Timestamp:
     wall = time.time() - (time.monotonic_ns() - monotonic_ns) / 1e9
     text = datetime.fromtimestamp(wall, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Timestamp(text, monotonic_ns, boot, synced)
+
+
+class Clock:
+    """Make time stamps, asking the kernel only now and then whether the wall clock is right."""
+
+    def __init__(self) -> None:
+        self._boot = boot_id()
+        self._asked_ns = 0
+        self._synced = False
+
+    def stamp(self, monotonic_ns: int) -> Timestamp:
+        """Return the time stamp of the moment at which the monotonic clock showed `monotonic_ns`."""
+        now = time.monotonic_ns()
+        if not self._asked_ns or now - self._asked_ns > _ASK_AGAIN_NS:
+            self._asked_ns = now
+            self._synced = clock_synced()
+        return stamp(monotonic_ns, self._boot, synced=self._synced)

@@ -1,0 +1,199 @@
+"""Run the frames of one or more cameras through one engine and publish what it sees."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mnv2_edge.capture import Camera, Capture
+from mnv2_edge.clock import Clock
+from mnv2_edge.exchange import Exchange, Lane, Ready
+from mnv2_edge.records import CameraState, Latency, Record, Result, StateName
+from mnv2_edge.sinks import Sink
+from mnv2_engines.backends import Backend
+from mnv2_engines.frame_path import FramePreparer
+from mnv2_engines.preprocess import Preprocess, ResizeQuality
+from mnv2_engines.tasks import Task
+
+__all__ = ["Network", "Outcome", "Pipeline"]
+
+_log = logging.getLogger(__name__)
+_JOIN_S = 0.4  # all threads together: Ctrl-C has to end the process within a second
+_WATCH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A loaded engine with all that is needed to feed it and to read its outputs."""
+
+    backend: Backend
+    task: Task
+    preprocess: Preprocess
+    engine_id: str
+    """What records call it."""
+    resize_quality: ResizeQuality = "antialias"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    results: int
+    dropped: int
+    skipped: int
+    failed: str
+    """Why a camera that cannot be opened again ended; empty when none did."""
+    stuck: tuple[str, ...]
+    """Threads that hang in foreign code: leave by `os._exit`, since the interpreter would wait or crash."""
+
+
+class Pipeline:
+    """Connect cameras, a network and sinks. It owns none of them: whoever opened them closes them after `run`.
+
+    Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread.
+    """
+
+    def __init__(
+        self, cameras: Sequence[Camera], network: Network, sinks: Sequence[Sink], *, device: str = "", clock: Clock
+    ) -> None:
+        self._network = network
+        self._sinks = tuple(sinks)
+        self._device = device
+        self._clock = clock
+        self._exchange = Exchange()
+        self._wake = threading.Event()
+        self._captures: dict[Lane, Capture] = {}
+        self._results: dict[str, int] = {}
+        self._error: BaseException | None = None
+        for camera in cameras:
+            lane = self._exchange.add_lane(
+                live=camera.source.live, allocate=network.backend.allocate_input, make_preparer=self._make_preparer
+            )
+            self._captures[lane] = Capture(camera, lane, self._publish_state, self._wake.set)
+            self._results[camera.id] = 0
+
+    def run(self, stop: threading.Event | None = None, *, max_frames: int | None = None) -> Outcome:
+        """Run until every source has ended, `max_frames` results are out, every sink is broken, or `stop` is set.
+
+        To stop it from a signal handler set `stop` and then call `wake`. Raises what went wrong in any thread.
+        """
+        stop = stop or threading.Event()
+        inference = threading.Thread(target=self._main, args=(max_frames,), name="inference", daemon=True)
+        for capture in self._captures.values():
+            capture.start()
+        inference.start()
+        try:
+            while inference.is_alive() and not stop.is_set() and not self._errors() and not self._deaf():
+                self._wake.wait(_WATCH_S)
+                self._wake.clear()
+        finally:
+            stuck = self._end(inference)
+        for error in self._errors():
+            raise error
+        captures = self._captures.values()
+        return Outcome(
+            results=sum(self._results.values()),
+            dropped=sum(capture.dropped for capture in captures),
+            skipped=sum(capture.skipped for capture in captures),
+            failed=next((capture.reason for capture in captures if capture.state == "failed"), ""),
+            stuck=stuck,
+        )
+
+    def wake(self) -> None:
+        """Make `run` look at its `stop` now; safe in a signal handler."""
+        self._wake.set()
+
+    def _make_preparer(self) -> FramePreparer:
+        network = self._network
+        return FramePreparer(network.backend.input_spec, network.preprocess, network.resize_quality)
+
+    def _main(self, max_frames: int | None) -> None:
+        try:
+            while max_frames is None or sum(self._results.values()) < max_frames:
+                taken = self._exchange.take()
+                if taken is None:
+                    return
+                self._infer(*taken)
+        except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed on to run()
+            self._error = exc
+        finally:
+            self._wake.set()
+
+    def _infer(self, lane: Lane, ready: Ready) -> None:
+        network = self._network
+        began = time.monotonic_ns()
+        outputs = network.backend.infer(ready.buffer)
+        inferred = time.monotonic_ns()
+        lane.release(ready)
+        predictions = network.task.decode(outputs, ready.view)
+        decoded = time.monotonic_ns()
+        frame, capture = ready.frame, self._captures[lane]
+        height, width = frame.pixels.shape[:2]
+        self._results[frame.source_id] += 1
+        self._publish(
+            Result(
+                device=self._device,
+                camera=frame.source_id,
+                frame=frame.index,
+                captured=self._clock.stamp(frame.captured_ns),
+                age_ms=_ms(decoded - frame.captured_ns),
+                dropped=capture.dropped,
+                skipped=capture.skipped,
+                latency=Latency(
+                    prepare_ms=_ms(ready.prepare_ns),
+                    wait_ms=_ms(began - frame.captured_ns - ready.prepare_ns),
+                    infer_ms=_ms(inferred - began),
+                    decode_ms=_ms(decoded - inferred),
+                ),
+                engine=network.engine_id,
+                task=network.task.name,
+                predictions=predictions,
+                width=width,
+                height=height,
+            )
+        )
+
+    def _publish(self, record: Record) -> None:
+        for sink in self._sinks:
+            sink.publish(record)
+
+    def _publish_state(self, capture: Capture, state: StateName, reason: str) -> None:
+        self._publish(
+            CameraState(
+                device=self._device,
+                camera=capture.camera_id,
+                state=state,
+                reason=reason,
+                since=self._clock.stamp(time.monotonic_ns()),
+                frames=self._results[capture.camera_id],
+                dropped=capture.dropped,
+                skipped=capture.skipped,
+                reopened=capture.reopened,
+            )
+        )
+
+    def _deaf(self) -> bool:
+        return bool(self._sinks) and all(sink.broken for sink in self._sinks)
+
+    def _end(self, inference: threading.Thread) -> tuple[str, ...]:
+        """Stop every thread; return the names of those that hang in foreign code."""
+        self._exchange.close()
+        for capture in self._captures.values():
+            capture.stop()
+        deadline = time.monotonic() + _JOIN_S
+        stuck = [
+            f"capture of {capture.camera_id}"
+            for capture in self._captures.values()
+            if not capture.join(max(0.0, deadline - time.monotonic()))
+        ]
+        inference.join(max(0.0, deadline - time.monotonic()))
+        return (*stuck, *(["inference"] if inference.is_alive() else []))
+
+    def _errors(self) -> list[BaseException]:
+        errors = (self._error, *(capture.error for capture in self._captures.values()))
+        return [error for error in errors if error is not None]
+
+
+def _ms(nanoseconds: int) -> float:
+    return round(nanoseconds / 1e6, 3)
