@@ -1,0 +1,65 @@
+# A new user types `make demo` and `make test`; `make check` and `make acceptance` are for those who change the code.
+PYTHON ?= python3
+VENV ?= .venv
+NUMPY1_VENV ?= .venv-numpy1
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check format acceptance test-numpy1 bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.installed  ## install, then read signs off a rendered film with the network in the package
+	$(BIN)/mnv2-edge demo
+
+test: $(VENV)/.installed-test  ## install with what tests need, then run the test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev  ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev  ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-numpy1: $(NUMPY1_VENV)/.installed-test  ## the test suite on numpy 1 and OpenCV 4, as apt's picamera2 needs them
+	$(NUMPY1_VENV)/bin/python -m pytest
+
+acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
+	$(BIN)/python -m pytest -m acceptance
+
+bench: $(VENV)/.installed-test  ## measure what docs/performance.md says; wants a quiet machine
+	$(BIN)/python benchmarks/preprocess.py
+	$(BIN)/python benchmarks/frame_path.py
+	$(BIN)/python benchmarks/build_engine.py
+
+clean:  ## remove the virtual environments and caches
+	rm -rf $(VENV) $(NUMPY1_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "make: $(PYTHON) cannot make a virtual environment: sudo apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "make: $(PYTHON) is older than 3.10: name a newer one, make PYTHON=python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-test $(VENV)/.installed
+
+$(NUMPY1_VENV)/.installed-test: pyproject.toml deploy/constraints-numpy1.txt
+	$(PYTHON) -m venv $(NUMPY1_VENV)
+	$(NUMPY1_VENV)/bin/python $(PIP) --constraint deploy/constraints-numpy1.txt --editable '.[test]'
+	@touch $@
