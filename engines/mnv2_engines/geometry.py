@@ -25,7 +25,11 @@ class View:
     net_height: int
 
     def to_source(self, x: float, y: float) -> tuple[float, float]:
-        """Map a point of the network's picture to the frame. Points on the padding land outside of the frame."""
+        """Map a point of the network's picture to the frame.
+
+        Coordinates are of pixel edges: (0, 0) is the outer corner of the first pixel, (width, height) that of the last.
+        Points on the padding land outside of the frame.
+        """
         return (
             self.left + (x - self.net_left) * self.width / self.net_width,
             self.top + (y - self.net_top) * self.height / self.net_height,
@@ -35,21 +39,29 @@ class View:
 def plan_view(height: int, width: int, net_height: int, net_width: int, policy: ResizePolicy) -> View:
     """Choose the view of a frame of height x width for a network of net_height x net_width.
 
-    `center-crop` takes the largest centred rectangle of the network's proportions, times the fraction; offsets and
-    letterbox sizes are rounded as Python's `round` does (half to even), which is what torchvision's CenterCrop does.
+    `center-crop` takes the largest centred rectangle of the network's proportions, times the fraction; sizes and
+    offsets are rounded as Python's `round` does (half to even), which is what torchvision's CenterCrop does.
     """
     if policy.kind == "stretch":
         return View(0, 0, width, height, 0, 0, net_width, net_height)
     if policy.kind == "letterbox":
-        scale = min(net_width / width, net_height / height)
-        fit_w = max(1, min(net_width, round(width * scale)))
-        fit_h = max(1, min(net_height, round(height * scale)))
-        return View(
-            0, 0, width, height, round((net_width - fit_w) / 2.0), round((net_height - fit_h) / 2.0), fit_w, fit_h
-        )
-    side = min(width / net_width, height / net_height) * policy.fraction
-    crop_w = max(1, min(width, round(net_width * side)))
-    crop_h = max(1, min(height, round(net_height * side)))
-    return View(
-        round((width - crop_w) / 2.0), round((height - crop_h) / 2.0), crop_w, crop_h, 0, 0, net_width, net_height
-    )
+        fit_w, fit_h = _largest_inside(net_width, net_height, width, height, 1.0)
+        return View(0, 0, width, height, _centred(net_width, fit_w), _centred(net_height, fit_h), fit_w, fit_h)
+    crop_w, crop_h = _largest_inside(width, height, net_width, net_height, policy.fraction)
+    return View(_centred(width, crop_w), _centred(height, crop_h), crop_w, crop_h, 0, 0, net_width, net_height)
+
+
+def _largest_inside(width: int, height: int, shape_w: int, shape_h: int, fraction: float) -> tuple[int, int]:
+    """Return width and height of the largest rectangle shaped shape_w : shape_h within width x height, times fraction.
+
+    Never empty. The side that touches is exact, not a product of rounded ratios.
+    """
+    if width * shape_h <= height * shape_w:
+        full_w, full_h = float(width), width * shape_h / shape_w
+    else:
+        full_w, full_h = height * shape_w / shape_h, float(height)
+    return max(1, min(width, round(full_w * fraction))), max(1, min(height, round(full_h * fraction)))
+
+
+def _centred(outer: int, inner: int) -> int:
+    return round((outer - inner) / 2.0)
