@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from demo_data import INPUT_SIZE, LARGE_SIZE, Images, Labels, ScenePool, render_set
 from demo_network import MobileNetV2
@@ -62,8 +62,9 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / "checkpoint.pt"
 
-    model = MobileNetV2(len(SIGN_NAMES), WIDTH).to(memory_format=torch.channels_last)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    model = MobileNetV2(len(SIGN_NAMES), WIDTH)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    average = AveragedModel(model, avg_fn=_moving_average, use_buffers=True)
     optimizer = torch.optim.AdamW(_parameter_groups(model), lr=LEARNING_RATE)
     progress = Progress()
     if args.resume:
@@ -106,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--minutes",
         type=float,
-        default=42.0,
+        default=24.0,
         help="training time, earlier runs included; the rate follows it (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the weights, the scenes and the batches (%(default)s)")
@@ -129,6 +130,12 @@ def _parameter_groups(model: nn.Module) -> list[dict[str, object]]:
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     return [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _moving_average(average: torch.Tensor, current: torch.Tensor, updates: torch.Tensor | int) -> torch.Tensor:
+    """Return the exponential moving average; it forgets fast at first, or the random start would stay in it for long."""
+    decay = min(EMA_DECAY, (1.0 + float(updates)) / (10.0 + float(updates)))
+    return average + (current - average) * (1.0 - decay)
 
 
 def learning_rate(fraction: float) -> float:
