@@ -1,8 +1,9 @@
 """Hand frames from the capture threads to the one inference thread: a slot per camera, the newest frame wins.
 
-A live camera never waits: an unread frame in its slot gives way to the newer one and is counted as dropped. A file waits for
-its slot to be free and loses nothing. Pixels become the network's input on the capture thread, beside inference. Only a
-frame that replaces an unread one is left as it is: it may be replaced in turn, so it is prepared when it is taken.
+A live camera never waits: an unread frame in its slot gives way to the newer one and is counted as dropped. A file
+waits for its slot to be free and loses nothing. Pixels become the network's input on the capture thread, beside
+inference. Only a frame that replaces an unread one is left as it is: it may be replaced in turn, so it is prepared when
+it is taken.
 """
 
 import threading
@@ -102,7 +103,10 @@ class Exchange:
 
 
 class Lane:
-    """One camera's slot and buffers. `offer` and `finish` belong to its capture thread, the rest to the inference thread."""
+    """One camera's slot and buffers.
+
+    `offer` and `finish` belong to its capture thread, the rest to the inference thread.
+    """
 
     def __init__(
         self,

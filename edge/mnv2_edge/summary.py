@@ -1,0 +1,87 @@
+"""Sum up a run: rate, latency, drops."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from mnv2_edge.records import Record, Result
+
+__all__ = ["Percentiles", "Summary", "SummarySink"]
+
+_KEPT: Final = 10_000  # results; 5 minutes at 30 frames/s, and bounded memory in a run of years
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Describe a distribution in milliseconds, by the nearest-rank method."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Percentiles":
+        """Compute them; all 0 when there are no values."""
+        ordered = sorted(values) or [0.0]
+        return cls(*(ordered[math.ceil(len(ordered) * share) - 1] for share in (0.50, 0.95, 0.99)))
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, p99 {self.p99_ms:.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run achieved."""
+
+    results: int
+    seconds: float
+    """From the first result to the last."""
+    frames_per_s: float
+    age: Percentiles
+    """Capture to publish, of the last 10,000 results; so is `infer`."""
+    infer: Percentiles
+
+    def __str__(self) -> str:
+        return (
+            f"{self.results} frames in {self.seconds:.1f} s, {self.frames_per_s:.1f} frames/s; "
+            f"age at publish {self.age}; inference {self.infer}"
+        )
+
+
+class SummarySink:
+    """Keep what a `Summary` needs; a sink that publishes nothing."""
+
+    def __init__(self) -> None:
+        self._results = 0
+        self._first_ns = 0
+        self._last_ns = 0
+        self._ages: deque[float] = deque(maxlen=_KEPT)
+        self._infers: deque[float] = deque(maxlen=_KEPT)
+
+    @property
+    def broken(self) -> str:
+        """Return empty: it has no reader that could go."""
+        return ""
+
+    def publish(self, record: Record) -> None:
+        """Count a result; ignore states and events."""
+        if not isinstance(record, Result):
+            return
+        now = time.monotonic_ns()
+        self._first_ns = self._first_ns or now
+        self._last_ns = now
+        self._results += 1
+        self._ages.append(record.age_ms)
+        self._infers.append(record.latency.infer_ms)
+
+    def summary(self) -> Summary:
+        """Sum up what was published so far."""
+        seconds = (self._last_ns - self._first_ns) / 1e9
+        rate = (self._results - 1) / seconds if seconds else 0.0
+        return Summary(self._results, seconds, rate, Percentiles.of(self._ages), Percentiles.of(self._infers))
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""

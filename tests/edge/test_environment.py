@@ -1,0 +1,24 @@
+from pathlib import Path
+
+from mnv2_edge.environment import read_environment
+
+
+def test_a_user_has_folders_of_the_desktop_standard() -> None:
+    env = read_environment({"HOME": "/home/ann"})
+    assert env.home == Path("/home/ann/.local/share/mnv2-edge")
+    assert env.cache == Path("/home/ann/.cache/mnv2-edge")
+    env = read_environment({"HOME": "/home/ann", "XDG_DATA_HOME": "/data", "XDG_CACHE_HOME": "/cache"})
+    assert (env.home, env.cache) == (Path("/data/mnv2-edge"), Path("/cache/mnv2-edge"))
+
+
+def test_a_service_has_those_that_systemd_names_and_ours_comes_first() -> None:
+    service = {"STATE_DIRECTORY": "/var/lib/mnv2-edge:/var/lib/other", "CACHE_DIRECTORY": "/var/cache/mnv2-edge"}
+    env = read_environment(service)
+    assert (env.home, env.cache) == (Path("/var/lib/mnv2-edge"), Path("/var/cache/mnv2-edge"))
+    assert read_environment(service | {"MNV2_EDGE_HOME": "/engines"}).home == Path("/engines")
+
+
+def test_passwords_are_taken_and_never_shown() -> None:
+    env = read_environment({"MNV2_EDGE_MQTT_PASSWORD": "hush", "MNV2_EDGE_CAMERA_PASSWORD": "hush2"})
+    assert (env.mqtt_password, env.camera_password) == ("hush", "hush2")
+    assert "hush" not in repr(env)

@@ -1,0 +1,132 @@
+import threading
+import time
+
+import pytest
+
+from mnv2_edge.capture import Camera
+from mnv2_edge.clock import Clock
+from mnv2_edge.errors import SourceError
+from mnv2_edge.pipeline import Network, Outcome, Pipeline
+from mnv2_edge.records import CameraState, Result
+from mnv2_engines.errors import InferenceError
+from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.tensors import FloatArray, TensorArray
+from support.fakes import EchoBackend, EchoTask, FilmSource, HangingSource, ListSink
+
+IDENTITY = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize=ResizePolicy("stretch"))
+
+
+def run(
+    *cameras: Camera,
+    backend: EchoBackend | None = None,
+    max_frames: int | None = None,
+    stop_after_s: float | None = None,
+    sink: ListSink | None = None,
+) -> tuple[list[Result], list[CameraState], Outcome]:
+    sink = sink or ListSink()
+    network = Network(backend or EchoBackend(), EchoTask(), IDENTITY, "echo@0")
+    pipeline = Pipeline(cameras, network, [sink], device="dev", clock=Clock())
+    stop = threading.Event()
+    if stop_after_s is not None:
+        threading.Timer(stop_after_s, lambda: (stop.set(), pipeline.wake())).start()
+    outcome = pipeline.run(stop, max_frames=max_frames)
+    results = [record for record in sink.records if isinstance(record, Result)]
+    return results, [record for record in sink.records if isinstance(record, CameraState)], outcome
+
+
+def test_a_film_flat_out_gives_every_frame_once_in_order_with_its_own_prediction() -> None:
+    results, states, outcome = run(Camera("cam", FilmSource(300)))
+    assert [result.frame for result in results] == list(range(300))
+    assert [result.predictions[0].label for result in results] == [str(index % 256) for index in range(300)]
+    assert (outcome.results, outcome.dropped, outcome.stuck) == (300, 0, ())
+    assert [state.state for state in states] == ["starting", "streaming", "ended"]
+
+
+def test_a_live_camera_with_a_slow_engine_drops_exactly_what_was_not_inferred() -> None:
+    source = FilmSource(60, live=True, period_s=0.005)
+    results, _, outcome = run(Camera("cam", source), backend=EchoBackend(0.03))
+    assert source.given == 60
+    assert outcome.dropped > 20
+    assert outcome.results + outcome.dropped == 60
+    assert results[-1].frame == 59
+    assert [result.frame for result in results] == sorted({result.frame for result in results})
+
+
+def test_the_age_of_a_result_does_not_grow_when_the_engine_is_slow() -> None:
+    results, _, _ = run(Camera("cam", FilmSource(120, live=True, period_s=0.005)), backend=EchoBackend(0.03))
+    ages = [result.age_ms for result in results]
+    assert max(ages[len(ages) // 2 :]) < 30 + 3 * 30  # one inference, and slack; a queue would make it 600
+
+
+def test_a_record_says_where_the_time_went() -> None:
+    results, _, _ = run(Camera("cam", FilmSource(3)), backend=EchoBackend(0.01))
+    for result in results:
+        latency = result.latency
+        assert latency.infer_ms >= 10
+        assert min(latency.prepare_ms, latency.wait_ms, latency.decode_ms) >= 0
+        parts = latency.prepare_ms + latency.wait_ms + latency.infer_ms + latency.decode_ms
+        assert result.age_ms == pytest.approx(parts, abs=0.01)
+        assert (result.width, result.height, result.engine, result.device) == (8, 8, "echo@0", "dev")
+
+
+def test_two_cameras_share_one_engine_fairly() -> None:
+    cameras = [Camera(name, FilmSource(1000, live=True, period_s=0.001, source_id=name)) for name in ("a", "b")]
+    results, _, _ = run(*cameras, backend=EchoBackend(0.01), stop_after_s=0.6)
+    counts = [sum(result.camera == name for result in results) for name in ("a", "b")]
+    assert min(counts) >= 10
+    assert abs(counts[0] - counts[1]) <= 2
+
+
+def test_max_frames_is_exact() -> None:
+    results, states, outcome = run(Camera("cam", FilmSource(100)), max_frames=7)
+    assert len(results) == outcome.results == 7
+    assert states[-1].state == "ended"
+
+
+def test_a_camera_that_failed_is_told_and_the_other_goes_on() -> None:
+    broken = Camera("broken", FilmSource(1, endless=True, source_id="broken", error=SourceError("gone")))
+    results, states, outcome = run(broken, Camera("good", FilmSource(50, source_id="good")))
+    assert sum(result.camera == "good" for result in results) == 50
+    assert outcome.failed == "gone"
+    assert ("broken", "failed") in [(state.camera, state.state) for state in states]
+
+
+def test_a_bug_in_a_source_ends_the_run_at_once() -> None:
+    endless = FilmSource(10**9, live=True, period_s=0.01)
+    with pytest.raises(ZeroDivisionError):
+        run(Camera("bad", FilmSource(1, source_id="bad", error=ZeroDivisionError())), Camera("cam", endless))
+    assert endless.closed.is_set()
+
+
+def test_an_engine_that_refuses_ends_the_run_with_its_error() -> None:
+    class Refusing(EchoBackend):
+        def infer(self, buffer: TensorArray) -> list[FloatArray]:
+            raise InferenceError("no")
+
+    with pytest.raises(InferenceError):
+        run(Camera("cam", FilmSource(10**9, live=True, period_s=0.01)), backend=Refusing())
+
+
+def test_stop_ends_a_run_quickly_also_with_a_thread_stuck_in_a_driver() -> None:
+    source = HangingSource()
+    began = time.monotonic()
+    _, _, outcome = run(Camera("cam", source), stop_after_s=0.1)
+    assert time.monotonic() - began < 1.0
+    assert outcome.stuck == ("capture of cam",)
+    source.let_go.set()
+
+
+def test_stop_ends_a_run_quickly_also_with_the_engine_stuck() -> None:
+    began = time.monotonic()
+    _, _, outcome = run(Camera("cam", FilmSource(5)), backend=EchoBackend(3.0), stop_after_s=0.1)
+    assert time.monotonic() - began < 1.0
+    assert outcome.stuck == ("inference",)
+
+
+def test_a_run_ends_when_nobody_can_hear_it_any_more() -> None:
+    class Deaf(ListSink):
+        def publish(self, record: object) -> None:
+            self.broken = "the reader has gone"
+
+    _, _, outcome = run(Camera("cam", FilmSource(10**9, live=True, period_s=0.001)), sink=Deaf())
+    assert outcome.results < 10**4
