@@ -1,0 +1,49 @@
+"""Say which machine this is, so that an engine remembers where it was built."""
+
+import hashlib
+import platform
+from pathlib import Path
+from typing import Final
+
+from mnv2_engines.facts import DeviceFacts
+
+__all__ = ["describe_device"]
+
+_BOARD_FILES: Final = (
+    "proc/device-tree/model",  # "Raspberry Pi 4 Model B Rev 1.4\0"
+    "sys/devices/virtual/dmi/id/product_name",
+)
+_CPU_KEYS: Final = ("model name", "CPU implementer", "CPU part", "CPU variant", "flags", "Features")
+
+
+def describe_device(root: Path = Path("/")) -> DeviceFacts:
+    """Describe this machine by what the kernel under `root` says about it.
+
+    The fingerprint covers instruction set extensions too: float kernels are chosen by them, and round differently.
+    What differs between two boards of one make (serial number, memory, clock) stays out.
+    """
+    machine = platform.machine()
+    cpu = _cpu(_text(root / "proc/cpuinfo"))
+    board = next((text for text in (_text(root / name) for name in _BOARD_FILES) if text), "unknown")
+    name = cpu.get("model name") or " ".join(cpu[key] for key in _CPU_KEYS[1:4] if key in cpu) or "unknown"
+    facts = "\n".join([machine, board, *(f"{key}={cpu.get(key, '')}" for key in _CPU_KEYS)])
+    return DeviceFacts(
+        machine=machine, board=board, cpu=name, fingerprint=hashlib.sha256(facts.encode()).hexdigest()[:16]
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+    except OSError:
+        return ""
+
+
+def _cpu(cpuinfo: str) -> dict[str, str]:
+    """Return the first core's fields: on big.LITTLE boards Linux lists the little cores first."""
+    fields: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() in _CPU_KEYS:
+            fields.setdefault(key.strip(), " ".join(value.split()))
+    return fields

@@ -1,0 +1,72 @@
+"""Load one engine in a process of its own and run it once: `python -m mnv2_engines.first_load ENGINE`.
+
+A damaged flatbuffer may crash the runtime. Here that kills nobody else. Prints one JSON object (`Verdict`); whoever
+started it reads it, see `mnv2_engines.selftest`.
+"""
+
+import resource
+import sys
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from mnv2_engines.errors import BackendUnavailableError, EnginesError, StaleEngineError
+
+__all__ = ["Verdict", "main"]
+
+_MEMORY_BYTES: Final = 4 << 30
+"""Address space; Python, numpy and LiteRT map below 1 GiB. A damaged shape can ask for any amount."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    outcome: Literal["passed", "refused", "stale", "unavailable"]
+    detail: str = ""
+
+
+def main(argv: list[str]) -> int:
+    """Print the verdict on the engine `argv[0]`; the status is 0 whatever the verdict is."""
+    _be_frugal()
+    sys.stdout.buffer.write(msgspec.json.encode(_try(Path(argv[0]))) + b"\n")
+    return 0
+
+
+def _try(path: Path) -> Verdict:
+    from mnv2_engines.backends.litert import LiteRtBackend
+    from mnv2_engines.engine import read_engine
+    from mnv2_engines.golden import check_golden
+
+    try:
+        engine = read_engine(path)
+        backend = LiteRtBackend(path)
+        golden = engine.manifest.golden if engine.manifest else None
+        if golden is not None:
+            check_golden(backend, golden, str(path))
+        else:
+            backend.infer_raw(backend.allocate_input())
+    except BackendUnavailableError as exc:
+        return Verdict(outcome="unavailable", detail=str(exc))
+    except StaleEngineError as exc:
+        return Verdict(outcome="stale", detail=str(exc))
+    except (EnginesError, MemoryError) as exc:
+        return Verdict(outcome="refused", detail=str(exc) or type(exc).__name__)
+    return Verdict(outcome="passed")
+
+
+def _be_frugal() -> None:
+    """Write no core dump to an SD card, stop at a sane amount of memory, be the first to go when there is none."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
+    if sys.maxsize > _MEMORY_BYTES and (soft == resource.RLIM_INFINITY or soft > limit):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    except OSError:  # a container without /proc: the limits above still hold
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,107 @@
+"""Load an engine for the first time where a crash hurts nobody, and remember that it went well."""
+
+import logging
+import signal
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mnv2_engines.device import describe_device
+from mnv2_engines.engine import Engine
+from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, EngineError, StaleEngineError
+from mnv2_engines.first_load import Verdict
+
+__all__ = ["ensure_tested", "is_tested", "load_in_child", "remember_tested"]
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT_S: Final = 120.0
+"""A Pi Zero takes seconds for the largest networks; a damaged file may loop for ever."""
+_RUNTIMES: Final = ("ai-edge-litert", "tflite-runtime")
+_MEND: Final = "build it again with `mnv2-edge build-engine MODEL.onnx`"
+
+
+def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = _TIMEOUT_S) -> None:
+    """Load `engine` in a child process and run its golden test there, unless this machine has done so before.
+
+    Once per file hash and runtime version, remembered in `cache_dir`; a folder that cannot be written, or None, means
+    every time. It costs a start of Python, about 0.5 s. A process that goes on to load the engine runs
+    `golden.check_golden` on it as well: that is one inference. Raises CorruptEngineError when the child crashed, hung
+    or refused the engine, StaleEngineError when this runtime makes something else of the golden picture,
+    BackendUnavailableError when there is no runtime.
+    """
+    if engine.kind != "litert" or is_tested(engine, cache_dir):
+        return
+    load_in_child(engine.path, timeout_s=timeout_s)
+    remember_tested(engine, cache_dir)
+
+
+def is_tested(engine: Engine, cache_dir: Path | None) -> bool:
+    """Tell whether this very file has passed with this very runtime on this machine."""
+    return cache_dir is not None and _marker(engine, cache_dir).is_file()
+
+
+def remember_tested(engine: Engine, cache_dir: Path | None) -> None:
+    """Note that the engine passed; a folder that cannot be written is logged."""
+    if cache_dir is None:
+        return
+    marker = _marker(engine, cache_dir)
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    except OSError as exc:
+        _log.info("%s cannot be written (%s): %s is tested again next time", marker, exc.strerror, engine.path.name)
+
+
+def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
+    """Load and run an engine file in a child process. Raises as `ensure_tested` does."""
+    command = [sys.executable, "-m", "mnv2_engines.first_load", str(path)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired as exc:
+        raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s: {_MEND}") from exc
+    except OSError as exc:
+        raise EngineError(f"{path} cannot be tested: {sys.executable} does not start ({exc.strerror})") from exc
+    verdict = _read_verdict(done.stdout)
+    if verdict is None:
+        _log.debug("first load of %s: %s", path, done.stderr.decode(errors="replace"))
+        raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)}): {_MEND}")
+    if verdict.outcome == "unavailable":
+        raise BackendUnavailableError(verdict.detail)
+    if verdict.outcome == "stale":
+        raise StaleEngineError(verdict.detail)
+    if verdict.outcome == "refused":
+        raise CorruptEngineError(verdict.detail)
+
+
+def _read_verdict(stdout: bytes) -> Verdict | None:
+    try:
+        return msgspec.json.decode(stdout.strip().rpartition(b"\n")[2], type=Verdict)
+    except msgspec.DecodeError:
+        return None
+
+
+def _ending(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"signal {-returncode}"
+
+
+def _marker(engine: Engine, cache_dir: Path) -> Path:
+    versions = "-".join(f"{name}-{version}" for name in _RUNTIMES if (version := _version(name)))
+    key = f"{engine.sha256[:32]}-{versions or 'none'}-{describe_device().fingerprint}"
+    return cache_dir / "tested" / key
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,102 @@
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.device import describe_device
+from mnv2_engines.engine import read_engine
+from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, EngineError
+from mnv2_engines.golden import record_golden
+from mnv2_engines.manifest import manifest_path
+from mnv2_engines.selftest import ensure_tested, is_tested, load_in_child
+
+
+@pytest.fixture
+def bare(shared: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "bare.tflite"
+    shutil.copy(shared / "models" / "mobilenet_v2_1.0_224_quant.tflite", path)
+    return path
+
+
+def child(monkeypatch, tmp_path: Path, script: str) -> None:
+    """Let the child be this shell script."""
+    program = tmp_path / "child"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("mnv2_engines.selftest.sys.executable", str(program))
+
+
+def test_an_engine_is_tested_once_and_remembered(bare: Path, tmp_path: Path, monkeypatch) -> None:
+    engine = read_engine(bare)
+    cache = tmp_path / "cache"
+    assert not is_tested(engine, cache)
+    ensure_tested(engine, cache)
+    assert is_tested(engine, cache)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    ensure_tested(engine, cache)
+    with pytest.raises(EngineError, match="does not start"):
+        ensure_tested(engine, tmp_path / "other cache")
+
+
+def test_another_runtime_version_tests_again(bare: Path, tmp_path: Path, monkeypatch) -> None:
+    engine = read_engine(bare)
+    ensure_tested(engine, tmp_path)
+    monkeypatch.setattr("mnv2_engines.selftest.metadata.version", lambda name: "99.0")
+    assert not is_tested(engine, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_a_log_line(bare: Path, tmp_path: Path, caplog) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with caplog.at_level(logging.INFO):
+        ensure_tested(read_engine(bare), blocked)
+    assert "is tested again next time" in caplog.text
+
+
+def test_a_file_that_litert_refuses_is_corrupt(bare: Path, tmp_path: Path) -> None:
+    bare.write_bytes(bare.read_bytes()[:100_000])
+    engine = read_engine(bare)
+    with pytest.raises(CorruptEngineError, match="bare.tflite"):
+        ensure_tested(engine, tmp_path)
+    assert not is_tested(engine, tmp_path)
+
+
+def test_the_child_runs_the_golden_test(install, bare: Path) -> None:
+    raw = bare.read_bytes()
+    backend = LiteRtBackend(raw)
+    picture = backend.allocate_input()[0, :32, :32]
+    golden = record_golden(backend, picture, describe_device())
+    load_in_child(install(raw, golden=golden))
+    other = record_golden(backend, picture + 99, describe_device())
+    wrong = type(golden)(
+        **{name: getattr(golden, name) for name in golden.__struct_fields__ if name != "outputs"}, outputs=other.outputs
+    )
+    path = install(raw, golden=wrong)
+    with pytest.raises(CorruptEngineError, match="fails its golden test"):
+        load_in_child(path)
+    assert manifest_path(path).exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [("kill -SEGV $$", "SIGSEGV"), ("echo rubbish; exit 3", "exit status 3"), ("exit 0", "exit status 0")],
+)
+def test_a_crash_of_the_child_is_a_corrupt_engine(monkeypatch, tmp_path: Path, script: str, says: str) -> None:
+    child(monkeypatch, tmp_path, script)
+    with pytest.raises(CorruptEngineError, match=f"crashed the runtime .*{says}.*build it again"):
+        load_in_child(tmp_path / "net.tflite")
+
+
+def test_a_child_that_hangs_is_a_corrupt_engine(monkeypatch, tmp_path: Path) -> None:
+    child(monkeypatch, tmp_path, "exec sleep 60")
+    with pytest.raises(CorruptEngineError, match=r"did not load within 0\.2 s"):
+        load_in_child(tmp_path / "net.tflite", timeout_s=0.2)
+
+
+def test_a_child_without_a_runtime_says_so(monkeypatch, tmp_path: Path) -> None:
+    child(monkeypatch, tmp_path, """echo '{"outcome": "unavailable", "detail": "LiteRT is not importable"}'""")
+    with pytest.raises(BackendUnavailableError, match="not importable"):
+        load_in_child(tmp_path / "net.tflite")
