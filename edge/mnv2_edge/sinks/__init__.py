@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from mnv2_edge.records import Record
 
-__all__ = ["Sink", "SinkOptions"]
+__all__ = ["BACKLOG", "Sink", "SinkOptions"]
+
+BACKLOG: Final = 64
+"""How many records may wait in a sink while a source that waits for its reader (a file) goes on.
+
+A sink's queue holds more than that, so that such a source loses nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +38,38 @@ class SinkOptions:
 
 
 class Sink(Protocol):
-    """Take records and never hold up the thread that publishes them."""
+    """Take records from any thread and never hold up the one that publishes them.
+
+    Frames of a live camera are published whatever happens: a sink that cannot keep up drops records and counts them.
+    Frames of a file can wait. Before each of them the pipeline calls ``wait_backlog(BACKLOG, ...)``, and at the end
+    ``wait_backlog(0, ...)``, again and again with a short timeout until it returns True or somebody wants to stop.
+    """
 
     @property
     def broken(self) -> str:
         """Return why nothing published from now on will ever arrive (its reader is gone); empty while it may."""
         ...
 
+    @property
+    def dropped(self) -> int:
+        """Count the records that were published and will never arrive, since the sink was opened.
+
+        Records that a sink leaves out by its rules (MQTT publishes changes only) are not dropped.
+        """
+        ...
+
     def publish(self, record: Record) -> None:
         """Queue the record and return at once: no I/O, no waiting, no raising.
 
         A sink's queue is bounded; what it drops when the queue is full is counted and logged once.
+        """
+        ...
+
+    def wait_backlog(self, at_most: int, timeout_s: float) -> bool:
+        """Wait until at most `at_most` records are queued; return False when the time was up before.
+
+        A record that is being handed over counts as queued. A sink that is broken, or that has nobody to deliver to and
+        may not get anybody soon (its broker is down), returns True at once.
         """
         ...
 

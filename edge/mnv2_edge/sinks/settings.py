@@ -1,10 +1,13 @@
 """Type the options of our own sinks, as they stand in a configuration file."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-__all__ = ["MqttSettings", "OutputFormat", "StdoutSettings"]
+from mnv2_edge.errors import ConfigError
+from mnv2_edge.sinks import SinkOptions
+
+__all__ = ["MqttSettings", "OutputFormat", "StdoutSettings", "read_settings"]
 
 OutputFormat: TypeAlias = Literal["auto", "text", "jsonl", "none"]
 
@@ -14,6 +17,8 @@ class StdoutSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     format: OutputFormat = "auto"
     """`auto` is `text` on a terminal (a line when the label changes) and `jsonl` in a pipe (an object a frame)."""
+    records: Literal["results", "all"] = "results"
+    """What `jsonl` writes: `results`, one object a frame, or `all`: states and events too, told apart by `type`."""
 
 
 class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,3 +39,18 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     homeassistant: bool = False
     """Publish Home Assistant's discovery documents."""
     homeassistant_prefix: str = "homeassistant"
+
+
+_Settings = TypeVar("_Settings", bound=msgspec.Struct)
+
+
+def read_settings(options: SinkOptions, kind: type[_Settings]) -> _Settings:
+    """Return the sink's own options as `kind`.
+
+    Raises ConfigError that names the sink and the option.
+    """
+    try:
+        return msgspec.convert(dict(options.options), kind)
+    except msgspec.ValidationError as exc:
+        known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+        raise ConfigError(f"options of the sink {options.kind!r}: {exc}; it takes {known}") from exc
