@@ -59,7 +59,7 @@ def test_a_cache_that_cannot_be_written_is_a_log_line(bare: Path, tmp_path: Path
 def test_a_file_that_litert_refuses_is_corrupt(bare: Path, tmp_path: Path) -> None:
     bare.write_bytes(bare.read_bytes()[:100_000])
     engine = read_engine(bare)
-    with pytest.raises(CorruptEngineError, match="bare.tflite"):
+    with pytest.raises(CorruptEngineError, match=r"bare\.tflite"):
         ensure_tested(engine, tmp_path)
     assert not is_tested(engine, tmp_path)
 

@@ -1,0 +1,159 @@
+"""Read MODEL.yaml beside MODEL.onnx: what the network expects of its picture, which no ONNX file states."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from mnv2_engines.errors import ContractError, ModelError
+from mnv2_engines.preprocess import ColorOrder, Preprocess, ResizePolicy
+
+__all__ = ["Channels", "Sidecar", "TaskName", "choose_preprocess", "parse_channels", "read_sidecar", "sidecar_path"]
+
+TaskName: TypeAlias = Literal["classify", "detect", "segment"]
+Channels: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What is stated about a model; None for what is not. Mean and std are on the scale of pixels, 0 to 255."""
+
+    color: ColorOrder | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
+    resize: ResizePolicy | None = None
+    task: TaskName | None = None
+    labels: tuple[str, ...] | None = None
+    labels_file: Path | None = None
+
+    def over(self, other: "Sidecar") -> "Sidecar":
+        """Return what this one states, completed by `other`; labels in one of the two forms hide both of the other."""
+        has_labels = self.labels is not None or self.labels_file is not None
+        return Sidecar(
+            color=self.color or other.color,
+            mean=self.mean or other.mean,
+            std=self.std or other.std,
+            resize=self.resize or other.resize,
+            task=self.task or other.task,
+            labels=self.labels if has_labels else other.labels,
+            labels_file=self.labels_file if has_labels else other.labels_file,
+        )
+
+
+class _PreprocessSection(msgspec.Struct):
+    color: ColorOrder | None = None
+    mean: Channels | float | None = None
+    std: Channels | float | None = None
+    resize: str | None = None
+
+
+class _File(msgspec.Struct):
+    preprocess: _PreprocessSection = msgspec.field(default_factory=_PreprocessSection)
+    task: TaskName | None = None
+    labels: tuple[str, ...] | str | None = None
+
+
+_EXAMPLE: Final = "e.g. preprocess: {color: RGB, mean: 127.5, std: 127.5, resize: center-crop}"
+
+
+def sidecar_path(model: Path) -> Path:
+    """Return where the sidecar of a model lies: the same name, ending in .yaml."""
+    return model.with_suffix(".yaml")
+
+
+def read_sidecar(model: Path) -> Sidecar:
+    """Read the sidecar of `model`; an empty one when there is none.
+
+    A path in `labels` is relative to the sidecar's folder. Raises ModelError that names file, key and, for an unknown
+    key, the nearest known one.
+    """
+    path = sidecar_path(model)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return Sidecar()
+    except OSError as exc:
+        raise ModelError(
+            f"{path} cannot be read ({exc.strerror}): expected what {model.name} needs, {_EXAMPLE}"
+        ) from exc
+    content = _parse(raw, path)
+    section = content.preprocess
+    listed = content.labels
+    try:
+        resize = ResizePolicy.parse(section.resize) if section.resize is not None else None
+    except ContractError as exc:
+        raise ModelError(f"{path}: preprocess.resize: {exc}") from exc
+    return Sidecar(
+        color=section.color,
+        mean=_three(section.mean),
+        std=_three(section.std),
+        resize=resize,
+        task=content.task,
+        labels=listed if isinstance(listed, tuple) else None,
+        labels_file=path.parent / listed if isinstance(listed, str) else None,
+    )
+
+
+def parse_channels(text: str) -> Channels:
+    """Read ``R,G,B`` or one number for all three channels. Raises ContractError."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as exc:
+        raise ContractError(f"{text!r} is not one or three numbers: expected e.g. 123.675,116.28,103.53") from exc
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3:
+        raise ContractError(f"{text!r} has {len(numbers)} numbers: expected one or three, e.g. 123.675,116.28,103.53")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def choose_preprocess(stated: Sidecar) -> Preprocess:
+    """Complete what is stated by the MobileNet family's values: RGB, (pixel - 127.5) / 127.5, the centred square.
+
+    Raises ContractError when only one of mean and std is stated: a wrong other one would cost accuracy silently.
+    """
+    if (stated.mean is None) != (stated.std is None):
+        have, lack = ("mean", "std") if stated.std is None else ("std", "mean")
+        raise ContractError(f"{have} is stated and {lack} is not: state both, --mean and --std, or neither")
+    family = Preprocess()
+    return Preprocess(
+        color=stated.color or family.color,
+        mean=stated.mean or family.mean,
+        std=stated.std or family.std,
+        resize=stated.resize or family.resize,
+    )
+
+
+def _parse(raw: bytes, path: Path) -> _File:
+    import yaml
+
+    try:
+        tree = yaml.safe_load(raw)
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ModelError(f"{path} is no YAML ({' '.join(str(exc).split())}): expected {_EXAMPLE}") from exc
+    tree = {} if tree is None else tree
+    _refuse_unknown(tree, _File, path, "")
+    if isinstance(tree, dict):
+        _refuse_unknown(tree.get("preprocess"), _PreprocessSection, path, "preprocess.")
+    try:
+        return msgspec.convert(tree, _File, strict=True)
+    except msgspec.ValidationError as exc:
+        raise ModelError(f"{path}: {exc}; expected {_EXAMPLE}") from exc
+
+
+def _refuse_unknown(tree: object, section: type[msgspec.Struct], path: Path, prefix: str) -> None:
+    if not isinstance(tree, dict):
+        return
+    known = [field.name for field in msgspec.structs.fields(section)]
+    for key in tree:
+        if key in known:
+            continue
+        near = difflib.get_close_matches(str(key), known, n=1)
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"expected one of {', '.join(known)}"
+        raise ModelError(f"{path}: there is no key {prefix}{key}: {hint}")
+
+
+def _three(value: Channels | float | None) -> Channels | None:
+    return (value, value, value) if isinstance(value, float) else value

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from mnv2_engines.errors import ContractError, ModelError
+from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.sidecar import Sidecar, choose_preprocess, parse_channels, read_sidecar
+
+
+def beside(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "net.yaml").write_text(text)
+    return tmp_path / "net.onnx"
+
+
+def test_everything_that_can_be_stated(tmp_path: Path) -> None:
+    model = beside(
+        tmp_path,
+        """
+preprocess:
+  color: BGR
+  mean: [123.675, 116.28, 103.53]
+  std: 58
+  resize: center-crop:0.875
+task: classify
+labels: names/labels.txt
+""",
+    )
+    assert read_sidecar(model) == Sidecar(
+        color="BGR",
+        mean=(123.675, 116.28, 103.53),
+        std=(58.0, 58.0, 58.0),
+        resize=ResizePolicy("center-crop", 0.875),
+        task="classify",
+        labels_file=tmp_path / "names/labels.txt",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet", "preprocess: {}"])
+def test_nothing_stated_is_the_family(tmp_path: Path, text: str) -> None:
+    assert choose_preprocess(read_sidecar(beside(tmp_path, text))) == Preprocess()
+
+
+def test_no_sidecar_states_nothing(tmp_path: Path) -> None:
+    assert read_sidecar(tmp_path / "net.onnx") == Sidecar()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("preproces: {}", "no key preproces: did you mean preprocess"),
+        ("preprocess: {maen: 1}", r"no key preprocess\.maen: did you mean preprocess\.mean"),
+        ("zebra: 1", "expected one of preprocess, task, labels"),
+        ("preprocess: {color: GRB}", "GRB"),
+        ("preprocess: {mean: [1, 2]}", "mean"),
+        ("preprocess: {resize: crop}", r"preprocess\.resize: resize 'crop' is unknown"),
+        ("preprocess: 5", "preprocess"),
+        ("[1, 2]", "expected"),
+        ("task: guess", "guess"),
+        ("labels: {0: cat}", "labels"),
+        ("a: b: c", "is no YAML"),
+        ("\x00", "is no YAML"),
+    ],
+)
+def test_mistakes_name_file_and_key(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ModelError, match=says) as caught:
+        read_sidecar(beside(tmp_path, text))
+    assert str(caught.value).startswith(str(tmp_path / "net.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_flags_win_and_the_file_completes() -> None:
+    file = Sidecar(color="BGR", mean=(1.0, 1.0, 1.0), std=(2.0, 2.0, 2.0), labels=("a",), task="detect")
+    flags = Sidecar(mean=(0.0, 0.0, 0.0), labels_file=Path("labels.txt"))
+    both = flags.over(file)
+    assert both == Sidecar(
+        color="BGR", mean=(0.0, 0.0, 0.0), std=(2.0, 2.0, 2.0), labels_file=Path("labels.txt"), task="detect"
+    )
+
+
+@pytest.mark.parametrize("half", [Sidecar(mean=(0.0, 0.0, 0.0)), Sidecar(std=(1.0, 1.0, 1.0))])
+def test_half_a_normalisation_is_refused(half: Sidecar) -> None:
+    with pytest.raises(ContractError, match="state both"):
+        choose_preprocess(half)
+
+
+def test_channels() -> None:
+    assert parse_channels("1,2.5,3") == (1.0, 2.5, 3.0)
+    assert parse_channels("127.5") == (127.5, 127.5, 127.5)
+    for wrong in ("1,2", "a,b,c", ""):
+        with pytest.raises(ContractError, match=r"123\.675"):
+            parse_channels(wrong)
