@@ -116,8 +116,8 @@ class Lane:
         allocate: Callable[[], TensorArray],
         make_preparer: Callable[[], Preparer],
     ) -> None:
+        self.live = live
         self._changed = changed
-        self._live = live
         self._free: list[TensorArray] = [allocate() for _ in range(_BUFFERS)]
         self._capture_preparer = make_preparer()
         self._inference_preparer = make_preparer()
@@ -146,7 +146,7 @@ class Lane:
 
         Returns False when the exchange is closed: stop reading.
         """
-        if not self._live:
+        if not self.live:
             item = self._prepare(frame, self._capture_preparer)
             with self._changed:
                 self._changed.wait_for(lambda: self._slot is None or self._shut)

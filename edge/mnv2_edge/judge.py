@@ -8,7 +8,7 @@ __all__ = ["Judge"]
 
 
 class Judge:
-    """Compare the best label of every result with the truth; a sink that publishes nothing.
+    """Compare the best label of every result with the truth; an observer of the pipeline.
 
     `truth` gives the true label of a frame by its index. It is asked here and nowhere else, so nothing on the way from
     the source to the prediction can know it.
@@ -18,11 +18,6 @@ class Judge:
         self._truth = truth
         self.right = 0
         self.wrong = 0
-
-    @property
-    def broken(self) -> str:
-        """Return empty: it has no reader that could go."""
-        return ""
 
     @property
     def share_right(self) -> float:
@@ -38,6 +33,3 @@ class Judge:
             self.right += 1
         else:
             self.wrong += 1
-
-    def close(self) -> None:
-        """Do nothing: nothing is held."""

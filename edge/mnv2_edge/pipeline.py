@@ -5,22 +5,32 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mnv2_edge.capture import Camera, Capture
 from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
 from mnv2_edge.records import CameraState, Latency, Record, Result, StateName
-from mnv2_edge.sinks import Sink
+from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_engines.backends import Backend
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.preprocess import Preprocess, ResizeQuality
 from mnv2_engines.tasks import Task
 
-__all__ = ["Network", "Outcome", "Pipeline"]
+__all__ = ["Network", "Observer", "Outcome", "Pipeline"]
 
 _log = logging.getLogger(__name__)
 _JOIN_S = 0.4  # all threads together: Ctrl-C has to end the process within a second
 _WATCH_S = 0.5
+_WAIT_S = 0.1
+
+
+class Observer(Protocol):
+    """See every record in this process, before the sinks; raising ends the run."""
+
+    def publish(self, record: Record) -> None:
+        """Look at the record and return at once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +61,30 @@ class Outcome:
 class Pipeline:
     """Connect cameras, a network and sinks. It owns none of them: whoever opened them closes them after `run`.
 
+    Camera ids must differ. `observers` see every record before the sinks do; a run does not end for want of them.
+
     Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread.
     """
 
     def __init__(
-        self, cameras: Sequence[Camera], network: Network, sinks: Sequence[Sink], *, device: str = "", clock: Clock
+        self,
+        cameras: Sequence[Camera],
+        network: Network,
+        sinks: Sequence[Sink],
+        *,
+        observers: Sequence[Observer] = (),
+        device: str = "",
+        clock: Clock | None = None,
     ) -> None:
         self._network = network
         self._sinks = tuple(sinks)
+        self._observers = tuple(observers)
+        self._broken: set[Sink] = set()
         self._device = device
-        self._clock = clock
+        self._clock = clock or Clock()
         self._exchange = Exchange()
         self._wake = threading.Event()
+        self._stopping = threading.Event()
         self._captures: dict[Lane, Capture] = {}
         self._results: dict[str, int] = {}
         self._error: BaseException | None = None
@@ -113,14 +135,20 @@ class Pipeline:
             while max_frames is None or sum(self._results.values()) < max_frames:
                 taken = self._exchange.take()
                 if taken is None:
-                    return
-                self._infer(*taken)
+                    break
+                lane, ready = taken
+                result = self._infer(lane, ready)
+                if not lane.live:
+                    self._wait_for_sinks(BACKLOG)
+                self._publish(result)
+            if not all(lane.live for lane in self._captures):
+                self._wait_for_sinks(0)
         except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed on to run()
             self._error = exc
         finally:
             self._wake.set()
 
-    def _infer(self, lane: Lane, ready: Ready) -> None:
+    def _infer(self, lane: Lane, ready: Ready) -> Result:
         network = self._network
         began = time.monotonic_ns()
         outputs = network.backend.infer(ready.buffer)
@@ -131,32 +159,36 @@ class Pipeline:
         frame, capture = ready.frame, self._captures[lane]
         height, width = frame.pixels.shape[:2]
         self._results[frame.source_id] += 1
-        self._publish(
-            Result(
-                device=self._device,
-                camera=frame.source_id,
-                frame=frame.index,
-                captured=self._clock.stamp(frame.captured_ns),
-                age_ms=_ms(decoded - frame.captured_ns),
-                dropped=capture.dropped,
-                skipped=capture.skipped,
-                latency=Latency(
-                    prepare_ms=_ms(ready.prepare_ns),
-                    wait_ms=_ms(began - frame.captured_ns - ready.prepare_ns),
-                    infer_ms=_ms(inferred - began),
-                    decode_ms=_ms(decoded - inferred),
-                ),
-                engine=network.engine_id,
-                task=network.task.name,
-                predictions=predictions,
-                width=width,
-                height=height,
-            )
+        return Result(
+            device=self._device,
+            camera=frame.source_id,
+            frame=frame.index,
+            captured=self._clock.stamp(frame.captured_ns),
+            age_ms=_ms(decoded - frame.captured_ns),
+            dropped=capture.dropped,
+            skipped=capture.skipped,
+            latency=Latency(
+                prepare_ms=_ms(ready.prepare_ns),
+                wait_ms=_ms(began - frame.captured_ns - ready.prepare_ns),
+                infer_ms=_ms(inferred - began),
+                decode_ms=_ms(decoded - inferred),
+            ),
+            engine=network.engine_id,
+            task=network.task.name,
+            predictions=predictions,
+            width=width,
+            height=height,
         )
 
-    def _publish(self, record: Record) -> None:
+    def _wait_for_sinks(self, backlog: int) -> None:
+        """Let slow readers catch up: a file loses nothing. Ends when the run is being stopped."""
         for sink in self._sinks:
-            sink.publish(record)
+            while not self._stopping.is_set() and not sink.wait_backlog(backlog, _WAIT_S):
+                pass
+
+    def _publish(self, record: Record) -> None:
+        for receiver in (*self._observers, *self._sinks):
+            receiver.publish(record)
 
     def _publish_state(self, capture: Capture, state: StateName, reason: str) -> None:
         self._publish(
@@ -174,10 +206,16 @@ class Pipeline:
         )
 
     def _deaf(self) -> bool:
-        return bool(self._sinks) and all(sink.broken for sink in self._sinks)
+        """Return True when there are sinks and nobody is behind any of them; tell of each that broke, once."""
+        for sink in self._sinks:
+            if sink.broken and sink not in self._broken:
+                self._broken.add(sink)
+                _log.info("%s", sink.broken)
+        return bool(self._sinks) and len(self._broken) == len(self._sinks)
 
     def _end(self, inference: threading.Thread) -> tuple[str, ...]:
         """Stop every thread; return the names of those that hang in foreign code."""
+        self._stopping.set()
         self._exchange.close()
         for capture in self._captures.values():
             capture.stop()

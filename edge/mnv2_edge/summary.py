@@ -9,7 +9,7 @@ from typing import Final
 
 from mnv2_edge.records import Record, Result
 
-__all__ = ["Percentiles", "Summary", "SummarySink"]
+__all__ = ["Percentiles", "Summary", "RunMeter"]
 
 _KEPT: Final = 10_000  # results; 5 minutes at 30 frames/s, and bounded memory in a run of years
 
@@ -51,8 +51,8 @@ class Summary:
         )
 
 
-class SummarySink:
-    """Keep what a `Summary` needs; a sink that publishes nothing."""
+class RunMeter:
+    """Keep what a `Summary` needs; an observer of the pipeline."""
 
     def __init__(self) -> None:
         self._results = 0
@@ -60,11 +60,6 @@ class SummarySink:
         self._last_ns = 0
         self._ages: deque[float] = deque(maxlen=_KEPT)
         self._infers: deque[float] = deque(maxlen=_KEPT)
-
-    @property
-    def broken(self) -> str:
-        """Return empty: it has no reader that could go."""
-        return ""
 
     def publish(self, record: Record) -> None:
         """Count a result; ignore states and events."""
@@ -82,6 +77,3 @@ class SummarySink:
         seconds = (self._last_ns - self._first_ns) / 1e9
         rate = (self._results - 1) / seconds if seconds else 0.0
         return Summary(self._results, seconds, rate, Percentiles.of(self._ages), Percentiles.of(self._infers))
-
-    def close(self) -> None:
-        """Do nothing: nothing is held."""

@@ -107,10 +107,14 @@ class ListSink:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.broken = ""
+        self.dropped = 0
         self.closed = False
 
     def publish(self, record: Record) -> None:
         self.records.append(record)
+
+    def wait_backlog(self, at_most: int, timeout_s: float) -> bool:
+        return True
 
     def close(self) -> None:
         self.closed = True
