@@ -1,0 +1,142 @@
+"""Give the pictures of a folder, or a single one."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mnv2_edge.errors import SourceError, SourcePermissionError
+from mnv2_edge.frames import Frame
+from mnv2_edge.sources.pacer import Pacer
+from mnv2_engines.tensors import UInt8Array
+
+__all__ = ["PICTURE_SUFFIXES", "PictureSource", "list_pictures", "read_picture"]
+
+_log = logging.getLogger(__name__)
+
+PICTURE_SUFFIXES: Final = frozenset(
+    {".bmp", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""What a folder is searched for; all of them are in OpenCV's own wheels."""
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Return the folder's pictures in natural order (`2.jpg` before `10.jpg`), without hidden files and subfolders."""
+    found = (
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    return sorted(found, key=lambda path: (_natural(path.name), path.name))
+
+
+def read_picture(path: Path) -> UInt8Array:
+    """Return a picture as height x width x 3 of 8 bits in BGR, turned as its EXIF data asks.
+
+    Grey is repeated, 16 bits lose the lower 8, transparency is dropped. Raises SourceError when it cannot be read, is
+    no picture, or ends too early: decoders would fill the missing part with grey and say nothing.
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except PermissionError as exc:
+        raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
+    except OSError as exc:
+        raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
+    if _is_cut(data):
+        raise SourceError(f"{path} ends in the middle of its picture ({len(data)} bytes): copy it again")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as exc:  # e.g. more pixels than OpenCV's limit
+        raise SourceError(f"{path} cannot be decoded: {exc.err}") from exc
+    if pixels is None:
+        raise SourceError(
+            f"{path} holds no picture that OpenCV knows ({len(data)} bytes): `file {path}` tells what it is"
+        )
+    return np.asarray(pixels, np.uint8)
+
+
+class PictureSource:
+    """Give each picture once, in order; `Frame.index` is its place in the list, unreadable ones counted.
+
+    Flat out without a pacer. `lenient`: unreadable pictures are skipped; otherwise the first is read at once, so that
+    opening fails. The first skipped one is named in a warning, the number of all of them in another at the end.
+    """
+
+    def __init__(self, paths: Sequence[Path], source_id: str, pacer: Pacer | None, *, lenient: bool) -> None:
+        self._paths = paths
+        self._source_id = source_id
+        self._pacer = pacer
+        self._first = None if lenient else read_picture(paths[0])
+        self._skipped = 0
+        self._closed = threading.Event()
+
+    @property
+    def live(self) -> bool:
+        """Return True when it is paced like a camera."""
+        return self._pacer is not None
+
+    @property
+    def endless(self) -> bool:
+        """Return False: after the last picture it is over."""
+        return False
+
+    @property
+    def skipped(self) -> int:
+        """Count the files that hold no readable picture."""
+        return self._skipped
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the pictures in BGR until the last one or `close`."""
+        for index, path in enumerate(self._paths):
+            pixels = self._read(path)
+            if pixels is None:
+                continue
+            captured_ns = self._pacer.wait() if self._pacer else time.monotonic_ns()
+            if captured_ns is None or self._closed.is_set():
+                return
+            yield Frame(pixels, "BGR", index, captured_ns, self._source_id)
+        if self._skipped:
+            _log.warning("%s: %s of %s pictures could not be read", self._source_id, self._skipped, len(self._paths))
+
+    def close(self) -> None:
+        """End the iteration, also while it waits for its next moment."""
+        self._closed.set()
+        if self._pacer:
+            self._pacer.stop()
+
+    def _read(self, path: Path) -> UInt8Array | None:
+        if self._first is not None:
+            pixels, self._first = self._first, None
+            return pixels
+        try:
+            return read_picture(path)
+        except SourceError as exc:
+            self._skipped += 1
+            if self._skipped == 1:
+                _log.warning("%s: skipped: %s (further ones are only counted)", self._source_id, exc)
+            else:
+                _log.debug("%s: skipped: %s", self._source_id, exc)
+            return None
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Order digits by value and the rest by letter, whatever the case."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name.casefold())]
+
+
+def _is_cut(data: bytes) -> bool:
+    """Say whether a JPEG or PNG lacks its end mark.
+
+    In a JPEG's entropy-coded data 0xff is always followed by a zero, so the last start of scan (ff da) that has no end
+    of image (ff d9) behind it was cut. Bytes after the end mark are no fault: phones put films there.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    return data.startswith(b"\x89PNG") and b"IEND" not in data

@@ -1,0 +1,77 @@
+"""Read OpenCV's video captures from one thread and close them from any."""
+
+import threading
+from typing import Protocol
+
+from mnv2_edge.errors import SourceError
+from mnv2_engines.tensors import UInt8Array
+
+__all__ = ["SharedCapture", "VideoReader"]
+
+
+class VideoReader(Protocol):
+    """The part of `cv2.VideoCapture` that is used here."""
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        """Return True when the file or device was opened; says nothing about frames."""
+        ...
+
+    def read(self) -> tuple[bool, UInt8Array | None]:
+        """Return (True, the next picture, a new array), or (False, None) at the end or after a fault."""
+        ...
+
+    def get(self, prop: int, /) -> float:
+        """Return a property; 0 for an unknown one."""
+        ...
+
+    def set(self, prop: int, value: float, /) -> bool:
+        """Ask for a property; the answer means little, read it back."""
+        ...
+
+    def release(self) -> None:
+        """Free the file or device. Crashes when another thread is in `read`."""
+        ...
+
+
+class SharedCapture:
+    """Own a capture: release it when no read is under way, at once or right after that.
+
+    A read that hangs in C keeps its device: nothing in this process can change that.
+    """
+
+    def __init__(self, reader: VideoReader, name: str) -> None:
+        self.reader = reader
+        self._name = name
+        self._busy = threading.Lock()
+        self._closed = threading.Event()
+        self._released = False
+
+    @property
+    def closed(self) -> bool:
+        """Return True as soon as `close` was called."""
+        return self._closed.is_set()
+
+    def read(self) -> UInt8Array | None:
+        """Return the next picture; None at the end, after a fault, or when closed. Raises SourceError."""
+        import cv2
+
+        with self._busy:
+            try:
+                ok, pixels = (False, None) if self._closed.is_set() else self.reader.read()
+            except cv2.error as exc:
+                raise SourceError(f"{self._name} cannot be decoded: {exc.err}") from exc
+        if self._closed.is_set():
+            self.close()
+            return None
+        return pixels if ok else None
+
+    def close(self) -> None:
+        """Release the capture. Returns at once: when another thread is reading, that one releases it."""
+        self._closed.set()
+        if self._busy.acquire(blocking=False):
+            try:
+                if not self._released:
+                    self._released = True
+                    self.reader.release()
+            finally:
+                self._busy.release()

@@ -1,0 +1,66 @@
+"""Read what a user typed for a camera."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from mnv2_edge.errors import UsageError
+
+__all__ = ["CameraUri", "parse_uri"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+"""Two letters at least, as RFC 3986 allows one and nobody uses it: `c:pic.jpg` is a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraUri:
+    """A camera as the user named it, taken apart but not looked up."""
+
+    kind: str
+    """Name of the entry point in `mnv2_edge.sources` that opens it."""
+    target: str
+    """What the user wrote, without the query; may hold a password."""
+    query: dict[str, str]
+
+
+def parse_uri(text: str) -> CameraUri:
+    """Take a camera URI apart.
+
+    ``demo``, ``3`` (the fourth usable camera), ``/dev/video0``, ``file:PATH``, ``SCHEME:ANYTHING`` (the source that is
+    registered under that name), else a path; options follow as ``?size=1280x720&fps=30``. A file whose very name looks
+    like one of these is reached as ``./demo``. Raises UsageError for an empty text or malformed options.
+    """
+    if not text.strip():
+        raise UsageError("the camera is empty: expected demo, a file, a folder, /dev/videoN or a number (--camera 0)")
+    if not text.startswith("/dev/") and text != "demo" and not text.isdecimal() and Path(text).exists():
+        return CameraUri("file", text, {})
+    target, _, options = text.partition("?")
+    query = _parse_query(options)
+    if target == "demo":
+        return CameraUri("demo", target, query)
+    if target.isdecimal() or target.startswith("/dev/"):
+        return CameraUri("v4l2", target, query)
+    scheme = _SCHEME.match(target)
+    if scheme is None:
+        return CameraUri("file", target, query)
+    if scheme[1].lower() == "file":
+        return CameraUri("file", _file_path(target[len(scheme[0]) :]), query)
+    return CameraUri(scheme[1].lower(), target, query)
+
+
+def _parse_query(text: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
+    except ValueError as exc:
+        raise UsageError(f"camera options {text!r} are no options: expected e.g. ?size=1280x720&fps=30") from exc
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        repeated = next(name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1)
+        raise UsageError(f"camera option {repeated!r} is given more than once: expected it once")
+    return query
+
+
+def _file_path(rest: str) -> str:
+    """Return the path of ``file:PATH`` or ``file:///PATH``."""
+    return rest[2:] if rest.startswith("///") else rest
