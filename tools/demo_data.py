@@ -1,7 +1,6 @@
 """Render training and test images for the demo network, through the geometry that the runtime uses.
 
-Frame -> largest centred square -> 96x96. A film's scenes are several frames long; only one frame of each is used here,
-so no two images show the same scene.
+A film's scenes are several frames long; only one frame of each is used here, so no two images show the same scene.
 """
 
 from __future__ import annotations
@@ -17,9 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnv2_edge.scenes import DEFAULT_SIZE, FRAMES_PER_SIGN, render, true_class
+from mnv2_engines.frame_path import fit_picture
+from mnv2_engines.preprocess import Preprocess, ResizeQuality
 
 INPUT_SIZE = 96
 LARGE_SIZE = (640, 480)
+
+TRAINING_FILM = 20_000
+VALIDATION_FILM = 10_001
+TEST_FILM = 10_002
+CALIBRATION_FILM = 10_003
+"""Films (scene seeds) that share no scene; training adds its own seed, and the demo source's films count from 0."""
+TEST_SCENES = 2_000
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -27,35 +35,20 @@ Labels = NDArray[np.int64]
 
 def frame_index(scene: int) -> int:
     """Return the index of the one frame that is used of a scene: its first, its second and so on in turn."""
-    return scene * FRAMES_PER_SIGN + scene // 7 % FRAMES_PER_SIGN
+    return scene * FRAMES_PER_SIGN + scene % FRAMES_PER_SIGN
 
 
-def centred_square(pixels: Images) -> Images:
-    """Return a view of the largest centred square."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
-
-
-def shrink(square: Images, how: str = "antialias") -> Images:
-    """Resize to the network's input.
-
-    `antialias` halves by area while that is possible, then interpolates, as the runtime does by default; `fast` only
-    interpolates; `area` averages.
-    """
-    while how == "antialias" and len(square) >= 2 * INPUT_SIZE:
-        half = len(square) // 2
-        square = np.asarray(cv2.resize(square, (half, half), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    method = cv2.INTER_AREA if how == "area" else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (INPUT_SIZE, INPUT_SIZE), interpolation=method), dtype=np.uint8)
+def network_view(pixels: Images, quality: ResizeQuality = "antialias") -> Images:
+    """Return what the network sees of a frame, (96, 96, 3) RGB uint8: exactly the pixels that the runtime gives it."""
+    picture, _ = fit_picture(pixels, "RGB", INPUT_SIZE, INPUT_SIZE, Preprocess(), quality)
+    return picture
 
 
 def render_set(film: int, count: int, size: tuple[int, int] = DEFAULT_SIZE) -> tuple[Images, Labels]:
     """Render `count` scenes of a film: images (count, 96, 96, 3) RGB uint8, and their class ids."""
     images = np.empty((count, INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
     for scene in range(count):
-        images[scene] = shrink(centred_square(render(film, frame_index(scene), size)))
+        images[scene] = network_view(render(film, frame_index(scene), size))
     labels = np.array([true_class(film, frame_index(scene)) for scene in range(count)], dtype=np.int64)
     return images, labels
 
@@ -71,8 +64,8 @@ class Chunk:
 def render_chunks(film: int, first_scene: int, count: int) -> Iterator[Chunk]:
     """Render the training film without end, `count` scenes a chunk.
 
-    One scene in eight is rendered larger, and the resize methods take turns at random, so that the network depends on
-    neither.
+    One scene in eight is rendered larger and one in four resized the fast way, at random, so that the network depends
+    on neither.
     """
     rng = np.random.default_rng([film, first_scene])
     scene = first_scene
@@ -82,18 +75,28 @@ def render_chunks(film: int, first_scene: int, count: int) -> Iterator[Chunk]:
         for place in range(count):
             index = frame_index(scene)
             size = LARGE_SIZE if rng.random() < 0.125 else DEFAULT_SIZE
-            how = str(rng.choice(["antialias", "antialias", "area", "fast"]))
-            images[place] = shrink(centred_square(render(film, index, size)), how)
+            quality: ResizeQuality = "fast" if rng.random() < 0.25 else "antialias"
+            images[place] = network_view(render(film, index, size), quality)
             labels[place] = true_class(film, index)
             scene += 1
         yield Chunk(images, labels)
 
 
 def _render_into(chunks: multiprocessing.Queue[Chunk], film: int, first_scene: int, count: int) -> None:
-    os.nice(10)
+    """Render until killed, or until the training process is gone without having said so."""
+    parent = os.getppid()
+    chunks.cancel_join_thread()
+    os.nice(2)
     cv2.setNumThreads(1)
     for chunk in render_chunks(film, first_scene, count):
-        chunks.put(chunk)
+        while os.getppid() == parent:
+            try:
+                chunks.put(chunk, timeout=2.0)
+                break
+            except queue.Full:
+                continue
+        else:
+            return
 
 
 class ScenePool:

@@ -14,6 +14,7 @@ import json
 import math
 import platform
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,18 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from demo_data import INPUT_SIZE, LARGE_SIZE, Images, Labels, ScenePool, render_set
+from demo_data import (
+    INPUT_SIZE,
+    LARGE_SIZE,
+    TEST_FILM,
+    TEST_SCENES,
+    TRAINING_FILM,
+    VALIDATION_FILM,
+    Images,
+    Labels,
+    ScenePool,
+    render_set,
+)
 from demo_network import MobileNetV2
 from mnv2_edge.scenes import DEFAULT_SIZE, SIGN_NAMES
 
@@ -36,12 +48,6 @@ WARM_UP = 0.03
 EMA_DECAY = 0.998
 LABEL_SMOOTHING = 0.05
 POOL_SCENES = 60_000
-
-TRAINING_FILM = 20_000
-VALIDATION_FILM = 10_001
-TEST_FILM = 10_002
-"""Films (scene seeds) that share no scene: training adds its seed to its own, and demos start at 0."""
-TEST_SCENES = 2_000
 
 
 @dataclass
@@ -82,6 +88,7 @@ def main() -> None:
         partial.replace(checkpoint)
 
     validation = render_set(VALIDATION_FILM, 600)
+    print(f"training for {args.minutes:g} min, seed {args.seed}", flush=True)
     with closing(ScenePool(TRAINING_FILM + args.seed, progress.scenes, POOL_SCENES)) as pool:
         pool.wait_for(2_048)
         while progress.seconds < 60.0 * args.minutes:
@@ -133,7 +140,7 @@ def _parameter_groups(model: nn.Module) -> list[dict[str, object]]:
 
 
 def _moving_average(average: torch.Tensor, current: torch.Tensor, updates: torch.Tensor | int) -> torch.Tensor:
-    """Return the exponential moving average; it forgets fast at first, or the random start would stay in it for long."""
+    """Return the exponential moving average; it forgets fast at first, so that the random start does not linger."""
     decay = min(EMA_DECAY, (1.0 + float(updates)) / (10.0 + float(updates)))
     return average + (current - average) * (1.0 - decay)
 
@@ -221,7 +228,7 @@ def write_metrics(model: nn.Module, progress: Progress, args: argparse.Namespace
         f"accuracy_{DEFAULT_SIZE[0]}x{DEFAULT_SIZE[1]}": float(right.mean()),
         f"accuracy_{LARGE_SIZE[0]}x{LARGE_SIZE[1]}": accuracy(model, *large),
         "accuracy_per_class": per_class,
-        "mistakes": sorted(f"{SIGN_NAMES[truth]} -> {SIGN_NAMES[said]}" for truth, said in mistakes),
+        "mistakes": Counter(f"{SIGN_NAMES[truth]} as {SIGN_NAMES[said]}" for truth, said in mistakes),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "progress": asdict(progress),
         "seed": args.seed,

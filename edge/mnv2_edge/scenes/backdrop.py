@@ -57,8 +57,10 @@ def _texture(rng: np.random.Generator, width: int, height: int) -> Pixels:
 
 
 def _gradient(top: NDArray[np.float64], bottom: NDArray[np.float64], width: int, height: int) -> Pixels:
-    column = np.linspace(top, bottom, height).astype(np.uint8)
-    return np.repeat(column[:, np.newaxis], width, axis=1)
+    import cv2
+
+    column = np.linspace(top, bottom, height).astype(np.uint8)[:, np.newaxis]
+    return np.asarray(cv2.resize(column, (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
 
 
 def _street(rng: np.random.Generator, width: int, height: int) -> Pixels:

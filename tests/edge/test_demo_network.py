@@ -1,0 +1,72 @@
+"""The network in the package, judged on frames that only the judge knows the truth of."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+
+from mnv2_edge.scenes import FRAMES_PER_SIGN, SIGN_NAMES, render, true_class
+from mnv2_engines.frame_path import FramePreparer
+from mnv2_engines.preprocess import Preprocess, ResizePolicy, ResizeQuality
+from mnv2_engines.tensors import TensorSpec
+
+FRESH_FILM = 30_011
+FRAMES = 200
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path) -> Path:
+    return root / "engines" / "mnv2_engines" / "demo"
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> onnx.ModelProto:
+    return onnx.load(folder / "demo.onnx")
+
+
+def dimensions(value: onnx.ValueInfoProto) -> list[int]:
+    return [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+
+
+def test_the_model_is_valid_and_small(folder: Path, model: onnx.ModelProto):
+    onnx.checker.check_model(model, full_check=True)
+    assert (folder / "demo.onnx").stat().st_size < 2_000_000
+    assert [entry.version for entry in model.opset_import if entry.domain == ""] == [17]
+
+
+def test_the_model_takes_one_picture_and_gives_logits(model: onnx.ModelProto):
+    assert [(value.name, dimensions(value)) for value in model.graph.input] == [("input", [1, 3, 96, 96])]
+    assert [(value.name, dimensions(value)) for value in model.graph.output] == [("logits", [1, len(SIGN_NAMES)])]
+    assert "Softmax" not in {node.op_type for node in model.graph.node}
+
+
+def test_labels_are_the_signs_in_class_order(folder: Path):
+    assert (folder / "labels.txt").read_text(encoding="utf-8").splitlines() == list(SIGN_NAMES)
+
+
+def test_the_stated_contract_is_the_one_it_was_trained_with(folder: Path):
+    stated = yaml.safe_load((folder / "demo.yaml").read_text(encoding="utf-8"))
+    assert stated.pop("task") == "classify"
+    assert (folder / stated.pop("labels")).is_file()
+    stated["resize"] = ResizePolicy.parse(stated["resize"])
+    assert Preprocess(**{key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}) == (
+        Preprocess()
+    )
+
+
+@pytest.mark.parametrize(("size", "quality"), [((320, 240), "antialias"), ((640, 480), "fast")])
+def test_it_reads_the_signs_of_fresh_frames(folder: Path, size: tuple[int, int], quality: ResizeQuality):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(folder / "demo.onnx", options)
+    preparer = FramePreparer(TensorSpec("input", (1, 3, 96, 96), "float32", "NCHW"), Preprocess(), quality)
+    picture = np.zeros((1, 3, 96, 96), np.float32)
+    right = 0
+    for number in range(FRAMES):
+        index = number * FRAMES_PER_SIGN + number % FRAMES_PER_SIGN
+        preparer.prepare(render(FRESH_FILM, index, size), "RGB", picture)
+        right += int(session.run(None, {"input": picture})[0].argmax()) == true_class(FRESH_FILM, index)
+    assert right / FRAMES >= 0.95
