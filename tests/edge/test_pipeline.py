@@ -28,7 +28,7 @@ def run(
     pipeline = Pipeline(cameras, network, [sink], device="dev", clock=Clock())
     stop = threading.Event()
     if stop_after_s is not None:
-        threading.Timer(stop_after_s, lambda: (stop.set(), pipeline.wake())).start()
+        threading.Timer(stop_after_s, stop.set).start()
     outcome = pipeline.run(stop, max_frames=max_frames)
     results = [record for record in sink.records if isinstance(record, Result)]
     return results, [record for record in sink.records if isinstance(record, CameraState)], outcome

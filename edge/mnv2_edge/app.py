@@ -1,0 +1,200 @@
+"""Build everything from a configuration and run it: the composition root.
+
+Nothing else knows both a camera and a sink, or decides what happens where the configuration is silent.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+from mnv2_edge.capture import Camera
+from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig
+from mnv2_edge.environment import Environment
+from mnv2_edge.errors import SourceError
+from mnv2_edge.identity import Identity, read_identity
+from mnv2_edge.pipeline import Network, Observer, Outcome, Pipeline
+from mnv2_edge.plugins import load_plugin
+from mnv2_edge.redaction import read_secret
+from mnv2_edge.sinks import Sink, SinkOptions
+from mnv2_edge.sources import FrameSource
+from mnv2_edge.sources.opening import open_source
+from mnv2_engines.backends import Backend
+from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.engine import Engine, read_engine
+from mnv2_engines.frame_path import default_preprocess
+from mnv2_engines.labels import embedded_labels, read_labels
+from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.selftest import ensure_tested
+from mnv2_engines.tasks import Task, TaskOptions
+from mnv2_engines.tensors import TensorSpec
+
+__all__ = ["camera_ids", "open_cameras", "open_network", "open_sinks", "run"]
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    config: Config,
+    environment: Environment,
+    *,
+    max_frames: int | None = None,
+    observers: Sequence[Observer] = (),
+    stop: threading.Event | None = None,
+) -> Outcome:
+    """Run what `config` describes until its sources end, `max_frames` results are out, or `stop` is set.
+
+    Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
+    EnginesError for all that can be foreseen, SourceError also when a camera has failed and nothing was seen.
+    """
+    identity = read_identity(name=config.device.name, instance=config.device.instance)
+    with contextlib.ExitStack() as stack:
+        network, labels = stack.enter_context(open_network(config.engine, config.task, config.labels, environment))
+        ids = camera_ids(config.cameras)
+        sinks = stack.enter_context(open_sinks(config.sinks, identity, ids, environment, labels=labels))
+        cameras = stack.enter_context(open_cameras(config.cameras, environment))
+        pipeline = Pipeline(cameras, network, sinks, observers=observers, device=identity.device_id)
+        outcome = pipeline.run(stop, max_frames=max_frames)
+    if outcome.failed and outcome.results == 0:
+        raise SourceError(outcome.failed)
+    return outcome
+
+
+def camera_ids(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:
+    """Return what records call each camera: its `id`, else `camera` and its place in the list."""
+    return tuple(camera.id or f"camera{place}" for place, camera in enumerate(cameras))
+
+
+@contextlib.contextmanager
+def open_network(
+    config: EngineConfig, task: TaskConfig, labels_file: str | None, environment: Environment
+) -> Iterator[tuple[Network, tuple[str, ...]]]:
+    """Verify and load the engine, and make the task that reads it; give them with the labels (maybe none)."""
+    engine = _read_engine(config.model)
+    ensure_tested(engine, environment.cache)
+    open_backend = load_plugin("mnv2_engines.backends", engine.kind)
+    with contextlib.closing(cast("Backend", open_backend(engine.path, threads=config.threads))) as backend:
+        _warn_when_slow(backend, engine)
+        labels, labels_source = _labels(labels_file, engine)
+        network = Network(
+            backend=backend,
+            task=_make_task(task, engine, backend, labels, labels_source),
+            preprocess=_preprocess(config, engine, backend.input_spec),
+            engine_id=engine.id,
+            resize_quality=config.resize_quality,
+        )
+        yield network, labels or ()
+
+
+@contextlib.contextmanager
+def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> Iterator[tuple[Camera, ...]]:
+    """Open every camera; a reader that loses its device opens it again the same way."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for name, config in zip(camera_ids(cameras), cameras, strict=True):
+            secret = read_secret(config.password_file, environment.camera_password)
+
+            def reopen(config: CameraConfig = config, name: str = name, secret: str = secret) -> FrameSource:
+                return open_source(
+                    config.uri,
+                    camera_id=name,
+                    pace=config.pace,
+                    rotate=config.rotate,
+                    flip=config.flip,
+                    secret=secret,
+                )
+
+            source = stack.enter_context(contextlib.closing(reopen()))
+            opened.append(Camera(name, source, reopen))
+        yield tuple(opened)
+
+
+@contextlib.contextmanager
+def open_sinks(
+    sinks: Sequence[SinkConfig],
+    identity: Identity,
+    cameras: tuple[str, ...],
+    environment: Environment,
+    *,
+    labels: tuple[str, ...] = (),
+) -> Iterator[tuple[Sink, ...]]:
+    """Open every sink of the configuration, through the entry point that its key names."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for entry in sinks:
+            ((kind, options),) = entry.items()
+            sink_options = SinkOptions(
+                kind=kind,
+                device=identity.device_id,
+                device_name=identity.device_name,
+                instance=identity.instance,
+                cameras=cameras,
+                labels=labels,
+                options=options,
+                secret=read_secret(cast("str | None", options.get("password_file")), environment.mqtt_password),
+            )
+            sink = cast("Sink", load_plugin("mnv2_edge.sinks", kind)(sink_options))
+            opened.append(stack.enter_context(contextlib.closing(sink)))
+        yield tuple(opened)
+
+
+def _read_engine(model: str | None) -> Engine:
+    if model is not None:
+        return read_engine(Path(model))
+    _log.warning(
+        "no engine is given, so the demo network runs, which knows road signs only; for a real one: "
+        "--model FILE.tflite --labels FILE, made by `mnv2-edge build-engine MODEL.onnx`"
+    )
+    return read_engine(demo_engine_path())
+
+
+def _warn_when_slow(backend: Backend, engine: Engine) -> None:
+    report = backend.report()
+    _log.info("%s runs on %s, %s", engine.id, report.runtime, report.device)
+    if report.postprocess_operators:
+        _log.info("behind the accelerated part: %s", ", ".join(report.postprocess_operators))
+    if not report.accelerated:
+        left = ", ".join(report.fallback_operators) or "all of it"
+        _log.warning("%s is not accelerated as a whole: plain kernels run %s; %s", engine.id, left, report.hint)
+
+
+def _labels(file: str | None, engine: Engine) -> tuple[tuple[str, ...] | None, str]:
+    """Return the labels and where they come from: the file, the manifest, or the engine file itself."""
+    if file is not None:
+        return read_labels(Path(file)), file
+    if engine.labels is not None or engine.manifest is not None:
+        return engine.labels, f"the manifest of {engine.path}"
+    return embedded_labels(engine.path), str(engine.path)
+
+
+def _make_task(
+    config: TaskConfig, engine: Engine, backend: Backend, labels: tuple[str, ...] | None, labels_source: str
+) -> Task:
+    make_task = load_plugin("mnv2_engines.tasks", config.name or engine.task or "classify")
+    options = TaskOptions(
+        outputs=backend.output_specs,
+        final_operators=backend.report().final_operators,
+        labels=labels,
+        labels_source=labels_source,
+        top_k=config.top_k,
+        score_threshold=config.score_threshold,
+        groups=config.groups,
+    )
+    return cast("Task", make_task(options))
+
+
+def _preprocess(config: EngineConfig, engine: Engine, spec: TensorSpec) -> Preprocess:
+    """Return the engine's own contract, or what its input implies, with what the configuration says instead."""
+    stated = engine.preprocess
+    if stated is None:
+        stated = default_preprocess(spec)
+        if spec.quantization is None and config.mean is None:
+            _log.warning("%s does not say its mean and std: 127.5 is taken for both; else --mean and --std", engine.id)
+    return Preprocess(
+        color=config.color or stated.color,
+        mean=config.mean or stated.mean,
+        std=config.std or stated.std,
+        resize=ResizePolicy.parse(config.resize) if config.resize else stated.resize,
+    )

@@ -1,0 +1,168 @@
+"""`mnv2-edge run`: tell what cameras see."""
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from mnv2_edge.cli.common import current_session
+from mnv2_edge.cli.stopping import stop_on_signals
+from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
+from mnv2_edge.config.read import read_config
+from mnv2_edge.environment import read_environment
+from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.redaction import refuse_password_in_argv
+
+__all__ = ["command"]
+
+_log = logging.getLogger(__name__)
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+_EPILOG = """\b
+Examples:
+  mnv2-edge run --camera demo                       no camera needed
+  mnv2-edge run --camera 0                          the first that `mnv2-edge cameras` lists
+  mnv2-edge run --camera photos/ --format jsonl     a folder of pictures, one JSON object each
+  mnv2-edge run --camera film.mp4 --pace realtime   a video as if it were a camera
+  mnv2-edge run --model bird.tflite --labels bird.txt --mqtt mqtt://broker.local --homeassistant
+  mnv2-edge run --config /etc/mnv2-edge.yaml
+
+\b
+Results go to stdout, everything else to stderr. Ctrl-C ends it.
+Passwords never go on the command line: put them into the environment as
+MNV2_EDGE_MQTT_PASSWORD and MNV2_EDGE_CAMERA_PASSWORD, or name a password_file in
+the configuration. A flag wins over the configuration file.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """What was given on the command line; None where nothing was."""
+
+    camera: tuple[str, ...]
+    model: str | None
+    labels: str | None
+    task: str | None
+    top_k: int | None
+    score_threshold: float | None
+    threads: int | None
+    output_format: str | None
+    mqtt: str | None
+    homeassistant: bool
+    mean: Triple | None
+    std: Triple | None
+    color: str | None
+    resize: str | None
+    resize_quality: str | None
+    rotate: int | None
+    flip: str | None
+    pace: str | None
+    device_name: str | None
+
+
+@click.command(epilog=_EPILOG)
+@click.option(
+    "--camera", metavar="URI", multiple=True, help="What to look at; may be given several times. [default: 0]"
+)
+@click.option("--model", metavar="FILE", help="The engine. [default: the demo network, which knows road signs]")
+@click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
+@click.option("--task", metavar="NAME", help="What the outputs mean. [default: the engine's, else classify]")
+@click.option("--top-k", type=click.IntRange(min=1), help="Predictions a frame at most. [default: 3]")
+@click.option("--score-threshold", type=click.FloatRange(0, 1), help="Leave out predictions below it. [default: 0]")
+@click.option(
+    "--threads", type=click.IntRange(1, 64), help="CPU threads for the network. [default: cores - 1, up to 4]"
+)
+@click.option("--max-frames", type=click.IntRange(min=1), metavar="N", help="End after N results.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["auto", "text", "jsonl", "none"]),
+    help="auto: text on a terminal, JSON lines in a pipe. [default: auto]",
+)
+@click.option("--mqtt", metavar="URI", help="Publish to mqtt[s]://[user@]host[:port][/prefix] too.")
+@click.option("--homeassistant", is_flag=True, help="With --mqtt: let Home Assistant discover this device.")
+@preprocess_options
+@click.option("--resize-quality", type=click.Choice(["antialias", "fast"]), help="[default: antialias]")
+@click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), help="Turn pictures clockwise.")
+@click.option("--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), help="Mirror them after that.")
+@click.option("--pace", type=click.Choice(["realtime", "max"]), help="Of files: at their own rate, or all of it. [max]")
+@click.option("--device-name", metavar="NAME", help="Name of this device in records and topics.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE.yaml", help="All of it, in a file."
+)
+def command(config_file: Path | None, max_frames: int | None, rotate: str | None, **flags: Any) -> int:  # noqa: ANN401
+    """Read frames, run the network on them, and publish what it sees.
+
+    Without --model the demo network runs. Without --camera the first usable one is opened.
+    """
+    config = configure(
+        read_config(config_file) if config_file else Config(version=1),
+        _Flags(rotate=None if rotate is None else int(rotate), **flags),
+    )
+    current_session().set_log_level(config.log.level)
+
+    from mnv2_edge.app import run
+    from mnv2_edge.summary import RunMeter
+
+    meter = RunMeter()
+    with stop_on_signals() as stop:
+        outcome = run(config, read_environment(os.environ), max_frames=max_frames, observers=[meter], stop=stop)
+    _log.info("%s; %d dropped, %d skipped", meter.summary(), outcome.dropped, outcome.skipped)
+    if outcome.stuck:
+        leave_stuck(outcome.stuck)
+    return ExitStatus.DONE
+
+
+def leave_stuck(threads: tuple[str, ...]) -> None:
+    """End the process although threads hang in foreign code: everything is closed, and waiting would take for ever."""
+    _log.warning("%s did not answer and was left behind", ", ".join(threads))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ExitStatus.DONE)
+
+
+def configure(config: Config, flags: _Flags) -> Config:
+    """Return the configuration with what the flags say instead. Raises UsageError for a password in a flag."""
+    for uri in (*flags.camera, *([flags.mqtt] if flags.mqtt else [])):
+        refuse_password_in_argv(uri)
+    cameras = tuple(CameraConfig(uri=uri) for uri in flags.camera) or config.cameras
+    return msgspec.structs.replace(
+        config,
+        device=_with(config.device, name=flags.device_name),
+        cameras=tuple(_with(cam, rotate=flags.rotate, flip=flags.flip, pace=flags.pace) for cam in cameras),
+        engine=_with(
+            config.engine,
+            model=flags.model,
+            threads=flags.threads,
+            mean=flags.mean,
+            std=flags.std,
+            color=flags.color,
+            resize=flags.resize,
+            resize_quality=flags.resize_quality,
+        ),
+        task=_with(config.task, name=flags.task, top_k=flags.top_k, score_threshold=flags.score_threshold),
+        labels=flags.labels or config.labels,
+        sinks=_sinks(config.sinks, flags),
+    )
+
+
+def _with(struct: _Struct, **given: object) -> _Struct:
+    return msgspec.structs.replace(struct, **{name: value for name, value in given.items() if value is not None})
+
+
+def _sinks(sinks: tuple[SinkConfig, ...], flags: _Flags) -> tuple[SinkConfig, ...]:
+    given: dict[str, dict[str, object]] = {}
+    if flags.output_format:
+        given["stdout"] = {"format": flags.output_format}
+    if flags.mqtt:
+        given["mqtt"] = {"uri": flags.mqtt}
+    if flags.homeassistant:
+        given.setdefault("mqtt", {})["homeassistant"] = True
+    merged = [{kind: options | given.pop(kind, {}) for kind, options in sink.items()} for sink in sinks]
+    return (*merged, *({kind: options} for kind, options in given.items()))
