@@ -1,0 +1,161 @@
+"""The contract checks notice every promise that is broken."""
+
+import numpy as np
+import pytest
+
+from mnv2_engines.backends import BackendReport
+from mnv2_engines.predictions import Prediction
+from mnv2_engines.tensors import TensorSpec
+from mnv2_engines.testing import ContractBrokenError, check_backend, check_task
+
+OUTPUTS = (TensorSpec("scores", (1, 4), "float32"),)
+
+
+class GoodTask:
+    name = "good"
+
+    def decode(self, outputs, view):
+        best = int(outputs[0].argmax())
+        return (Prediction(best, f"class {best}", float(outputs[0][0, best])),)
+
+
+def test_a_good_task_passes():
+    check_task(GoodTask(), OUTPUTS)
+
+
+class Nameless(GoodTask):
+    name = ""
+
+
+class Listing(GoodTask):
+    def decode(self, outputs, view):
+        return list(super().decode(outputs, view))
+
+
+class Writing(GoodTask):
+    def decode(self, outputs, view):
+        outputs[0] += 1
+        return (Prediction(0, "x", 0.5),)
+
+
+class Keeping(GoodTask):
+    def decode(self, outputs, view):
+        return (Prediction(0, "x", outputs[0][0, :1]),)
+
+
+class Unsorted(GoodTask):
+    def decode(self, outputs, view):
+        return (Prediction(0, "x", 0.1), Prediction(1, "y", 0.2))
+
+
+class Unbounded(GoodTask):
+    def decode(self, outputs, view):
+        return (Prediction(0, "x", 1.5),)
+
+
+class NumpyScore(GoodTask):
+    def decode(self, outputs, view):
+        return (Prediction(0, "x", np.float64(0.5)),)
+
+
+class Forgetful(GoodTask):
+    calls = 0
+
+    def decode(self, outputs, view):
+        self.calls += 1
+        return (Prediction(self.calls, "x", 0.5),)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (Nameless, "name is ''"),
+        (Listing, "returned list"),
+        (Writing, "wrote to the outputs"),
+        (Keeping, "changed with the outputs"),
+        (Unsorted, "best first"),
+        (Unbounded, "out of 0 to 1"),
+        (NumpyScore, "score of"),
+        (Forgetful, "two answers"),
+    ],
+)
+def test_a_bad_task_is_told_what_it_broke(task, said):
+    with pytest.raises(ContractBrokenError, match=said):
+        check_task(task(), OUTPUTS)
+
+
+class GoodBackend:
+    input_spec = TensorSpec("input", (1, 2, 2, 3), "uint8", "NHWC")
+    output_specs = OUTPUTS
+
+    def allocate_input(self):
+        return np.zeros((1, 2, 2, 3), np.uint8)
+
+    def infer(self, buffer):
+        return [buffer.reshape(1, -1)[:, :4].astype(np.float32)]
+
+    def report(self):
+        return BackendReport("good", "numpy", "CPU", accelerated=True)
+
+    def close(self):
+        pass
+
+
+def test_a_good_backend_passes():
+    check_backend(GoodBackend)
+
+
+class Flat(GoodBackend):
+    input_spec = TensorSpec("input", (1, 12), "uint8")
+
+
+class WrongShape(GoodBackend):
+    def allocate_input(self):
+        return np.zeros((2, 2, 3), np.uint8)
+
+
+class OneBuffer(GoodBackend):
+    buffer = np.zeros((1, 2, 2, 3), np.uint8)
+
+    def allocate_input(self):
+        return self.buffer
+
+
+class Deaf(GoodBackend):
+    def infer(self, buffer):
+        return [np.zeros((1, 4), np.float32)]
+
+
+class Drifting(GoodBackend):
+    calls = 0
+
+    def infer(self, buffer):
+        self.calls += 1
+        return [super().infer(buffer)[0] + self.calls]
+
+
+class Raw(GoodBackend):
+    def infer(self, buffer):
+        return [buffer.reshape(1, -1)[:, :4]]
+
+
+class Silent(GoodBackend):
+    def report(self):
+        return BackendReport("", "", "", accelerated=True)
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        (Flat, "expected a picture"),
+        (WrongShape, r"a buffer has shape \[2, 2, 3\]"),
+        (OneBuffer, "share memory"),
+        (Deaf, "two pictures gave one answer"),
+        (Drifting, "the same picture gave two answers"),
+        (Raw, "expected float32"),
+        (Silent, "must name backend and runtime"),
+    ],
+)
+def test_a_bad_backend_is_told_what_it_broke(backend, said):
+    with pytest.raises(ContractBrokenError, match=said):
+        check_backend(backend)
