@@ -26,6 +26,7 @@ TRAINING_FILM = 20_000
 VALIDATION_FILM = 10_001
 TEST_FILM = 10_002
 CALIBRATION_FILM = 10_003
+VERIFICATION_FILM = 10_004
 """Films (scene seeds) that share no scene; training adds its own seed, and the demo source's films count from 0."""
 TEST_SCENES = 2_000
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import yaml
 
 from mnv2_edge.scenes import FRAMES_PER_SIGN, SIGN_NAMES, render, true_class
 from mnv2_engines.frame_path import FramePreparer
-from mnv2_engines.preprocess import Preprocess, ResizePolicy, ResizeQuality
+from mnv2_engines.labels import read_labels
+from mnv2_engines.preprocess import Preprocess, ResizeQuality
+from mnv2_engines.sidecar import choose_preprocess, read_sidecar
 from mnv2_engines.tensors import TensorSpec
 
 FRESH_FILM = 30_011
@@ -42,18 +43,13 @@ def test_the_model_takes_one_picture_and_gives_logits(model: onnx.ModelProto):
     assert "Softmax" not in {node.op_type for node in model.graph.node}
 
 
-def test_labels_are_the_signs_in_class_order(folder: Path):
-    assert (folder / "labels.txt").read_text(encoding="utf-8").splitlines() == list(SIGN_NAMES)
-
-
 def test_the_stated_contract_is_the_one_it_was_trained_with(folder: Path):
-    stated = yaml.safe_load((folder / "demo.yaml").read_text(encoding="utf-8"))
-    assert stated.pop("task") == "classify"
-    assert (folder / stated.pop("labels")).is_file()
-    stated["resize"] = ResizePolicy.parse(stated["resize"])
-    assert Preprocess(**{key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}) == (
-        Preprocess()
-    )
+    stated = read_sidecar(folder / "demo.onnx")
+    assert choose_preprocess(stated) == Preprocess()
+    assert stated.mean is not None
+    assert stated.task == "classify"
+    assert stated.labels_file is not None
+    assert read_labels(stated.labels_file) == SIGN_NAMES
 
 
 @pytest.mark.parametrize(("size", "quality"), [((320, 240), "antialias"), ((640, 480), "fast")])
