@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measure what the runtime costs on top of the bare engine: throughput, memory, start, age under load.
 
     python benchmarks/frame_path.py --model mobilenet_v2_1.0_224_quant.tflite --labels imagenet_labels.txt
@@ -45,17 +44,17 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
 
 def main() -> None:
     args = parse_arguments()
-    print(f"{datetime.now(timezone.utc):%Y-%m-%d}, {cpu_name()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-          f"OpenCV {cv2.__version__}, {args.model.name}\n")  # fmt: skip
+    versions = f"Python {platform.python_version()}, OpenCV {cv2.__version__}"
+    print(
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {cpu_name()}, {os.cpu_count()} cores, {versions}, {args.model.name}\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         film = write_film(Path(folder) / "film.avi", args.frames)
         ratios, bare, ours = throughput(args, film)
         print(f"throughput, {args.rounds} turns of {args.frames} frames, 1 thread:")
         print(f"  bare invoke()   {statistics.median(bare):7.1f} frames/s")
         print(f"  run             {statistics.median(ours):7.1f} frames/s")
-        print(
-            f"  ratio           {statistics.median(ratios):7.3f}   (lowest {min(ratios):.3f}, highest {max(ratios):.3f})"
-        )
+        print(f"  ratio           {statistics.median(ratios):7.3f}   ({min(ratios):.3f} to {max(ratios):.3f})")
         starts, peaks = zip(*(start_and_peak(args, film) for _ in range(args.starts)), strict=True)
         print(f"start of `mnv2-edge run` to the first label: median {statistics.median(starts):.2f} s, "
               f"highest {max(starts):.2f} s ({args.starts} starts)")  # fmt: skip
@@ -101,8 +100,8 @@ def throughput(args: argparse.Namespace, film: Path) -> tuple[list[float], list[
 def bare_rate(model: Path, frames: int) -> float:
     """Return frames/s of a loop of `invoke()` alone, on the interpreter that the backend would use."""
     with contextlib.closing(LiteRtBackend(model, threads=1)) as backend:
-        interpreter = backend._interpreter  # noqa: SLF001 - the bare interpreter is the point
-        interpreter.set_tensor(backend._input_index, backend.allocate_input())  # noqa: SLF001
+        interpreter = backend._interpreter
+        interpreter.set_tensor(backend._input_index, backend.allocate_input())
         interpreter.invoke()
         began = time.monotonic()
         for _ in range(frames):
