@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 import cv2
-from demo_data import CALIBRATION_FILM, VERIFICATION_FILM, frame_index
 
+from demo_data import CALIBRATION_FILM, VERIFICATION_FILM, frame_index
 from mnv2_edge.scenes import render
 
 ROOT = Path(__file__).resolve().parents[1]

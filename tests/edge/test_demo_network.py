@@ -1,5 +1,6 @@
 """The network in the package, judged on frames that only the judge knows the truth of."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,17 @@ def test_the_stated_contract_is_the_one_it_was_trained_with(folder: Path):
     assert stated.task == "classify"
     assert stated.labels_file is not None
     assert read_labels(stated.labels_file) == SIGN_NAMES
+
+
+def test_the_graph_is_the_papers(model: onnx.ModelProto):
+    """52 convolutions, a shortcut in every repeated block but the first, and the 1280 channels of a narrow network."""
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert operators["Conv"] == 1 + 2 + 16 * 3 + 1
+    assert operators["Add"] == 1 + 2 + 3 + 2 + 2
+    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    convolutions = [weights[node.input[1]] for node in model.graph.node if node.op_type == "Conv"]
+    assert convolutions[0] == [16, 3, 3, 3]
+    assert convolutions[-1] == [1280, 112, 1, 1]
 
 
 @pytest.mark.parametrize(("size", "quality"), [((320, 240), "antialias"), ((640, 480), "fast")])
