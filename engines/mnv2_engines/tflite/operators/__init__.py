@@ -1,0 +1,32 @@
+"""Hold every operator in one place each: its TFLite description and the lowering of the ONNX operators that become it.
+
+Importing this package fills the registry (`LOWERINGS`); docs/add-an-operator.md walks through adding one.
+"""
+
+from mnv2_engines.tflite.operators import (
+    activations,
+    arithmetic,
+    argmax,
+    convolution,
+    dense,
+    joining,
+    normalization,
+    pooling,
+    quantization,
+    resizing,
+    shaping,
+)
+
+__all__ = [
+    "activations",
+    "argmax",
+    "arithmetic",
+    "convolution",
+    "dense",
+    "joining",
+    "normalization",
+    "pooling",
+    "quantization",
+    "resizing",
+    "shaping",
+]

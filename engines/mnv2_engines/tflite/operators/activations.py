@@ -1,0 +1,176 @@
+"""Relu, Clip, HardSwish, HardSigmoid, Sigmoid and Softmax: RELU, RELU_N1_TO_1, RELU6, HARD_SWISH, LOGISTIC, SOFTMAX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+from mnv2_engines.errors import ModelError
+from mnv2_engines.tflite.graph import Shape
+from mnv2_engines.tflite.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.operator import Activation, Operator, Rule
+from mnv2_engines.tflite.operators.arithmetic import Add, Mul, bounded, combine
+from mnv2_engines.tflite.operators.shaping import reshape
+
+__all__ = ["Logistic", "Rectifier", "Relu", "Relu6", "ReluN1To1", "Softmax"]
+
+_INFINITY = float("inf")
+_BEYOND = 1e30
+"""Exporters write "no bound" as the largest float32 or float16 as well as infinity."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Elementwise(Operator):
+    """Change each element by itself."""
+
+    def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Keep the shape."""
+        return (shapes[0],)
+
+
+@dataclass(frozen=True, slots=True)
+class Rectifier(_Elementwise):
+    """Clamp to the bounds of `activation`; fused into the operator in front wherever that is possible."""
+
+    rule: ClassVar[Rule] = Rule.CLAMP
+    activation: ClassVar[Activation]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the activation's."""
+        return self.activation.bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Relu(Rectifier):
+    """Clamp to 0 and above."""
+
+    builtin: ClassVar[str] = "RELU"
+    activation: ClassVar[Activation] = Activation.RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Relu6(Rectifier):
+    """Clamp to 0 to 6."""
+
+    builtin: ClassVar[str] = "RELU6"
+    activation: ClassVar[Activation] = Activation.RELU6
+
+
+@dataclass(frozen=True, slots=True)
+class ReluN1To1(Rectifier):
+    """Clamp to -1 to 1."""
+
+    builtin: ClassVar[str] = "RELU_N1_TO_1"
+    activation: ClassVar[Activation] = Activation.RELU_N1_TO_1
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic(_Elementwise):
+    """Map to 0 to 1 by the logistic function."""
+
+    builtin: ClassVar[str] = "LOGISTIC"
+    rule: ClassVar[Rule] = Rule.FIXED
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(_Elementwise):
+    """Make probabilities of the last axis."""
+
+    builtin: ClassVar[str] = "SOFTMAX"
+    rule: ClassVar[Rule] = Rule.FIXED
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill SoftmaxOptions."""
+        table = schema.SoftmaxOptionsT()
+        table.beta = 1.0
+        return table
+
+
+_RECTIFIERS: dict[tuple[float, float], Rectifier] = {
+    rectifier.activation.bounds: rectifier for rectifier in (Relu(), Relu6(), ReluN1To1())
+}
+
+
+@lowers("Relu")
+def lower_relu(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to RELU."""
+    return clamp(node, lowering, lowering.view(node, 0), 0.0, _INFINITY)
+
+
+@lowers("Clip")
+def lower_clip(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to the rectifier with these bounds, else to MAXIMUM and MINIMUM; bounds are inputs since opset 11."""
+    low, high = (_bound(node, lowering, index, key, default) for index, key, default in ((1, "min", -_INFINITY), (2, "max", _INFINITY)))
+    if not low <= high:
+        raise ModelError(f"{node}: clips to {low} to {high}, expected the smaller bound first")
+    return clamp(node, lowering, lowering.view(node, 0), low, high)
+
+
+@lowers("HardSigmoid")
+def lower_hard_sigmoid(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to a multiplication, an addition and a clamp."""
+    scaled = _affine(node, lowering, lowering.view(node, 0), node.real("alpha", 0.2), node.real("beta", 0.5))
+    return clamp(node, lowering, scaled, 0.0, 1.0)
+
+
+@lowers("HardSwish")
+def lower_hard_swish(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower ``x * clamp(x / 6 + 1 / 2, 0, 1)`` to just that: XNNPACK takes HARD_SWISH in float only."""
+    view = lowering.view(node, 0)
+    gate = clamp(node, lowering, _affine(node, lowering, view, 1.0, 3.0), 0.0, 6.0)
+    return _scaled(node, lowering, combine(node, lowering, Mul(), view, gate), 1.0 / 6.0)
+
+
+@lowers("Sigmoid")
+def lower_sigmoid(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to LOGISTIC."""
+    view = lowering.view(node, 0)
+    return View(lowering.emit(node, Logistic(), [view.tensor]), view.order)
+
+
+@lowers("Softmax")
+def lower_softmax(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower with the axis brought to the end; before opset 13 all axes from there on are one."""
+    view = lowering.view(node, 0)
+    axis = node.integer("axis", -1 if lowering.opset >= 13 else 1)
+    if not -view.rank <= axis < view.rank:
+        raise ModelError(f"{node}: axis {axis} is out of range for shape {list(view.shape)}")
+    axis %= view.rank
+    if lowering.opset < 13 and prod(view.shape[axis + 1 :]) != 1:
+        flat = reshape(node, lowering, view, (prod(view.shape[:axis]), prod(view.shape[axis:])))
+        return reshape(node, lowering, View.plain(lowering.emit(node, Softmax(), [flat.tensor])), view.shape)
+    order = (*(k for k in view.order if k != axis), axis)
+    return View(lowering.emit(node, Softmax(), [lowering.arrange(node, view, order)]), order)
+
+
+def clamp(node: OnnxNode, lowering: Lowering, view: View, low: float, high: float) -> View:
+    """Emit what holds values between two bounds."""
+    rectifier = _RECTIFIERS.get((low, high))
+    if rectifier is not None:
+        return View(lowering.emit(node, rectifier, [view.tensor]), view.order)
+    if low == 0.0:  # fusable, and leaves one bound to do
+        return View(bounded(node, lowering, lowering.emit(node, Relu(), [view.tensor]), -_INFINITY, high), view.order)
+    return View(bounded(node, lowering, view.tensor, low, high), view.order)
+
+
+def _bound(node: OnnxNode, lowering: Lowering, index: int, key: str, default: float) -> float:
+    value = float(lowering.constant(node, index).reshape(-1)[0]) if node.has_input(index) else node.real(key, default)
+    if value != value:  # noqa: PLR0124 - the one number that differs from itself
+        raise ModelError(f"{node}: bound {key} is no number")
+    return value if abs(value) < _BEYOND else default
+
+
+def _scaled(node: OnnxNode, lowering: Lowering, view: View, factor: float) -> View:
+    constant = View.plain(lowering.add_constant(f"{node.name}/factor", np.array(factor, np.float32)))
+    return combine(node, lowering, Mul(), view, constant)
+
+
+def _affine(node: OnnxNode, lowering: Lowering, view: View, factor: float, offset: float) -> View:
+    scaled = view if factor == 1.0 else _scaled(node, lowering, view, factor)
+    constant = View.plain(lowering.add_constant(f"{node.name}/offset", np.array(offset, np.float32)))
+    return combine(node, lowering, Add(), scaled, constant)

@@ -1,0 +1,168 @@
+"""Add, Sub, Mul, Div by a constant, Min and Max with a constant: ADD, SUB, MUL, MINIMUM, MAXIMUM."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+from mnv2_engines.errors import ModelError, UnsupportedOperatorError
+from mnv2_engines.tensors import TensorArray
+from mnv2_engines.tflite.graph import Shape, Tensor
+from mnv2_engines.tflite.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.operator import Fusable, Operator, Rule
+
+__all__ = ["Add", "Maximum", "Minimum", "Mul", "Sub", "combine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Binary(Fusable):
+    """Combine two tensors element by element, broadcasting as numpy does."""
+
+    rule: ClassVar[Rule] = Rule.OWN
+
+    def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Broadcast."""
+        return (np.broadcast_shapes(*shapes),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(_Binary):
+    """Add."""
+
+    builtin: ClassVar[str] = "ADD"
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill AddOptions."""
+        table = schema.AddOptionsT()
+        table.fusedActivationFunction = self.activation.value
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sub(_Binary):
+    """Subtract the second from the first."""
+
+    builtin: ClassVar[str] = "SUB"
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill SubOptions."""
+        table = schema.SubOptionsT()
+        table.fusedActivationFunction = self.activation.value
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mul(_Binary):
+    """Multiply."""
+
+    builtin: ClassVar[str] = "MUL"
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill MulOptions."""
+        table = schema.MulOptionsT()
+        table.fusedActivationFunction = self.activation.value
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound(Operator):
+    """Hold values on one side of a scalar constant, the second input."""
+
+    rule: ClassVar[Rule] = Rule.CLAMP
+    value: float
+
+    def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Keep the shape."""
+        return (shapes[0],)
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill MaximumMinimumOptions."""
+        return schema.MaximumMinimumOptionsT()
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum(_Bound):
+    """Let nothing through above `value`."""
+
+    builtin: ClassVar[str] = "MINIMUM"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return everything up to the value."""
+        return (float("-inf"), self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum(_Bound):
+    """Let nothing through below `value`."""
+
+    builtin: ClassVar[str] = "MAXIMUM"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return everything from the value on."""
+        return (self.value, float("inf"))
+
+
+def combine(node: OnnxNode, lowering: Lowering, operator: Operator, left: View, right: View) -> View:
+    """Emit a binary operator over two views, bringing the axes of both into one order."""
+    lead, other = (right, left) if left.tensor.data is not None or left.rank < right.rank else (left, right)
+    if other.tensor.data is not None and other.rank <= lead.rank:
+        order = lead.order
+        other = _stretched(lowering, other, lead.rank)
+    elif lead.rank == other.rank:
+        order = lead.order
+    else:  # activations of different rank: numpy's broadcasting only means the same in ONNX's order
+        order = tuple(range(lead.rank))
+    tensors = [lowering.arrange(node, view, order if view.rank == lead.rank else tuple(range(view.rank))) for view in (lead, other)]
+    return View(lowering.emit(node, operator, tensors if lead is left else tensors[::-1]), order)
+
+
+@lowers("Add")
+def lower_add(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower a sum of which at least one side depends on the picture."""
+    return combine(node, lowering, Add(), lowering.view(node, 0), lowering.view(node, 1))
+
+
+@lowers("Sub")
+def lower_sub(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower a difference."""
+    return combine(node, lowering, Sub(), lowering.view(node, 0), lowering.view(node, 1))
+
+
+@lowers("Mul")
+def lower_mul(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower a product."""
+    return combine(node, lowering, Mul(), lowering.view(node, 0), lowering.view(node, 1))
+
+
+@lowers("Div")
+def lower_div(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower a division by a constant to a product; XNNPACK has no int8 division."""
+    if not lowering.is_constant(node, 1):
+        raise UnsupportedOperatorError(f"{node}: division by an activation does not compile, only by a constant")
+    divisor: TensorArray = lowering.constant(node, 1).astype(np.float32)
+    if not divisor.all():
+        raise ModelError(f"{node}: division by zero")
+    factor = View.plain(lowering.add_constant(f"{node.name}/factor", np.float32(1) / divisor))
+    return combine(node, lowering, Mul(), lowering.view(node, 0), factor)
+
+
+def bounded(node: OnnxNode, lowering: Lowering, tensor: Tensor, low: float, high: float) -> Tensor:
+    """Emit MAXIMUM and MINIMUM as far as they are needed; infinite bounds are no bounds."""
+    if low > float("-inf"):
+        tensor = lowering.emit(node, Maximum(low), [tensor, lowering.add_constant(f"{node.name}/low", np.array(low, np.float32))])
+    if high < float("inf"):
+        tensor = lowering.emit(node, Minimum(high), [tensor, lowering.add_constant(f"{node.name}/high", np.array(high, np.float32))])
+    return tensor
+
+
+def _stretched(lowering: Lowering, view: View, rank: int) -> View:
+    """Put axes of size 1 in front of a constant, as broadcasting would; scalars stay."""
+    data = view.tensor.data
+    if data is None or view.rank == rank:
+        return view
+    return View.plain(lowering.add_constant(view.tensor.name, data.reshape((1,) * (rank - view.rank) + data.shape)))

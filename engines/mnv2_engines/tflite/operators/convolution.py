@@ -1,0 +1,133 @@
+"""Conv: CONV_2D and DEPTHWISE_CONV_2D."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+from mnv2_engines.errors import ModelError, UnsupportedOperatorError
+from mnv2_engines.tensors import TensorArray
+from mnv2_engines.tflite.graph import Scales, Shape, Tensor
+from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.operator import Fusable, Rule
+from mnv2_engines.tflite.operators.joining import pad_picture
+from mnv2_engines.tflite.padding import read_window, window_size
+
+__all__ = ["Conv2D", "DepthwiseConv2D"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Convolution(Fusable):
+    """Slide weights over an NHWC picture: inputs are the picture, the weights and the bias."""
+
+    rule: ClassVar[Rule] = Rule.WEIGHTED
+    channel_axis: ClassVar[int]
+    """The axis of the weights along which each slice has its own scale: the output channels."""
+
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    same: bool = False
+
+    def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Follow TFLite's SAME or VALID."""
+        (batch, height, width, _), weights = shapes[0], shapes[1]
+        sizes = [
+            window_size(size, weights[1 + axis], self.stride[axis], self.dilation[axis], same=self.same)
+            for axis, size in enumerate((height, width))
+        ]
+        return ((batch, sizes[0], sizes[1], weights[self.channel_axis]),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conv2D(_Convolution):
+    """Mix all channels; weights are [out, height, width, in]."""
+
+    builtin: ClassVar[str] = "CONV_2D"
+    channel_axis: ClassVar[int] = 0
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill Conv2DOptions."""
+        table = schema.Conv2DOptionsT()
+        table.padding = schema.Padding.SAME if self.same else schema.Padding.VALID
+        table.strideH, table.strideW = self.stride
+        table.dilationHFactor, table.dilationWFactor = self.dilation
+        table.fusedActivationFunction = self.activation.value
+        return table
+
+    def version(self, *, quantised: bool) -> int:
+        """Ask for per-channel scales (3) when quantised."""
+        return 3 if quantised else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthwiseConv2D(_Convolution):
+    """Filter each channel by itself; weights are [1, height, width, channels * multiplier]."""
+
+    builtin: ClassVar[str] = "DEPTHWISE_CONV_2D"
+    channel_axis: ClassVar[int] = 3
+
+    multiplier: int = 1
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill DepthwiseConv2DOptions."""
+        table = schema.DepthwiseConv2DOptionsT()
+        table.padding = schema.Padding.SAME if self.same else schema.Padding.VALID
+        table.strideH, table.strideW = self.stride
+        table.dilationHFactor, table.dilationWFactor = self.dilation
+        table.depthMultiplier = self.multiplier
+        table.fusedActivationFunction = self.activation.value
+        return table
+
+    def version(self, *, quantised: bool) -> int:
+        """Ask for dilation (2) or per-channel scales (3) where used."""
+        return 3 if quantised else 1 if self.dilation == (1, 1) else 2
+
+
+@lowers("Conv")
+def lower_conv(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower a two-dimensional convolution with constant weights; depthwise where every input channel is a group."""
+    picture = lowering.picture(node)
+    weights = lowering.constant(node, 1)
+    if weights.ndim != 4:
+        raise UnsupportedOperatorError(f"{node}: weights have shape {list(weights.shape)}, only two-dimensional convolutions compile")
+    groups = node.integer("group", 1)
+    outputs, group_inputs, *kernel = weights.shape
+    channels = picture.shape[3]
+    if groups < 1 or outputs % groups or group_inputs * groups != channels:
+        raise ModelError(f"{node}: {groups} groups of weights {list(weights.shape)} do not fit {channels} channels")
+    bias = _bias(node, lowering, outputs)
+    window = read_window(node, (picture.shape[1], picture.shape[2]), (kernel[0], kernel[1]))
+    depthwise = groups > 1 and group_inputs == 1
+    if groups > 1 and not depthwise:
+        raise UnsupportedOperatorError(
+            f"{node}: {groups} groups of {group_inputs} channels; only 1 group or one group per channel (depthwise) compiles"
+        )
+    if window.explicit:
+        picture = pad_picture(node, lowering, picture, window.explicit)
+    operator: Conv2D | DepthwiseConv2D
+    if depthwise:
+        operator = DepthwiseConv2D(stride=window.stride, dilation=window.dilation, same=window.same, multiplier=outputs // groups)
+        layout = (1, 2, 3, 0)
+    else:
+        operator = Conv2D(stride=window.stride, dilation=window.dilation, same=window.same)
+        layout = (0, 2, 3, 1)
+    kernel_tensor = lowering.add_constant(node.inputs[1], weights.transpose(layout))
+    kernel_tensor.scales = _kept(lowering.kept_scales.get(node.inputs[1]), operator.channel_axis)
+    return View(lowering.emit(node, operator, [picture, kernel_tensor, bias]), NHWC)
+
+
+def _bias(node: OnnxNode, lowering: Lowering, outputs: int) -> Tensor:
+    values: TensorArray = lowering.constant(node, 2) if node.has_input(2) else np.zeros(outputs, np.float32)
+    if values.shape != (outputs,):
+        raise ModelError(f"{node}: bias has shape {list(values.shape)}, expected [{outputs}]")
+    return lowering.add_constant(f"{node.name}/bias", values.astype(np.float32))
+
+
+def _kept(scales: Scales | None, channel_axis: int) -> Scales | None:
+    """Move a quantised file's scales to where the output channels went; ONNX keeps those on axis 0."""
+    if scales is None or scales.axis != 0 and len(scales.scale) > 1:
+        return None
+    return Scales(scales.scale, scales.zero_point, channel_axis)

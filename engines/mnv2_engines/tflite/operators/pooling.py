@@ -1,0 +1,181 @@
+"""AveragePool, MaxPool, GlobalAveragePool, GlobalMaxPool and ReduceMean: AVERAGE_POOL_2D, MAX_POOL_2D, MEAN."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+
+from mnv2_engines.errors import ModelError, UnsupportedOperatorError
+from mnv2_engines.tensors import FloatArray
+from mnv2_engines.tflite.graph import Shape, Tensor
+from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operators.arithmetic import Mul
+from mnv2_engines.tflite.operators.joining import pad_picture
+from mnv2_engines.tflite.operators.shaping import reshape
+from mnv2_engines.tflite.padding import Window, read_window, window_size
+
+__all__ = ["AveragePool2D", "MaxPool2D", "Mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool(Operator):
+    """Slide a window over an NHWC picture, channel by channel."""
+
+    rule: ClassVar[Rule] = Rule.SHARED
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    same: bool
+
+    def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Follow TFLite's SAME or VALID."""
+        batch, height, width, channels = shapes[0]
+        rows = window_size(height, self.kernel[0], self.stride[0], 1, same=self.same)
+        return ((batch, rows, window_size(width, self.kernel[1], self.stride[1], 1, same=self.same), channels),)
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill Pool2DOptions."""
+        table = schema.Pool2DOptionsT()
+        table.padding = schema.Padding.SAME if self.same else schema.Padding.VALID
+        table.filterHeight, table.filterWidth = self.kernel
+        table.strideH, table.strideW = self.stride
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePool2D(_Pool):
+    """Average; under SAME the padding does not count."""
+
+    builtin: ClassVar[str] = "AVERAGE_POOL_2D"
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool2D(_Pool):
+    """Take the largest; under SAME the padding does not count."""
+
+    builtin: ClassVar[str] = "MAX_POOL_2D"
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Operator):
+    """Average over axes, which stay with size 1; input 1 holds them."""
+
+    builtin: ClassVar[str] = "MEAN"
+    rule: ClassVar[Rule] = Rule.OWN
+    axes: tuple[int, ...]
+
+    def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Shrink the axes to 1."""
+        return (tuple(1 if axis in self.axes else size for axis, size in enumerate(shapes[0])),)
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill ReducerOptions."""
+        table = schema.ReducerOptionsT()
+        table.keepDims = True
+        return table
+
+
+@lowers("GlobalAveragePool")
+def lower_global_average_pool(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to MEAN over height and width."""
+    return View(_mean(node, lowering, lowering.picture(node), (1, 2)), NHWC)
+
+
+@lowers("ReduceMean")
+def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to MEAN; axes are an input since opset 18, and no axes mean all or, with noop_with_empty_axes, none."""
+
+    view = lowering.view(node, 0)
+    axes = lowering.integers(node, 1) if node.has_input(1) else node.integers("axes", ())
+    if not axes:
+        if node.integer("noop_with_empty_axes", 0):
+            return view
+        axes = tuple(range(view.rank))
+    places = tuple(sorted({view.axis(axis) for axis in axes}))
+    result = View(_mean(node, lowering, view.tensor, places), view.order)
+    if node.integer("keepdims", 1):
+        return result
+    dropped = {axis % view.rank for axis in axes}
+    return reshape(node, lowering, result, tuple(size for axis, size in enumerate(view.shape) if axis not in dropped))
+
+
+@lowers("MaxPool")
+def lower_max_pool(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower; padding that TFLite's SAME does not give is made of zeros, which needs an input that is never negative."""
+    picture, window = _pooled(node, lowering)
+    if len(node.outputs) > 1:
+        raise UnsupportedOperatorError(f"{node}: the indices output does not compile")
+    if window.explicit:
+        if not _never_negative(lowering, picture):
+            raise UnsupportedOperatorError(
+                f"{node}: pads {window.explicit} are not TFLite's SAME, and the input may be negative; put the pool behind a ReLU"
+            )
+        picture = pad_picture(node, lowering, picture, window.explicit)
+    return View(lowering.emit(node, MaxPool2D(window.kernel, window.stride, window.same), [picture]), NHWC)
+
+
+@lowers("AveragePool")
+def lower_average_pool(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower; where padding counts otherwise than in TFLite, a MUL per window puts the divisor right."""
+    picture, window = _pooled(node, lowering)
+    counted = node.integer("count_include_pad", 0) != 0
+    padded = window.pads != ((0, 0), (0, 0))
+    if not padded or (window.same and not counted):
+        return View(lowering.emit(node, AveragePool2D(window.kernel, window.stride, window.same), [picture]), NHWC)
+    size = (picture.shape[1], picture.shape[2])
+    picture = pad_picture(node, lowering, picture, window.pads)
+    pooled = lowering.emit(node, AveragePool2D(window.kernel, window.stride, same=False), [picture])
+    factors = _divisor_factors(node, window, size, (pooled.shape[1], pooled.shape[2]), counted=counted)
+    if not np.all(factors == 1.0):
+        pooled = lowering.emit(node, Mul(), [pooled, lowering.add_constant(f"{node.name}/factor", factors)])
+    return View(pooled, NHWC)
+
+
+def _pooled(node: OnnxNode, lowering: Lowering) -> tuple[Tensor, Window]:
+    picture = lowering.picture(node)
+    kernel = node.integers("kernel_shape", length=2)
+    window = read_window(node, (picture.shape[1], picture.shape[2]), (kernel[0], kernel[1]))
+    if window.dilation != (1, 1):
+        raise UnsupportedOperatorError(f"{node}: dilations {list(window.dilation)} do not compile in a pool")
+    if any(max(pads) >= extent for pads, extent in zip(window.pads, kernel, strict=True)):
+        raise ModelError(f"{node}: pads {window.pads} are as large as the kernel {list(kernel)}")
+    return picture, window
+
+
+def _mean(node: OnnxNode, lowering: Lowering, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return lowering.emit(node, Mean(axes), [tensor, lowering.add_constant(f"{node.name}/axes", np.array(axes))])
+
+
+def _never_negative(lowering: Lowering, tensor: Tensor) -> bool:
+    """Follow the tensor back through operators that keep the sign to one that leaves nothing below zero."""
+    producer = lowering.graph.producers().get(tensor)
+    while producer is not None:
+        if producer.operator.rule is Rule.FIXED or producer.operator.bounds[0] >= 0.0:
+            return True
+        if producer.operator.rule not in {Rule.SHARED, Rule.CLAMP} or sum(t.data is None for t in producer.inputs) != 1:
+            return False
+        producer = lowering.graph.producers().get(producer.inputs[0])
+    return False
+
+
+def _divisor_factors(node: OnnxNode, window: Window, size: tuple[int, int], outputs: tuple[int, int], *, counted: bool) -> FloatArray:
+    """Return, as [1, height, width, 1], what turns an average over whole windows into ONNX's.
+
+    ONNX divides by the elements inside the picture, with count_include_pad by those inside the declared padding; what
+    ceil_mode lets hang over behind that never counts.
+    """
+    counts = []
+    declared = node.integers("pads", (0, 0, 0, 0), length=4) if node.text("auto_pad", "NOTSET") == "NOTSET" else None
+    for axis in (0, 1):
+        front, behind = window.pads[axis]
+        if counted and declared is not None:
+            behind = min(behind, declared[2 + axis])
+        first, last = (0, front + size[axis] + behind) if counted else (front, front + size[axis])
+        starts = np.arange(outputs[axis]) * window.stride[axis]
+        inside = np.minimum(starts + window.kernel[axis], last) - np.maximum(starts, first)
+        counts.append(np.maximum(inside, 1))
+    area = window.kernel[0] * window.kernel[1]
+    return (area / (counts[0][:, None] * counts[1][None, :])).astype(np.float32)[None, :, :, None]

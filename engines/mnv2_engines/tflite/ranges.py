@@ -1,0 +1,39 @@
+"""Choose what an int8 activation's 256 steps cover."""
+
+import numpy as np
+
+from mnv2_engines.tensors import FloatArray
+from mnv2_engines.tflite.graph import Scales
+
+__all__ = ["STEPS", "activation_scales", "search_range"]
+
+STEPS = 255
+LOWEST, HIGHEST = -128, 127
+_SMALLEST_SCALE = 1e-8
+"""Keeps the ratios that the kernels compute finite for an activation that is always zero."""
+_SHRINKAGES = np.linspace(1.0, 0.5, 26)
+
+
+def activation_scales(low: float, high: float) -> Scales:
+    """Cover low to high, widened to hold zero exactly: padding and ReLU need it."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = max((high - low) / STEPS, _SMALLEST_SCALE)
+    zero_point = int(np.clip(np.round(LOWEST - low / scale), LOWEST, HIGHEST))
+    return Scales.of(scale, zero_point)
+
+
+def search_range(low: float, high: float, samples: FloatArray) -> tuple[float, float]:
+    """Shrink a range to where rounding and clipping together cost the least mean squared error on the samples."""
+    counts, edges = np.histogram(samples, bins=2048, range=(low, high)) if high > low else (np.zeros(0), np.zeros(1))
+    if not counts.any():
+        return low, high
+    centres = (edges[:-1] + edges[1:]) / 2
+    best, best_cost = (low, high), np.inf
+    for shrinkage in _SHRINKAGES:
+        candidate = (min(low, 0.0) * shrinkage, max(high, 0.0) * shrinkage)
+        step = (candidate[1] - candidate[0]) / STEPS
+        clipped = centres - np.clip(centres, *candidate)
+        cost = float((counts * (clipped**2)).sum() / counts.sum() + step**2 / 12)
+        if cost < best_cost:
+            best, best_cost = candidate, cost
+    return best

@@ -1,0 +1,70 @@
+"""Quantise weights per output channel, and put into the bias what their rounding costs on average."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mnv2_engines.tensors import FloatArray
+from mnv2_engines.tflite.graph import Scales
+
+__all__ = ["ExpectedShift", "QuantisedWeights", "quantise_weights"]
+
+WEIGHT_LIMIT = 127
+_BIAS_LIMIT = float(2**30)
+"""Half of int32: the accumulator adds the products to the bias."""
+_SMALLEST_RESCALE, _LARGEST_RESCALE = 2.0**-31, 255.0
+"""XNNPACK takes input scale * weight scale / output scale from 2**-32 up to 256."""
+
+ExpectedShift: TypeAlias = Callable[[FloatArray], "npt.NDArray[np.float64]"]
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedWeights:
+    """Hold one layer's integers."""
+
+    weights: npt.NDArray[np.int8]
+    weight_scales: Scales
+    bias: npt.NDArray[np.int32]
+    bias_scales: Scales
+
+
+def quantise_weights(
+    weights: FloatArray,
+    bias: FloatArray,
+    channel_axis: int,
+    *,
+    input_scale: float,
+    output_scale: float,
+    expected_shift: ExpectedShift | None,
+    kept: Scales | None = None,
+) -> QuantisedWeights:
+    """Round symmetric weights with a scale per slice of `channel_axis`, or with the scales that a quantised file gives.
+
+    `expected_shift` maps the weights' rounding errors to what they add to each output on average; it is taken off the bias.
+    """
+    moved = np.moveaxis(weights, channel_axis, 0)
+    rows = moved.reshape(len(moved), -1)
+    if kept is not None:
+        scales = np.broadcast_to(kept.scale, (len(rows),)).astype(np.float32)
+    else:
+        scales = (np.abs(rows).max(axis=1) / WEIGHT_LIMIT).astype(np.float32)
+    # A channel of zeros, or one whose bias dwarfs its weights, needs a coarser scale to keep its bias inside int32.
+    scales = np.maximum(scales, np.abs(bias) / (_BIAS_LIMIT * input_scale))
+    scales = np.maximum(scales, _SMALLEST_RESCALE * output_scale / input_scale).astype(np.float32)
+    integers = np.clip(np.round(rows / scales[:, None]), -WEIGHT_LIMIT, WEIGHT_LIMIT)
+    corrected = bias.astype(np.float64)
+    if expected_shift is not None:
+        error = np.moveaxis((integers * scales[:, None] - rows).reshape(moved.shape), 0, channel_axis)
+        corrected = corrected - expected_shift(error)
+    bias_scales = scales.astype(np.float64) * input_scale
+    integer_bias = np.clip(np.round(corrected / bias_scales), -_BIAS_LIMIT, _BIAS_LIMIT)
+    integer_weights = np.moveaxis(integers.reshape(moved.shape), 0, channel_axis)
+    return QuantisedWeights(
+        np.ascontiguousarray(integer_weights, dtype=np.int8),
+        Scales(scales, 0, channel_axis),
+        integer_bias.astype(np.int32),
+        Scales(bias_scales.astype(np.float32), 0, 0),
+    )
