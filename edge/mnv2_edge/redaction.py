@@ -1,0 +1,100 @@
+"""Keep passwords out of logs, errors and argv; read them from files.
+
+What is known to be secret is remembered for the whole process, as logging itself is: every log line and every error of
+the command line goes through `redact`, whichever thread or library it comes from.
+"""
+
+import logging
+import re
+import threading
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from mnv2_edge.errors import ConfigError, UsageError
+
+__all__ = ["RedactingFilter", "add_secret", "read_secret", "redact", "refuse_password_in_argv"]
+
+_HIDDEN: Final = "***"
+_SHORTEST: Final = 4
+"""A shorter secret is not looked for in text, of which it would blot out half; in a URI it is hidden all the same."""
+_LONGEST_BYTES: Final = 4096
+
+_URI_PASSWORD: Final = re.compile(r"(?P<front>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s'\"]*@", re.IGNORECASE)
+_QUERY_PASSWORD: Final = re.compile(
+    r"(?P<front>[?&](?:password|passwd|pwd|pass|token|secret|api_?key)=)[^&\s'\"]*", re.IGNORECASE
+)
+_AUTHORIZATION: Final = re.compile(r"(?P<front>authorization: *(?:basic|bearer|digest) )[^\s'\"]+", re.IGNORECASE)
+
+_secrets: set[str] = set()
+_lock = threading.Lock()
+
+
+def redact(text: str) -> str:
+    """Return the text with *** for passwords in URIs and queries and for every secret that is known."""
+    text = _URI_PASSWORD.sub(rf"\g<front>:{_HIDDEN}@", text)
+    for pattern in (_QUERY_PASSWORD, _AUTHORIZATION):
+        text = pattern.sub(rf"\g<front>{_HIDDEN}", text)
+    with _lock:
+        secrets = sorted(_secrets, key=len, reverse=True)
+    for secret in secrets:
+        text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def add_secret(secret: str) -> None:
+    """Hide this secret from now on, as it is and as it looks in a URI."""
+    if len(secret) >= _SHORTEST:
+        with _lock:
+            _secrets.update((secret, quote(secret, safe="")))
+
+
+class RedactingFilter(logging.Filter):
+    """Redact what goes through a handler: `handler.addFilter(RedactingFilter())`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put the redacted text in the place of message, arguments and traceback; keep the record."""
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+        return True
+
+
+def read_secret(file: str | None, environment: str) -> str:
+    """Return the password in `file` when one is named, else the one from the environment; remember it as a secret.
+
+    The file holds one line; its line end is no part of the password. Empty when there is neither. Raises ConfigError
+    for a file that cannot be read or holds no password.
+    """
+    secret = environment if file is None else _read_password(Path(file))
+    add_secret(secret)
+    return secret
+
+
+def refuse_password_in_argv(uri: str) -> None:
+    """Raise UsageError when a URI of the command line holds a password: every user of the machine sees it in `ps`."""
+    if not (_URI_PASSWORD.search(uri) or _QUERY_PASSWORD.search(uri)):
+        return
+    broker = uri.lower().startswith("mqtt")
+    variable = "MNV2_EDGE_MQTT_PASSWORD" if broker else "MNV2_EDGE_CAMERA_PASSWORD"
+    raise UsageError(
+        f"{redact(uri)} holds a password, which every user of this machine could read: leave it out and set "
+        f"{variable}, or name a file with `password_file` in the configuration"
+    )
+
+
+def _read_password(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LONGEST_BYTES + 1)
+        secret = raw.decode()
+    except OSError as exc:
+        raise ConfigError(f"password file {path} cannot be read ({exc.strerror}): expected a file of one line") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"password file {path} is no UTF-8 text: expected one line") from exc
+    secret = secret.removesuffix("\n").removesuffix("\r")
+    if not secret or len(raw) > _LONGEST_BYTES or not secret.isprintable():
+        raise ConfigError(f"password file {path} holds {len(raw)} bytes: expected one line, the password")
+    return secret

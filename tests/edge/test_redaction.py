@@ -1,0 +1,127 @@
+"""No password comes out, wherever it stands."""
+
+import logging
+
+import pytest
+
+from mnv2_edge import redaction
+from mnv2_edge.errors import ConfigError, UsageError
+from mnv2_edge.redaction import RedactingFilter, add_secret, read_secret, redact, refuse_password_in_argv
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_left(monkeypatch):
+    monkeypatch.setattr(redaction, "_secrets", set())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mqtt://joe:geheim@host:1883/home", "mqtt://joe:***@host:1883/home"),
+        ("open 'rtsp://joe:pa/ss:w@rd@cam/1' failed", "open 'rtsp://joe:***@cam/1' failed"),
+        ("rtsp://:geheim@cam", "rtsp://:***@cam"),
+        ("two: mqtt://a:b@c and RTSPS://d:e@f.", "two: mqtt://a:***@c and RTSPS://d:***@f."),
+        ("http://cam/v?user=joe&password=geheim&x=1", "http://cam/v?user=joe&password=***&x=1"),
+        ("http://cam/v?Token=geheim", "http://cam/v?Token=***"),
+        ("Authorization: Basic am9lOmdlaGVpbQ==", "Authorization: Basic ***"),
+    ],
+)
+def test_passwords_in_uris_and_headers(text, expected):
+    assert redact(text) == expected
+    assert redact(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["mqtt://joe@host:1883/home", "rtsp://cam:554/stream", "12:30 user@host", "a: b@c", "x?size=1280x720"]
+)
+def test_what_is_no_password_stays(text):
+    assert redact(text) == text
+
+
+def test_a_known_secret_is_hidden_everywhere_also_as_a_uri_has_it():
+    add_secret("geh eim/ä")
+    add_secret("geh eim/äußerst")
+    assert redact("is geh eim/ä, geh%20eim%2F%C3%A4 or geh eim/äußerst") == "is ***, *** or ***"
+
+
+def test_a_short_secret_does_not_blot_out_the_log():
+    add_secret("a")
+    add_secret("")
+    assert redact("a camera") == "a camera"
+
+
+def test_the_filter_redacts_message_arguments_and_traceback():
+    add_secret("geheim!")
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(logging.Formatter("%(message)s").format(record))
+    handler.addFilter(RedactingFilter())
+    logger = logging.getLogger("test.redaction")
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        logger.warning("opening %s with %d tries", "rtsp://a:b@c", 3)
+        try:
+            raise ValueError("geheim! is wrong")
+        except ValueError:
+            logger.exception("failed")
+    finally:
+        logger.removeHandler(handler)
+    assert lines[0] == "opening rtsp://a:***@c with 3 tries"
+    assert "ValueError: *** is wrong" in lines[1]
+    assert "geheim" not in lines[1].replace('raise ValueError("*** is wrong")', "")
+
+
+def test_a_password_file_loses_its_line_end_only(tmp_path):
+    path = tmp_path / "password"
+    for raw, expected in ((b"geheim\n", "geheim"), (b"geheim\r\n", "geheim"), (b" ge heim ", " ge heim ")):
+        path.write_bytes(raw)
+        assert read_secret(str(path), "from the environment") == expected
+    assert redact("it is geheim") == "it is ***"
+
+
+def test_without_a_file_the_environment_gives_the_password():
+    assert read_secret(None, "umgebung") == "umgebung"
+    assert redact("umgebung") == "***"
+    assert read_secret(None, "") == ""
+
+
+@pytest.mark.parametrize("raw", [b"", b"\n", b"one\ntwo\n", b"\0\1\2\3", b"x" * 5000])
+def test_a_password_file_that_is_none(tmp_path, raw):
+    path = tmp_path / "password"
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError, match="expected one line, the password") as caught:
+        read_secret(str(path), "")
+    assert "one\ntwo" not in str(caught.value)
+
+
+def test_a_password_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere cannot be read \(No such file or directory\)"):
+        read_secret(str(tmp_path / "nowhere"), "")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_secret(str(tmp_path), "")
+    (tmp_path / "latin").write_bytes(b"\xfc\n")
+    with pytest.raises(ConfigError, match="no UTF-8"):
+        read_secret(str(tmp_path / "latin"), "")
+
+
+@pytest.mark.parametrize(
+    ("uri", "variable"),
+    [
+        ("mqtt://joe:geheim@host", "MNV2_EDGE_MQTT_PASSWORD"),
+        ("mqtts://:geheim@host", "MNV2_EDGE_MQTT_PASSWORD"),
+        ("rtsp://joe:geheim@cam/1", "MNV2_EDGE_CAMERA_PASSWORD"),
+        ("http://cam/video?password=geheim", "MNV2_EDGE_CAMERA_PASSWORD"),
+        ("gst:rtspsrc location=rtsp://joe:geheim@cam ! decodebin", "MNV2_EDGE_CAMERA_PASSWORD"),
+    ],
+)
+def test_a_password_in_argv_is_refused_without_repeating_it(uri, variable):
+    with pytest.raises(UsageError, match=variable) as caught:
+        refuse_password_in_argv(uri)
+    assert caught.value.exit_status == 2
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["0", "demo", "/dev/video0", "mqtt://joe@host:1883/a", "rtsp://cam:554/1", "a:b@c"])
+def test_what_holds_no_password_is_accepted(uri):
+    refuse_password_in_argv(uri)
