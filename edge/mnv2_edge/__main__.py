@@ -44,12 +44,12 @@ def _invoke(args: list[str], session: Session) -> int:
 
 
 def _explain(error: Exception, session: Session) -> int:
-    if session.debug:
-        print_traceback(error)
     if isinstance(error, click.ClickException):
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mnv2-edge"
         print_error(f"{' '.join(error.format_message().split()).rstrip('.')}; see `{where} --help`")
         return ExitStatus.USAGE
+    if session.debug:
+        print_traceback(error)
     status = exit_status_of(error)
     if status is None:
         again = "" if session.debug else ": run again with --debug"

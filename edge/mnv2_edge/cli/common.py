@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 
 import click
 
+from mnv2_edge.redaction import redact
+
 __all__ = [
     "LogLevel",
     "Session",
@@ -19,17 +21,10 @@ __all__ = [
     "json_option",
     "logging_to_stderr",
     "print_error",
+    "print_traceback",
 ]
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-try:
-    from mnv2_edge.redaction import redact
-except ModuleNotFoundError:
-
-    def redact(text: str) -> str:
-        return text
-
-
 _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

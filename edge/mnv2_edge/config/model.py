@@ -3,13 +3,12 @@
 Nothing here reads a file or the environment; `mnv2_edge.config.read` does the former, `mnv2_edge.app` the latter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from mnv2_edge.sinks.settings import MqttSettings, StdoutSettings
-from mnv2_edge.sources import Pace
 
 __all__ = [
     "SINK_SETTINGS",
@@ -20,9 +19,21 @@ __all__ = [
     "LogConfig",
     "SinkConfig",
     "TaskConfig",
+    "Triple",
+    "camera_ids",
 ]
 
-Triple = tuple[float, float, float]
+Triple: TypeAlias = tuple[float, float, float]
+
+"""One number per channel."""
+CameraId: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z",
+        description="a name of a-z, 0-9, _ and - that begins with a letter or digit, as in front-door",
+    ),
+]
+"""It becomes a level of a topic."""
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,15 +50,16 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     uri: str = "0"
     """`demo`, an image, a folder, a video, `/dev/videoN`, or N: the N-th camera that `mnv2-edge cameras` prints."""
-    id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    id: CameraId | None = None
     """Its name in records and topics; `camera0`, `camera1`, ... when absent."""
-    pace: Pace | None = None
+    pace: Literal["realtime", "max"] | None = None
     """Of a file: `max` (the default) reads as fast as the engine takes frames, `realtime` at the file's own rate."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise."""
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     """After rotating."""
     password_file: str | None = None
+    """Holds the camera's password; the environment's MNV2_EDGE_CAMERA_PASSWORD when absent."""
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,10 +110,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     version: Literal[1]
     device: DeviceConfig = DeviceConfig()
-    cameras: tuple[CameraConfig, ...] = (CameraConfig(),)
+    cameras: Annotated[tuple[CameraConfig, ...], msgspec.Meta(min_length=1)] = (CameraConfig(),)
     engine: EngineConfig = EngineConfig()
     task: TaskConfig = TaskConfig()
     labels: str | None = None
     """A label file; the engine's own labels when absent."""
     sinks: tuple[SinkConfig, ...] = ({"stdout": {}},)
     log: LogConfig = LogConfig()
+
+
+def camera_ids(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:
+    """Return what records call each camera: its `id`, else `camera` and its place in the list."""
+    return tuple(camera.id or f"camera{place}" for place, camera in enumerate(cameras))

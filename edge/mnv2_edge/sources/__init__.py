@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from mnv2_edge.frames import Frame
+if TYPE_CHECKING:  # a frame needs numpy, reading a configuration does not
+    from mnv2_edge.frames import Frame
 
 __all__ = ["FrameSource", "Pace", "SourceOptions"]
 
@@ -48,7 +49,7 @@ class FrameSource(Protocol):
         """Count the pictures that were there and could not be decoded."""
         ...
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> "Iterator[Frame]":
         """Yield frames in order. Raises SourceError when the source breaks."""
         ...
 

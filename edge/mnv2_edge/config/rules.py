@@ -1,0 +1,198 @@
+"""State what a configuration must hold to beyond its types: what contradicts itself, or names what is not there.
+
+The rules look at values alone, so they hold for a file and for what flags made of it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mnv2_edge.config.mistakes import did_you_mean
+from mnv2_edge.config.model import SINK_SETTINGS, CameraConfig, Config, EngineConfig, TaskConfig, camera_ids
+from mnv2_edge.errors import UsageError
+from mnv2_edge.plugins import installed_plugins
+from mnv2_edge.redaction import redact
+from mnv2_edge.sinks.settings import MqttSettings
+from mnv2_edge.sources.uri import parse_uri
+from mnv2_engines.errors import ContractError
+from mnv2_engines.preprocess import Preprocess, ResizePolicy
+
+__all__ = ["Broken", "Place", "Registered", "broken_rules", "path_of", "registered_names", "require_sound"]
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Keys and indices that lead from a structure to what is wrong in it, e.g. ``("cameras", 1, "id")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One rule that does not hold."""
+
+    place: Place
+    message: str
+    lacks: str = ""
+    """The key that would have to stand beside it, if that is what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Names of the installed entry points."""
+
+    sources: frozenset[str]
+    sinks: frozenset[str]
+    tasks: frozenset[str]
+
+
+def registered_names() -> Registered:
+    """Read which sources, sinks and tasks are installed; imports none of them."""
+    plugins = installed_plugins()
+
+    def names(group: str) -> frozenset[str]:
+        return frozenset(plugin.name for plugin in plugins if plugin.group == group)
+
+    return Registered(names("mnv2_edge.sources"), names("mnv2_edge.sinks"), names("mnv2_engines.tasks"))
+
+
+def broken_rules(struct: msgspec.Struct, registered: Registered) -> Iterator[Broken]:
+    """Yield where and how one structure of a configuration contradicts itself; not the structures within it."""
+    rule = _RULES.get(type(struct))
+    if rule is not None:
+        yield from rule(struct, registered)
+
+
+def require_sound(config: Config, registered: Registered) -> None:
+    """Raise UsageError when a configuration that flags were merged into breaks a rule.
+
+    A file is checked as it is read; only there can every mistake be told with its line.
+    """
+    structs: list[tuple[str, msgspec.Struct]] = [("", config), ("engine", config.engine), ("task", config.task)]
+    structs += [(f"cameras[{index}]", camera) for index, camera in enumerate(config.cameras)]
+    for index, sink in enumerate(config.sinks):
+        for name, options in sink.items():
+            if name in SINK_SETTINGS:
+                structs.append((f"sinks[{index}].{name}", _settings(name, options)))
+    mistakes = [
+        f"{path_of(path, broken.place)}: {broken.message}"
+        for path, struct in structs
+        for broken in broken_rules(struct, registered)
+    ]
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+
+
+def _settings(sink: str, options: Mapping[str, object]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(options, SINK_SETTINGS[sink])
+    except msgspec.ValidationError as exc:
+        raise UsageError(f"the sink {sink!r} cannot be opened: {exc}; `mnv2-edge run --help` tells its flags") from exc
+
+
+def path_of(path: str, place: Place) -> str:
+    """Return the path of what lies at `place` below `path`, for example ``cameras[1].id``."""
+    for step in place:
+        path = f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}" if path else step
+    return path
+
+
+def _config(config: Config, _registered: Registered) -> Iterator[Broken]:
+    ids = camera_ids(config.cameras)
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            where = f"cameras[{ids.index(name)}]"
+            yield Broken(("cameras", index, "id"), f"{name!r} is the id of {where} already, expected one of its own")
+    seen: set[str] = set()
+    for index, sink in enumerate(config.sinks):
+        for name in sink:
+            if name == "stdout" and name in seen:
+                yield Broken(("sinks", index), "there is a stdout already, and one process has one: expected it once")
+            seen.add(name)
+
+
+def _camera(camera: CameraConfig, registered: Registered) -> Iterator[Broken]:
+    yield from _no_password(camera.uri)
+    try:
+        kind = parse_uri(camera.uri).kind
+    except UsageError as exc:
+        yield Broken(("uri",), str(exc))
+        return
+    except (OSError, ValueError) as exc:
+        yield Broken(("uri",), f"{camera.uri[:80]!r} cannot be a path: {exc}")
+        return
+    if kind not in registered.sources:
+        known = sorted(registered.sources)
+        hint = did_you_mean(kind, known) or f", expected one of {', '.join(known)}"
+        yield Broken(("uri",), f"no installed source is called {kind!r}{hint}")
+
+
+def _engine(engine: EngineConfig, _registered: Registered) -> Iterator[Broken]:
+    for given, other in (("mean", "std"), ("std", "mean")):
+        if getattr(engine, given) is not None and getattr(engine, other) is None:
+            yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
+    if engine.std is not None:
+        try:
+            Preprocess(std=engine.std)
+        except ContractError as exc:
+            yield Broken(("std",), str(exc))
+    if engine.resize is not None:
+        try:
+            ResizePolicy.parse(engine.resize)
+        except ContractError as exc:
+            near = did_you_mean(engine.resize, ["stretch", "center-crop", "letterbox"])
+            yield Broken(("resize",), f"{exc}{near}")
+
+
+def _task(task: TaskConfig, registered: Registered) -> Iterator[Broken]:
+    if task.name is not None and task.name not in registered.tasks:
+        known = sorted(registered.tasks)
+        hint = did_you_mean(task.name, known) or f", expected one of {', '.join(known)}"
+        yield Broken(("name",), f"no installed task is called {task.name!r}{hint}")
+    for group, members in task.groups.items():
+        if not members:
+            yield Broken(("groups", group), "is empty, expected the labels whose scores it adds up")
+        for index, member in enumerate(members):
+            if member in members[:index]:
+                yield Broken(("groups", group, index), f"{member!r} stands twice, expected it once")
+
+
+def _mqtt(mqtt: MqttSettings, _registered: Registered) -> Iterator[Broken]:
+    yield from _no_password(mqtt.uri)
+    scheme = _broker_scheme(mqtt.uri)
+    if not scheme:
+        yield Broken(
+            ("uri",),
+            f"{redact(mqtt.uri)!r} is no broker, expected mqtt://[user@]host[:port][/prefix], or mqtts:// with TLS",
+        )
+    elif scheme == "mqtt":
+        for name in ("ca_file", "cert_file", "key_file"):
+            if getattr(mqtt, name) is not None:
+                yield Broken((name,), "has no effect without TLS: write mqtts:// in uri, or leave it out")
+    for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if getattr(mqtt, given) is not None and getattr(mqtt, other) is None:
+            yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
+
+
+def _broker_scheme(uri: str) -> str:
+    """Return `mqtt` or `mqtts`; nothing when the text is no broker's address."""
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme if parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0 else ""
+    except ValueError:  # a port that is none, a broken IPv6 address
+        return ""
+
+
+def _no_password(uri: str) -> Iterator[Broken]:
+    if redact(uri) != uri:
+        yield Broken(
+            ("uri",), "holds a password: put it in a file that only you can read, and name that as password_file"
+        )
+
+
+_RULES: Mapping[type, Callable[[Any, Registered], Iterator[Broken]]] = {
+    Config: _config,
+    CameraConfig: _camera,
+    EngineConfig: _engine,
+    TaskConfig: _task,
+    MqttSettings: _mqtt,
+}
