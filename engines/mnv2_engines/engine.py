@@ -8,7 +8,7 @@ from typing import Final
 
 from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError
 from mnv2_engines.facts import EngineKind
-from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path
+from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path, pending_manifest_path
 from mnv2_engines.preprocess import Preprocess
 
 __all__ = ["Engine", "is_tflite", "read_engine"]
@@ -44,18 +44,11 @@ class Engine:
 def read_engine(path: Path) -> Engine:
     """Read FILE.tflite and, when it is there, its manifest FILE.json.
 
-    The file is hashed, nothing is loaded. A bare .tflite is accepted with a warning. Raises EngineError for a file that
-    is missing or no engine, CorruptEngineError when its bytes are not the ones that the manifest describes.
+    The file is hashed, nothing is loaded. A bare .tflite is accepted with a warning. An installation that was cut short
+    between its files still has its manifest under a pending name, which counts. Raises EngineError for a file that is
+    missing or no engine, CorruptEngineError when its bytes are not the ones that the manifest describes.
     """
-    raw = _read(path)
-    digest = hashlib.sha256(raw).hexdigest()
-    manifest = _read_manifest(path)
-    if manifest is not None and manifest.engine.sha256 != digest:
-        raise CorruptEngineError(
-            f"{path} is not the file that was verified: its SHA-256 starts with {digest[:12]}, its manifest says "
-            f"{manifest.engine.sha256[:12]}; build it again with "
-            f"`mnv2-edge build-engine {manifest.model.file} --output {path}`"
-        )
+    raw, digest, manifest = _read_pair(path)
     kind = _kind(path, raw, manifest)
     if manifest is None:
         if kind == "tensorrt":
@@ -77,6 +70,30 @@ def is_tflite(raw: bytes) -> bool:
     return raw[4:8] == _FILE_IDENTIFIER
 
 
+def _read_pair(path: Path) -> tuple[bytes, str, Manifest | None]:
+    """Return the engine's bytes, their SHA-256 and the manifest that describes them."""
+    raw, digest, stated, manifest = _look(path)
+    if manifest is None and stated is not None:  # between the renames of an installation: look again
+        raw, digest, stated, manifest = _look(path)
+    if manifest is None and stated is not None:
+        raise CorruptEngineError(
+            f"{path} is not the file that was verified: its SHA-256 starts with {digest[:12]}, its manifest says "
+            f"{stated.engine.sha256[:12]}; build it again with "
+            f"`mnv2-edge build-engine {stated.model.file} --output {path}`"
+        )
+    return raw, digest, manifest
+
+
+def _look(path: Path) -> tuple[bytes, str, Manifest | None, Manifest | None]:
+    """Return bytes, SHA-256, the manifest beside them, and the one of it and the pending one that describes them."""
+    raw = _read(path)
+    digest = hashlib.sha256(raw).hexdigest()
+    stated = _read_manifest(manifest_path(path), path)
+    pending = _read_manifest(pending_manifest_path(path), path)
+    fitting = [found for found in (stated, pending) if found is not None and found.engine.sha256 == digest]
+    return raw, digest, stated, fitting[0] if fitting else None
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -89,8 +106,7 @@ def _read(path: Path) -> bytes:
         raise EngineError(f"{path} cannot be read ({exc.strerror}): expected an engine file") from exc
 
 
-def _read_manifest(path: Path) -> Manifest | None:
-    beside = manifest_path(path)
+def _read_manifest(beside: Path, path: Path) -> Manifest | None:
     if beside == path:
         return None
     try:

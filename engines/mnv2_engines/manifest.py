@@ -19,7 +19,7 @@ from mnv2_engines.facts import (
     VerificationFacts,
 )
 
-__all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path"]
+__all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path", "pending_manifest_path"]
 
 VERSION: Final = 1
 
@@ -63,6 +63,11 @@ class _Version(msgspec.Struct):
 def manifest_path(engine: Path) -> Path:
     """Return where the manifest of an engine file lies: the same name, ending in .json."""
     return engine.with_suffix(".json")
+
+
+def pending_manifest_path(engine: Path) -> Path:
+    """Return where a manifest waits for the engine that it describes to be put in place (see `install`)."""
+    return engine.with_name(f".{manifest_path(engine).name}.next")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

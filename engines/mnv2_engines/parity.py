@@ -1,0 +1,113 @@
+"""Measure how far two networks' outputs are apart: noise, equal classes, and how sure a count is."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mnv2_engines.tensors import FloatArray, TensorArray
+
+__all__ = ["Noise", "TopClasses", "clopper_pearson", "compare_classes", "near_tie_margin"]
+
+_CONFIDENCE: Final = 0.95
+_TIE_STEPS: Final = 2
+"""Scores less than two steps of the engine's output apart are one score to it, whatever it computes inside."""
+
+
+@dataclass(slots=True)
+class Noise:
+    """Add up signal and error, picture by picture, in double precision."""
+
+    signal: float = 0.0
+    error: float = 0.0
+
+    def add(self, expected: TensorArray, got: TensorArray) -> None:
+        """Count one pair of arrays of one shape."""
+        exact = expected.astype(np.float64).reshape(-1)
+        off = got.astype(np.float64).reshape(-1) - exact
+        self.signal += float(exact @ exact)
+        self.error += float(off @ off)
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Return 10 log10(signal / error); None when there was no error at all, -inf when there was no signal."""
+        if self.error == 0.0:
+            return None
+        return 10.0 * math.log10(self.signal / self.error) if self.signal > 0.0 else -math.inf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopClasses:
+    """Per position (one for a classifier, each pixel for a segmenter) what both networks put first; flat arrays."""
+
+    expected: npt.NDArray[np.intp]
+    got: npt.NDArray[np.intp]
+    near_tie: npt.NDArray[np.bool_]
+    """The reference's two best scores are too close to call."""
+
+    @property
+    def judged(self) -> int:
+        """Count the positions that are no near tie."""
+        return int(np.count_nonzero(~self.near_tie))
+
+    @property
+    def same(self) -> int:
+        """Count the judged positions with the same class."""
+        return int(np.count_nonzero((self.expected == self.got) & ~self.near_tie))
+
+
+def near_tie_margin(scale: float | None) -> float:
+    """Return how close the reference's two best scores may be without being a near tie.
+
+    `scale` is the step of the engine's quantised output, None for a float one.
+    """
+    return 0.0 if scale is None else _TIE_STEPS * scale
+
+
+def compare_classes(expected: FloatArray, got: FloatArray, axis: int, margin: float) -> TopClasses:
+    """Compare the best class along `axis`, which has at least two entries."""
+    classes = expected.shape[axis]
+    flat = np.moveaxis(expected, axis, -1).reshape(-1, classes)
+    top = flat.argmax(axis=1)
+    two_best = np.partition(flat, classes - 2, axis=1)[:, -2:]
+    other = np.moveaxis(got, axis, -1).reshape(-1, classes).argmax(axis=1)
+    return TopClasses(top, other, two_best[:, 1] - two_best[:, 0] < margin)
+
+
+def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
+    """Return the two-sided 95 % confidence interval of a share.
+
+    The exact interval of C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the
+    case of the binomial", Biometrika 26 (1934): it never promises too much, which for a gate is the side to err on.
+    """
+    if trials == 0:
+        return 0.0, 1.0
+    tail = (1.0 - _CONFIDENCE) / 2.0
+    low = 0.0 if successes == 0 else _solve(lambda share: _at_least(successes, trials, share) - tail)
+    high = 1.0 if successes == trials else _solve(lambda share: _at_least(successes + 1, trials, share) - 1.0 + tail)
+    return low, high
+
+
+def _at_least(successes: int, trials: int, share: float) -> float:
+    """Return the probability of at least so many successes."""
+    if not 0.0 < share < 1.0:
+        return float(share >= 1.0)
+    log_p, log_q = math.log(share), math.log1p(-share)
+    counts = range(successes, trials + 1)
+    terms = (
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * log_p + (trials - k) * log_q
+        for k in counts
+    )
+    return math.fsum(math.exp(term) for term in terms)
+
+
+def _solve(rising: Callable[[float], float]) -> float:
+    """Return where a function that rises from below 0 at 0 to above 0 at 1 crosses 0."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if rising(middle) < 0.0 else (low, middle)
+    return (low + high) / 2.0
