@@ -66,7 +66,7 @@ def test_machine_id_is_published_only_as_a_keyed_hash(machine):
 def test_without_any_id_the_host_name_serves_and_that_is_said(machine, caplog):
     root = machine(machine_id=b"uninitialized\n", hostname=b"Kitchen PC\n")
     assert read_identity(root=root).device_id == "kitchen-pc"
-    assert "no serial number and no machine-id" in caplog.text
+    assert "neither serial number nor machine-id" in caplog.text
     assert caplog.records[0].levelno == logging.WARNING
 
 
