@@ -155,7 +155,7 @@ def test_any_frame_fits_any_network_and_keeps_a_flat_colour(frame_hw, net_hw, po
     assert 0 <= view.top < view.top + view.height <= frame_hw[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(96, 2200), st.integers(96, 2200), st.sampled_from(["stretch", "center-crop", "letterbox"]))
 def test_the_view_says_where_a_point_of_the_picture_came_from(height, width, policy):
     """Each frame pixel holds its own x and y, so the picture shows where it was taken, halved or not."""
@@ -163,10 +163,21 @@ def test_the_view_says_where_a_point_of_the_picture_came_from(height, width, pol
     pixels[..., 0] = (np.arange(width) * (255.0 / width))[np.newaxis, :]
     pixels[..., 1] = (np.arange(height) * (255.0 / height))[:, np.newaxis]
     picture, view = fit_picture(pixels, "RGB", 40, 40, Preprocess(resize=ResizePolicy.parse(policy)))
-    row, column = view.net_top + view.net_height // 2, view.net_left + view.net_width // 2
-    x, y = view.to_source(column + 0.5, row + 0.5)
-    assert picture[row, column, 0] == pytest.approx((x - 0.5) * 255.0 / width, abs=1.6)
-    assert picture[row, column, 1] == pytest.approx((y - 0.5) * 255.0 / height, abs=1.6)
+    for share in (0.0, 0.5, 1.0):
+        row = view.net_top + round(share * (view.net_height - 1))
+        column = view.net_left + round(share * (view.net_width - 1))
+        x, y = view.to_source(column + 0.5, row + 0.5)
+        # Of 256 values a pixel of the picture spans 6 or more; each halving rounds.
+        assert picture[row, column, 0] == pytest.approx((x - 0.5) * 255.0 / width, abs=2.5)
+        assert picture[row, column, 1] == pytest.approx((y - 0.5) * 255.0 / height, abs=2.5)
+
+
+def test_halving_drops_what_does_not_halve_on_both_sides_and_says_so(rng):
+    pixels = rng.integers(0, 256, (1283, 1283, 3), np.uint8)
+    picture, view = fit_picture(pixels, "RGB", 224, 224, Preprocess(), "antialias")
+    inner, _ = fit_picture(pixels[1:1281, 1:1281], "RGB", 224, 224, Preprocess(), "antialias")
+    assert (view.left, view.top, view.width, view.height) == (1, 1, 1280, 1280)
+    assert np.array_equal(picture, inner)
 
 
 @pytest.mark.parametrize("quality", ["antialias", "fast"])
