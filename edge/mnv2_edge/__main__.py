@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status; whatever goes wrong is one line on stderr, not a traceback."""
     if sys.stderr is not None and not faulthandler.is_enabled():
         faulthandler.enable()  # a watchdog's SIGABRT, or a crash in a camera's driver, then tells where
-    args = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    args = list(sys.argv[1:] if argv is None else argv)
     session = Session()
     with logging_to_stderr(session):
         try:

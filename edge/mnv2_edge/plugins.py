@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mnv2_edge.errors import PluginError
 
-__all__ = ["GROUPS", "Plugin", "installed_plugins", "load_plugin"]
+__all__ = ["GROUPS", "Plugin", "installed_plugins", "load_plugin", "plugin_names"]
 
 GROUPS: Final = ("mnv2_edge.sources", "mnv2_edge.sinks", "mnv2_engines.tasks", "mnv2_engines.backends")
 
@@ -29,12 +29,18 @@ class Plugin:
 
 def installed_plugins() -> tuple[Plugin, ...]:
     """List every entry point of our groups, by group and name."""
-    found = [
+    points = metadata.entry_points()
+    found = {
         Plugin(group, point.name, point.value, f"{point.dist.name} {point.dist.version}" if point.dist else "?")
         for group in GROUPS
-        for point in metadata.entry_points(group=group)
-    ]
-    return tuple(sorted(found, key=lambda plugin: (GROUPS.index(plugin.group), plugin.name)))
+        for point in points.select(group=group)
+    }
+    return tuple(sorted(found, key=lambda plugin: (GROUPS.index(plugin.group), plugin.name, plugin.distribution)))
+
+
+def plugin_names(group: str) -> frozenset[str]:
+    """Return the names registered in one of our groups."""
+    return frozenset(metadata.entry_points(group=group).names)
 
 
 def load_plugin(group: str, name: str) -> Callable[..., Any]:

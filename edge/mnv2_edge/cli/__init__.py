@@ -6,8 +6,6 @@ is added to every command here. `mnv2-edge --help` reads this table alone, so it
 library is broken.
 """
 
-import difflib
-import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -16,8 +14,9 @@ import click
 
 from mnv2_edge import __version__
 from mnv2_edge.cli.common import accept_debug
+from mnv2_edge.cli.groups import LazyGroup
 
-__all__ = ["COMMANDS", "LazyGroup", "cli"]
+__all__ = ["COMMANDS", "cli"]
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -47,43 +46,6 @@ Exit status: 0 done, 1 a check failed, 2 wrong usage, 65 bad or stale engine,
 69 camera, broker or device not there, 70 our bug, 75 try again,
 77 no permission, 78 wrong configuration.
 """
-
-
-class LazyGroup(click.Group):
-    """Know commands by name and one line of help; import one when it is called."""
-
-    def __init__(self, *, lazy: Mapping[str, tuple[str, str]], **attrs: object) -> None:
-        super().__init__(**attrs)  # type: ignore[arg-type]  # click's own, passed on as they are
-        self._lazy = lazy
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names in the order of the table."""
-        return list(self._lazy)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import the command `cmd_name`; None when the table does not have it."""
-        if cmd_name not in self._lazy:
-            return None
-        command = importlib.import_module(self._lazy[cmd_name][0]).command
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{self._lazy[cmd_name][0]}.command is {command!r}: a click.Command was expected")
-        return accept_debug(command)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that `args` begin with; a wrong name is answered with the nearest right one."""
-        name = args[0]
-        if name not in self._lazy and not name.startswith("-"):
-            near = difflib.get_close_matches(name, self._lazy, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(self._lazy)}"
-            raise click.UsageError(f"there is no command {name!r}: {hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Write the table, importing nothing."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self._lazy.items()])
 
 
 @click.command(cls=LazyGroup, lazy=COMMANDS, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

@@ -21,9 +21,8 @@ def read_config(path: Path) -> Config:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise ConfigError(
-            f"{path} cannot be read: {exc.strerror or exc}; `mnv2-edge config init {path}` writes one"
-        ) from exc
+        hint = f"; `mnv2-edge config init {path}` writes one" if isinstance(exc, FileNotFoundError) else ""
+        raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}{hint}") from exc
     return parse_config(data, str(path), registered_names())
 
 

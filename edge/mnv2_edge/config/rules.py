@@ -13,7 +13,7 @@ import msgspec
 from mnv2_edge.config.mistakes import did_you_mean
 from mnv2_edge.config.model import SINK_SETTINGS, CameraConfig, Config, EngineConfig, TaskConfig, camera_ids
 from mnv2_edge.errors import UsageError
-from mnv2_edge.plugins import installed_plugins
+from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import redact
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.uri import parse_uri
@@ -47,12 +47,11 @@ class Registered:
 
 def registered_names() -> Registered:
     """Read which sources, sinks and tasks are installed; imports none of them."""
-    plugins = installed_plugins()
-
-    def names(group: str) -> frozenset[str]:
-        return frozenset(plugin.name for plugin in plugins if plugin.group == group)
-
-    return Registered(names("mnv2_edge.sources"), names("mnv2_edge.sinks"), names("mnv2_engines.tasks"))
+    return Registered(
+        sources=plugin_names("mnv2_edge.sources"),
+        sinks=plugin_names("mnv2_edge.sinks"),
+        tasks=plugin_names("mnv2_engines.tasks"),
+    )
 
 
 def broken_rules(struct: msgspec.Struct, registered: Registered) -> Iterator[Broken]:

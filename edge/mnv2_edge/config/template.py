@@ -1,0 +1,101 @@
+"""Write a configuration to begin with: every key with its default, commented out, and what it means."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from mnv2_edge.errors import UsageError
+
+__all__ = ["TEMPLATE", "write_template"]
+
+TEMPLATE: Final = """\
+# Configuration of mnv2-edge. What is commented out shows the default: take away the # to change it.
+#
+#   mnv2-edge config check FILE    what is wrong, if anything, with line and key
+#   mnv2-edge config show FILE     what holds in the end
+#   mnv2-edge run --config FILE    run it; a flag wins over this file
+#
+# No passwords in here: name a password_file (one line, readable by this user alone), or set MNV2_EDGE_MQTT_PASSWORD
+# and MNV2_EDGE_CAMERA_PASSWORD in the environment. Relative paths start at the folder in which mnv2-edge is started.
+
+version: 1
+
+# Who this device is, in records and topics.
+#device:
+#  name: null             # for people; the board's serial number, else the machine's id, when empty
+#  instance: ""           # tells several runtimes on one device apart
+
+# What to look at, in any number. `mnv2-edge cameras` lists what there is.
+cameras:
+  - uri: "0"              # the first camera that works; or demo, a picture, a folder, a video, /dev/video2?fps=15
+#    id: null             # its name in records and topics; camera0, camera1, ... when empty
+#    pace: null           # of files: max (when empty) takes every picture, realtime plays them as a camera would
+#    rotate: 0            # clockwise: 0, 90, 180 or 270
+#    flip: none           # after rotating: none, horizontal, vertical or both
+#    password_file: null  # holds the camera's password
+
+# Which network runs, and how.
+#engine:
+#  model: null            # an engine file, as `mnv2-edge build-engine` makes it; the demo network when empty
+#  threads: null          # CPU threads, 1 to 64; one less than the cores, at most 4, when empty
+#  build: never           # build the engine: never, when it is missing, or when it is stale too
+#  mean: null             # [R, G, B] on the scale 0 to 255, together with std; the engine's own when empty
+#  std: null
+#  color: null            # RGB or BGR; the engine's own when empty
+#  resize: null           # stretch, center-crop, center-crop:0.875 or letterbox; the engine's own when empty
+#  resize_quality: antialias  # as in training; fast is cheaper and a little less like it
+
+# What its outputs mean.
+#task:
+#  name: null             # the engine's own when empty, else classify
+#  top_k: 3               # predictions a frame at most
+#  score_threshold: 0.0   # leave out what scores less, 0 to 1
+#  groups: {}             # one label for several, scores added up, as in {cat: [tabby, "Egyptian cat"]}
+
+# Names of the classes: a text, CSV or JSON file. The engine's own when empty.
+#labels: null
+
+# Where results go.
+sinks:
+  - stdout:
+      format: auto        # text on a terminal, JSON lines in a pipe; or text, jsonl, none
+#      records: results   # all: states and events too
+#  - mqtt:
+#      uri: mqtt://broker.local  # mqtt[s]://[user@]host[:port][/prefix]
+#      password_file: null
+#      ca_file: null      # with mqtts: who signed the broker's certificate, when the system does not know
+#      cert_file: null    # with mqtts: this device's certificate and its key
+#      key_file: null
+#      every: change      # change: when the label changes; frame: every result
+#      min_interval_s: 1.0
+#      heartbeat_s: 60.0  # publish the last result again this often; 0 never
+#      keepalive_s: 30    # a frozen client counts as offline after about twice this
+#      homeassistant: false  # publish discovery documents
+#      homeassistant_prefix: homeassistant
+
+# What is logged to stderr: debug, info, warning or error.
+#log:
+#  level: info
+"""
+
+
+def write_template(path: Path, *, force: bool) -> None:
+    """Write the template to `path`, whole or not at all.
+
+    Raises UsageError when the file is there and `force` is not, or when it cannot be written.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place") from exc
