@@ -29,7 +29,10 @@ class JsonLines:
 
 
 class TextLines:
-    """Write a line when a camera's best label changes. States of cameras are not repeated here: the log tells them."""
+    """Write a line when a camera's best label changes, and one for every picture of a folder.
+
+    States of cameras are not repeated here: the log tells them.
+    """
 
     def __init__(self, *, several_cameras: bool, encoding: str = "utf-8") -> None:
         self._several_cameras = several_cameras
@@ -37,17 +40,18 @@ class TextLines:
         self._shown: dict[str, str | None] = {}
 
     def line(self, record: Record) -> bytes | None:
-        """Return label, score and age of a result whose label is not the one shown last for its camera."""
+        """Return label, score and age; None when a camera's label is the one shown last."""
         if not isinstance(record, Result):
             return None
         best = record.predictions[0] if record.predictions else None
         label = None if best is None else best.label
-        if record.camera in self._shown and self._shown[record.camera] == label:
+        if not record.picture and record.camera in self._shown and self._shown[record.camera] == label:
             return None
         self._shown[record.camera] = label
         camera = f"{record.camera}: " if self._several_cameras else ""
+        picture = f"{_printable(record.picture)}: " if record.picture else ""
         what = "(nothing above the score threshold)" if best is None else f"{_printable(best.label)}  {best.score:.2f}"
-        return f"{camera}{what}  age {record.age_ms:.0f} ms\n".encode(self._encoding, errors="replace")
+        return f"{camera}{picture}{what}  age {record.age_ms:.0f} ms\n".encode(self._encoding, errors="replace")
 
 
 def _printable(label: str) -> str:
