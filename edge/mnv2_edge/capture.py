@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mnv2_edge.errors import SourceError
 from mnv2_edge.exchange import Lane
@@ -163,4 +163,4 @@ class Capture:
 
 
 def _moved(frame: Frame, offset: int) -> Frame:
-    return Frame(frame.pixels, frame.color, frame.index + offset, frame.captured_ns, frame.source_id)
+    return replace(frame, index=frame.index + offset)

@@ -22,3 +22,5 @@ class Frame:
     """`time.monotonic_ns()` as near to the sensor as the source allows."""
     source_id: str
     """The camera's name in records and topics."""
+    picture: str = ""
+    """Name of the picture's file; empty for a camera and a video."""

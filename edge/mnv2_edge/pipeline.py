@@ -174,6 +174,7 @@ class Pipeline:
             predictions=predictions,
             width=width,
             height=height,
+            picture=frame.picture,
         )
 
     def _wait_for_sinks(self, backlog: int) -> None:

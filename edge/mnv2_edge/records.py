@@ -68,6 +68,8 @@ class Result:
     width: int
     """Of the frame, in pixels."""
     height: int
+    picture: str = ""
+    """Name of the picture's file; empty for a camera and a video."""
     type: Literal["result"] = "result"
     version: Literal[1] = SCHEMA_VERSION
 

@@ -101,7 +101,7 @@ class PictureSource:
             captured_ns = self._pacer.wait() if self._pacer else time.monotonic_ns()
             if captured_ns is None or self._closed.is_set():
                 return
-            yield Frame(pixels, "BGR", index, captured_ns, self._source_id)
+            yield Frame(pixels, "BGR", index, captured_ns, self._source_id, path.name)
         if self._skipped:
             _log.warning("%s: %s of %s pictures could not be read", self._source_id, self._skipped, len(self._paths))
 
