@@ -9,13 +9,18 @@ from mnv2_engines.tflite.compiler import (
     read_model_interface,
 )
 from mnv2_engines.tflite.quantise import QuantiserOptions
+from mnv2_engines.tflite.reference import LayerLoss, compare_layers, run_float, run_int8
 
 __all__ = [
     "CompiledModel",
     "Layer",
+    "LayerLoss",
     "ModelInterface",
     "Progress",
     "QuantiserOptions",
+    "compare_layers",
     "compile_model",
     "read_model_interface",
+    "run_float",
+    "run_int8",
 ]

@@ -1,6 +1,6 @@
 """Compile an ONNX file to TFLite: the public door of this package."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tensors import Quantization, TensorSpec, UInt8Array
-from mnv2_engines.tflite.calibrate import calibrate
+from mnv2_engines.tflite.calibrate import Moments, calibrate
 from mnv2_engines.tflite.graph import Graph, Tensor
 from mnv2_engines.tflite.onnx_reader import read_onnx
 from mnv2_engines.tflite.passes import simplify
@@ -42,6 +42,8 @@ class Layer:
     """The ONNX node that it comes from."""
     operator: str
     """The TFLite operator that makes it."""
+    channel_factors: tuple[float, ...] = ()
+    """Per channel, by what equalisation multiplied it in the int8 file; empty for a layer that it left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def compile_model(
     if precision == "fp32":
         tflite = write_tflite(graph)
         return CompiledModel(
-            tflite, tflite, _spec(graph.inputs[0], "NHWC"), output_specs, preprocess, preprocess, _layers(graph, graph)
+            tflite, tflite, _spec(graph.inputs[0], "NHWC"), output_specs, preprocess, preprocess, _layers(graph, graph, {})
         )
     if not pictures:
         raise ModelError("int8 needs calibration pictures and got none: about 50 that look like what the camera will see")
@@ -104,7 +106,7 @@ def compile_model(
         graph, pictures, preprocess, threads=threads, progress=lambda done, total: report("calibrate", done, total)
     )
     report("quantise", 0, 1)
-    int8, mapping = quantise(graph, preprocess, observations, options)
+    int8, mapping, factors = quantise(graph, preprocess, observations, options)
     report("quantise", 1, 1)
     report("write", 0, 1)
     compiled = CompiledModel(
@@ -116,16 +118,16 @@ def compile_model(
         ),
         preprocess=mapping.preprocess,
         float_preprocess=preprocess,
-        layers=_layers(graph, int8),
+        layers=_layers(graph, int8, factors),
     )
     report("write", 1, 1)
     return compiled
 
 
-def _layers(reference: Graph, graph: Graph) -> tuple[Layer, ...]:
+def _layers(reference: Graph, graph: Graph, factors: Mapping[str, Moments]) -> tuple[Layer, ...]:
     known = {tensor.name for tensor in reference.activations() if tensor.dtype == "float32"}
     return tuple(
-        Layer(tensor.name, node.origin, node.operator.builtin)
+        Layer(tensor.name, node.origin, node.operator.builtin, tuple(map(float, factors.get(tensor.name, ()))))
         for node in graph.nodes
         for tensor in node.outputs
         if tensor.name in known

@@ -33,7 +33,7 @@ def fold_pixels(graph: Graph, preprocess: Preprocess) -> PixelMapping:
     Where something else than a convolution reads the input, only a common mean and std can be mapped this way.
     """
     mean, std = np.array(preprocess.mean, np.float64), np.array(preprocess.std, np.float64)
-    middle = float(np.clip(np.round(mean.mean()), 0, 255))
+    middle = float(np.clip(np.ceil(mean.mean() - 0.5), 0, 255))
     spread = float(std.mean())
     factor, offset = spread / std, (middle - mean) / std
     readers = _first_convolutions(graph)

@@ -10,6 +10,7 @@ from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray
 from mnv2_engines.tflite.calibrate import Observation
 from mnv2_engines.tflite.correction import expected_shift
+from mnv2_engines.tflite.equalise import equalise
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 from mnv2_engines.tflite.operator import Rule
 from mnv2_engines.tflite.operators.joining import Concatenation
@@ -29,13 +30,14 @@ class QuantiserOptions:
     bias_correction: bool = True
     range_search: bool = True
     """Clip activations where that costs less than coarser steps, instead of covering all that was ever seen."""
+    equalise: bool = True
     float_tail: bool = True
     """Compute softmax, sigmoid and joins at the very end in float32, from the last layers' own int8 scales."""
 
 
 def quantise(
     graph: Graph, preprocess: Preprocess, observations: Mapping[str, Observation], options: QuantiserOptions
-) -> tuple[Graph, PixelMapping]:
+) -> tuple[Graph, PixelMapping, dict[str, FloatArray]]:
     """Return the int8 graph and how pixels map to its input; the float graph stays as it is.
 
     Activations keep their names. Raises ModelError.
@@ -46,11 +48,13 @@ def quantise(
     mapping = fold_pixels(graph, preprocess)
     (network_input,) = graph.inputs
     pinned[network_input] = mapping.scales
+    factors = equalise(graph, observations) if options.equalise else {}
+    observations = {name: o.scaled(factors[name]) if name in factors else o for name, o in observations.items()}
     float_nodes = _float_tail(graph) if options.float_tail else frozenset()
     scales = assign_scales(graph, float_nodes, pinned, observations, range_search=options.range_search)
     means = {name: observation.mean for name, observation in observations.items()}
     means[network_input.name] = (means[network_input.name] - mapping.offset) / mapping.factor
-    return _Rewriter(graph, float_nodes, scales, means, options).rewrite(), mapping
+    return _Rewriter(graph, float_nodes, scales, means, options).rewrite(), mapping, factors
 
 
 def _take_given_scales(graph: Graph) -> dict[Tensor, Scales]:

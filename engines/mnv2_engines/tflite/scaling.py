@@ -69,7 +69,7 @@ def _observed_range(
     observation = observations.get(tensor.name)
     if observation is None:
         raise ModelError(f"activation {tensor.name!r} was not observed while calibrating")
-    low, high = observation.minimum, observation.maximum
+    low, high = float(observation.minimum.min()), float(observation.maximum.max())
     if range_search:
         low, high = search_range(low, high, observation.samples)
     if producer is not None:

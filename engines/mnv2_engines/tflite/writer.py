@@ -11,7 +11,7 @@ import numpy as np
 from mnv2_engines.errors import BackendUnavailableError
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 
-__all__ = ["write_tflite"]
+__all__ = ["with_outputs", "write_tflite"]
 
 _FILE_IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
@@ -36,6 +36,19 @@ def write_tflite(graph: Graph, *, outputs: Sequence[Tensor] | None = None, descr
     model.subgraphs = [writer.subgraph(graph, list(outputs if outputs is not None else graph.outputs))]
     model.signatureDefs = [writer.signature()]
     builder = flatbuffers.Builder(sum(0 if b.data is None else b.data.nbytes for b in model.buffers) + _ROOM_FOR_TABLES)
+    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def with_outputs(tflite: bytes, names: Sequence[str]) -> bytes:
+    """Return a file of ours with other tensors as its outputs; raises KeyError for a name that it has not."""
+    schema, flatbuffers = _import_schema()
+    model = schema.ModelT.InitFromPackedBuf(tflite)
+    subgraph = model.subgraphs[0]
+    indices = {tensor.name.decode(): index for index, tensor in enumerate(subgraph.tensors)}
+    subgraph.outputs = np.array([indices[name] for name in names], np.int32)
+    model.signatureDefs = None  # it would still name the old outputs
+    builder = flatbuffers.Builder(len(tflite) + _ROOM_FOR_TABLES)
     builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
     return bytes(builder.Output())
 

@@ -1,0 +1,81 @@
+"""Hold a compiled network against its own float graph: outputs, and layer by layer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import log10
+
+import numpy as np
+
+from mnv2_engines.tensors import FloatArray, TensorArray, UInt8Array
+from mnv2_engines.tflite.calibrate import normalised
+from mnv2_engines.tflite.compiler import CompiledModel
+from mnv2_engines.tflite.runner import Runner
+from mnv2_engines.tflite.writer import with_outputs
+
+__all__ = ["LayerLoss", "compare_layers", "engine_input", "run_float", "run_int8"]
+
+_MOST_DB = 200.0
+"""Reported for a layer without any error."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLoss:
+    """Say how well one int8 activation follows the float one."""
+
+    name: str
+    node: str
+    """The ONNX node."""
+    operator: str
+    """The TFLite operator."""
+    sqnr_db: float
+    """Signal to quantisation noise over all pictures, 10 log10(sum of squares / sum of squared errors)."""
+
+
+def run_float(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1) -> Iterator[tuple[FloatArray, ...]]:
+    """Yield the reference's outputs per picture, in the model's order; pictures as for `compile_model`."""
+    with Runner(compiled.float_tflite, threads=threads) as runner:
+        for picture in pictures:
+            real = normalised(picture, compiled.float_preprocess, compiled.input.shape)
+            yield tuple(values for _, values in runner.run_dequantised(real))
+
+
+def run_int8(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1) -> Iterator[tuple[FloatArray, ...]]:
+    """Yield the engine's outputs per picture, dequantised, in the model's order; pictures as for `compile_model`."""
+    with Runner(compiled.tflite, threads=threads) as runner:
+        for picture in pictures:
+            yield tuple(values for _, values in runner.run_dequantised(engine_input(compiled, picture)))
+
+
+def compare_layers(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1) -> tuple[LayerLoss, ...]:
+    """Run both files with every shared activation as an output; return the loss of each layer, in the network's order."""
+    names = [layer.name for layer in compiled.layers]
+    signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    factors = {layer.name: np.array(layer.channel_factors) for layer in compiled.layers if layer.channel_factors}
+    with (
+        Runner(with_outputs(compiled.float_tflite, names), threads=threads) as reference,
+        Runner(with_outputs(compiled.tflite, names), threads=threads) as engine,
+    ):
+        for picture in pictures:
+            real = normalised(picture, compiled.float_preprocess, compiled.input.shape)
+            pairs = zip(reference.run_dequantised(real), engine.run_dequantised(engine_input(compiled, picture)), strict=True)
+            for (name, exact), (_, rounded) in pairs:
+                error = exact - rounded / factors[name] if name in factors else exact - rounded
+                signal[name] += float(np.square(exact, dtype=np.float64).sum())
+                noise[name] += float(np.square(error, dtype=np.float64).sum())
+    return tuple(LayerLoss(layer.name, layer.node, layer.operator, _decibels(signal[layer.name], noise[layer.name])) for layer in compiled.layers)
+
+
+def engine_input(compiled: CompiledModel, picture: UInt8Array) -> TensorArray:
+    """Turn a picture into the engine's input tensor: bytes XOR 0x80 where its quantisation means that, else by the formula."""
+    real = normalised(picture, compiled.preprocess, compiled.input.shape)
+    quantization = compiled.input.quantization
+    if quantization is None:
+        return real
+    integers = np.round(real.astype(np.float64) / quantization.scale) + quantization.zero_point
+    return np.clip(integers, -128, 127).astype(np.int8)
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if noise <= 0.0:
+        return _MOST_DB
+    return min(_MOST_DB, 10.0 * log10(signal / noise)) if signal > 0.0 else 0.0
