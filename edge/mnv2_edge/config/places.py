@@ -10,7 +10,7 @@ from mnv2_edge.config.mistakes import did_you_mean
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.config.rules import Place
 
-__all__ = ["join", "line_of", "nearest_key"]
+__all__ = ["all_paths", "join", "line_of", "nearest_key"]
 
 
 def join(path: str, name: str) -> str:
@@ -36,14 +36,14 @@ def _below(node: Node, step: str | int) -> Node | None:
 
 def nearest_key(name: str, here: Collection[str]) -> str:
     """Say which key was probably meant: the same one in another place, else a similar one here, else any here."""
-    elsewhere = _all_paths().get(name, ())
+    elsewhere = all_paths().get(name, ())
     if elsewhere:
         return f", did you mean {' or '.join(elsewhere)}?"
     return did_you_mean(name, here) or f", expected one of {', '.join(here)}"
 
 
 @lru_cache(maxsize=1)
-def _all_paths() -> Mapping[str, tuple[str, ...]]:
+def all_paths() -> Mapping[str, tuple[str, ...]]:
     """Return every key of a configuration with the paths at which it stands."""
     paths: dict[str, tuple[str, ...]] = {}
 

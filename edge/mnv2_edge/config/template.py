@@ -72,6 +72,7 @@ sinks:
 #      min_interval_s: 1.0
 #      heartbeat_s: 60.0  # publish the last result again this often; 0 never
 #      keepalive_s: 30    # a frozen client counts as offline after about twice this
+#      client_id: null    # what the broker knows this by; mnv2-edge- and the device's id when empty
 #      homeassistant: false  # publish discovery documents
 #      homeassistant_prefix: homeassistant
 
