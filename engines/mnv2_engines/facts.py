@@ -93,13 +93,20 @@ class LayerFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class AgreementFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Count the pictures with the float network's top-1 class; near ties of the float network are not judged."""
+    """Count what has the float network's top-1 class; near ties of the float network are not judged."""
 
+    unit: Literal["pictures", "pixels"]
     same: int
     judged: int
     near_ties: int
-    lower_95: float
-    """Lower end of the two-sided 95 % Clopper-Pearson interval of same / judged."""
+    lower_95: float | None
+    """Lower end of the two-sided 95 % Clopper-Pearson interval of same / judged; None for pixels: neighbours are not
+    independent."""
+
+    @property
+    def share(self) -> float:
+        """Return same / judged, 1 when nothing was judged."""
+        return self.same / self.judged if self.judged else 1.0
 
 
 class VerificationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from mnv2_engines.tensors import FloatArray, TensorArray
 
-__all__ = ["Noise", "TopClasses", "clopper_pearson", "compare_classes", "near_tie_margin"]
+__all__ = ["Noise", "TopClasses", "clopper_pearson", "compare_classes"]
 
 _CONFIDENCE: Final = 0.95
+_NEAR: Final = 0.1
 _TIE_STEPS: Final = 2
-"""Scores less than two steps of the engine's output apart are one score to it, whatever it computes inside."""
 
 
 @dataclass(slots=True)
@@ -59,22 +59,22 @@ class TopClasses:
         return int(np.count_nonzero((self.expected == self.got) & ~self.near_tie))
 
 
-def near_tie_margin(scale: float | None) -> float:
-    """Return how close the reference's two best scores may be without being a near tie.
+def compare_classes(expected: FloatArray, got: FloatArray, axis: int, step: float = 0.0) -> TopClasses:
+    """Compare the best class along `axis`, which has at least two entries.
 
-    `scale` is the step of the engine's quantised output, None for a float one.
+    A near tie: the reference's two best probabilities are within 10 % of each other, or its two best logits within 0.1,
+    which is the same, or they are less than two steps of the engine's quantised output apart (`step`; 0 for a float
+    one), which then are one score to it whatever it computes inside.
     """
-    return 0.0 if scale is None else _TIE_STEPS * scale
-
-
-def compare_classes(expected: FloatArray, got: FloatArray, axis: int, margin: float) -> TopClasses:
-    """Compare the best class along `axis`, which has at least two entries."""
     classes = expected.shape[axis]
     flat = np.moveaxis(expected, axis, -1).reshape(-1, classes)
     top = flat.argmax(axis=1)
     two_best = np.partition(flat, classes - 2, axis=1)[:, -2:]
+    second, best = two_best[:, 0], two_best[:, 1]
+    probabilities = bool(flat.min() >= 0.0) and bool(flat.max() <= 1.0)
+    too_close = second > (1.0 - _NEAR) * best if probabilities else best - second < _NEAR
     other = np.moveaxis(got, axis, -1).reshape(-1, classes).argmax(axis=1)
-    return TopClasses(top, other, two_best[:, 1] - two_best[:, 0] < margin)
+    return TopClasses(top, other, too_close | (best - second < _TIE_STEPS * step))
 
 
 def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:

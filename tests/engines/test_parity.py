@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mnv2_engines.parity import Noise, clopper_pearson, compare_classes, near_tie_margin
+from mnv2_engines.parity import Noise, clopper_pearson, compare_classes
 
 
 # Values of scipy.stats.binomtest(k, n).proportion_ci(0.95, "exact"), scipy 1.17.
@@ -50,20 +50,33 @@ def test_no_noise_and_no_signal() -> None:
     assert silent.sqnr_db == -math.inf
 
 
-def test_near_ties_are_not_judged() -> None:
-    expected = np.float32([[0.5, 0.499, 0.0], [0.9, 0.1, 0.0], [0.9, 0.1, 0.0]])
-    got = np.float32([[0.4, 0.5, 0.0], [0.8, 0.1, 0.0], [0.1, 0.8, 0.0]])
-    top = compare_classes(expected, got, axis=1, margin=near_tie_margin(1 / 256))
-    assert (top.same, top.judged, int(top.near_tie.sum())) == (1, 2, 1)
+def test_near_ties_of_probabilities_are_not_judged() -> None:
+    expected = np.float32([[0.42, 0.39, 0.19], [0.42, 0.37, 0.21], [0.9, 0.1, 0.0]])
+    got = np.float32([[0.4, 0.5, 0.1], [0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
+    top = compare_classes(expected, got, axis=1)
+    assert list(top.near_tie) == [True, False, False]
+    assert (top.same, top.judged) == (1, 2)
+
+
+def test_near_ties_of_logits_are_the_same_ones() -> None:
+    probabilities = np.float32([[0.42, 0.39, 0.19], [0.42, 0.37, 0.21], [0.9, 0.05, 0.05]])
+    logits = np.log(probabilities) + np.float32(5.0)
+    assert list(compare_classes(logits, logits, axis=1).near_tie) == [True, False, False]
+
+
+def test_what_the_engine_cannot_tell_apart_is_a_near_tie() -> None:
+    scores = np.float32([[0.30, 0.25, 0.0], [0.9, 0.1, 0.0]])
+    assert list(compare_classes(scores, scores, axis=1, step=0.03).near_tie) == [True, False]
 
 
 def test_pixels_are_compared_along_the_class_axis() -> None:
     rng = np.random.default_rng(3)
-    expected = rng.random((1, 5, 6, 7), np.float32)
+    expected = 10.0 * rng.standard_normal((1, 5, 6, 7), np.float32)
     got = expected.copy()
-    got[0, :, 2, 3] = expected[0, ::-1, 2, 3]
-    top = compare_classes(expected, got, axis=1, margin=near_tie_margin(None))
-    wrong = int(expected[0, :, 2, 3].argmax() != got[0, :, 2, 3].argmax())
-    assert (top.judged, top.same) == (42, 42 - wrong)
-    swapped = compare_classes(np.moveaxis(expected, 1, -1), np.moveaxis(got, 1, -1), axis=-1, margin=0.0)
-    assert (swapped.expected == top.expected).all()
+    got[0, :, 2, 3] = np.roll(expected[0, :, 2, 3], 1)
+    top = compare_classes(expected, got, axis=1)
+    changed = top.expected != top.got
+    assert list(np.flatnonzero(changed)) == [2 * 7 + 3]
+    assert top.judged == 42 - int(top.near_tie.sum())
+    channels_last = compare_classes(np.moveaxis(expected, 1, -1), np.moveaxis(got, 1, -1), axis=-1)
+    assert (channels_last.expected == top.expected).all()

@@ -1,0 +1,236 @@
+"""Compare an engine with the float network that it was made of, on pictures that calibration never saw."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, VerificationFacts
+from mnv2_engines.frame_path import FramePreparer
+from mnv2_engines.parity import Noise, TopClasses, clopper_pearson, compare_classes
+from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.tensors import FloatArray, TensorSpec, UInt8Array
+from mnv2_engines.tflite import CompiledModel
+
+__all__ = [
+    "ClassAxis",
+    "Limits",
+    "PictureVerdict",
+    "Verification",
+    "class_axis",
+    "find_faults",
+    "probabilities",
+    "verify",
+]
+
+AS_IT_IS: Final = ResizePolicy("stretch")
+"""Pictures have the network's size already: a crop would be a second one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine must reach to be installed.
+
+    The defaults are below what a sound build of a MobileNetV2 loses on hard pictures (20.7 dB, 95 %) and above what a
+    broken one keeps (one scale for all channels of a layer: 5 dB).
+    """
+
+    sqnr_db: float = 15.0
+    """Of every output."""
+    agreement: float = 0.9
+    """Share of the pictures (a segmenter: of the pixels) with the float network's top-1 class."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAxis:
+    """Where an output has its classes."""
+
+    output: int
+    axis: int | None
+    """None: the output holds class numbers already (ArgMax)."""
+    unit: Literal["pictures", "pixels"]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureVerdict:
+    """Compare the two networks on one picture; class and score are a classifier's, None for a segmenter."""
+
+    index: int
+    """Of the picture among those that were given."""
+    share: float
+    """Of the judged positions with the same class: 0 or 1 for a classifier."""
+    near_tie: bool
+    float_class: int | None = None
+    float_score: float | None = None
+    engine_class: int | None = None
+    engine_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was measured, and on which pictures the networks disagree."""
+
+    facts: VerificationFacts
+    pictures: tuple[PictureVerdict, ...]
+    """Empty when the outputs are no classes."""
+    confidence: float | None
+    """Mean top-1 probability of the float network; None for anything but a classifier."""
+    fallback_operators: tuple[str, ...]
+    """What XNNPACK left to the plain kernels."""
+
+
+_Progress: TypeAlias = Callable[[int, int], None]
+
+
+def verify(
+    compiled: CompiledModel,
+    pictures: Sequence[UInt8Array],
+    *,
+    source: str,
+    task: str | None,
+    layers: Sequence[LayerFacts] = (),
+    threads: int = 1,
+    progress: _Progress = lambda _done, _total: None,
+) -> Verification:
+    """Run both networks over pictures of the network's size, in the order of its colours.
+
+    One picture's outputs are in memory at a time. `task` None guesses from the outputs whether they are classes.
+    `layers` goes into the facts as it is. Raises EngineError or InferenceError when LiteRT refuses either network.
+    """
+    where = class_axis(compiled.outputs, task)
+    noises = [Noise() for _ in compiled.outputs]
+    judged: list[tuple[PictureVerdict, TopClasses]] = []
+    confidences: list[float] = []
+    with (
+        contextlib.closing(_Network(compiled.float_tflite, compiled.float_preprocess, threads)) as reference,
+        contextlib.closing(_Network(compiled.tflite, compiled.preprocess, threads)) as engine,
+    ):
+        for index, picture in enumerate(pictures):
+            progress(index, len(pictures))
+            expected, got = reference.infer(picture), engine.infer(picture)
+            for noise, wanted, made in zip(noises, expected, got, strict=True):
+                noise.add(wanted, made)
+            if where is not None:
+                judged.append(_judge(index, expected[where.output], got[where.output], where, compiled.outputs))
+                if where.unit == "pictures":
+                    confidences.append(float(probabilities(expected[where.output]).max()))
+        progress(len(pictures), len(pictures))
+        report = engine.backend.report()
+    facts = VerificationFacts(
+        source=source,
+        images=len(pictures),
+        outputs=tuple(
+            OutputFacts(name=spec.name, sqnr_db=noise.sqnr_db)
+            for spec, noise in zip(compiled.outputs, noises, strict=True)
+        ),
+        layers=tuple(layers),
+        agreement=_agreement([top for _, top in judged], where.unit) if where and judged else None,
+        accelerated=report.accelerated,
+        runtime=report.runtime,
+    )
+    return Verification(
+        facts,
+        tuple(verdict for verdict, _ in judged),
+        float(np.mean(confidences)) if confidences else None,
+        report.fallback_operators,
+    )
+
+
+def find_faults(found: Verification, limits: Limits) -> tuple[str, ...]:
+    """Say in one sentence each why an engine must not be installed; nothing when it may."""
+    facts = found.facts
+    faults = [
+        f"output {output.name!r} follows the float network to {output.sqnr_db:.1f} dB, {limits.sqnr_db:g} dB are needed"
+        for output in facts.outputs
+        if output.sqnr_db is not None and output.sqnr_db < limits.sqnr_db
+    ]
+    agreement = facts.agreement
+    if agreement is not None and agreement.share < limits.agreement:
+        faults.append(
+            f"{agreement.same} of {agreement.judged} {agreement.unit} have the float network's class "
+            f"({100 * agreement.share:.1f} %), {100 * limits.agreement:g} % are needed"
+        )
+    if not facts.accelerated:
+        left = ", ".join(found.fallback_operators) or "all of it"
+        faults.append(f"XNNPACK does not take the whole network on {facts.runtime}: plain kernels run {left}")
+    return tuple(faults)
+
+
+def class_axis(outputs: Sequence[TensorSpec], task: str | None) -> ClassAxis | None:
+    """Find the classes in the outputs; None when the network gives something else (boxes, say)."""
+    if task not in {None, "classify", "segment"} or len(outputs) != 1:
+        return None
+    spec = outputs[0]
+    sides = [size for size in spec.shape[1:] if size > 1]
+    if spec.dtype in {"int32", "int64"}:
+        return ClassAxis(0, None, "pixels" if len(sides) > 1 else "pictures")
+    if len(sides) == 1 and task != "segment":
+        return ClassAxis(0, spec.shape.index(sides[0], 1), "pictures")
+    if len(spec.shape) == 4 and task != "classify":
+        return ClassAxis(0, 3 if spec.layout == "NHWC" else 1, "pixels")
+    return None
+
+
+def probabilities(scores: FloatArray) -> FloatArray:
+    """Return one classifier's output as probabilities, by softmax where it is not one already."""
+    flat = scores.reshape(-1).astype(np.float64)
+    if flat.min() < 0.0 or abs(flat.sum() - 1.0) > 0.05:
+        flat = np.exp(flat - flat.max())
+        flat /= flat.sum()
+    return flat.astype(np.float32)
+
+
+class _Network:
+    """A network that takes pictures of its own size."""
+
+    def __init__(self, tflite: bytes, preprocess: Preprocess, threads: int) -> None:
+        self.backend = LiteRtBackend(tflite, threads=threads)
+        self._color = preprocess.color
+        self._preparer = FramePreparer(self.backend.input_spec, dataclasses.replace(preprocess, resize=AS_IT_IS))
+        self._buffer = self.backend.allocate_input()
+
+    def infer(self, picture: UInt8Array) -> Sequence[FloatArray]:
+        self._preparer.prepare(picture, self._color, self._buffer)
+        return self.backend.infer(self._buffer)
+
+    def close(self) -> None:
+        self.backend.close()
+
+
+def _judge(
+    index: int, expected: FloatArray, got: FloatArray, where: ClassAxis, outputs: Sequence[TensorSpec]
+) -> tuple[PictureVerdict, TopClasses]:
+    if where.axis is None:
+        wanted, made = expected.reshape(-1).astype(np.intp), got.reshape(-1).astype(np.intp)
+        top = TopClasses(wanted, made, np.zeros(wanted.shape, np.bool_))
+    else:
+        quantization = outputs[where.output].quantization
+        top = compare_classes(expected, got, where.axis, quantization.scale if quantization else 0.0)
+    share = top.same / top.judged if top.judged else 1.0
+    if where.unit == "pixels" or where.axis is None:
+        return PictureVerdict(index, share, near_tie=top.judged == 0), top
+    reference_class, engine_class = int(top.expected[0]), int(top.got[0])
+    return PictureVerdict(
+        index,
+        float(reference_class == engine_class),
+        near_tie=bool(top.near_tie[0]),
+        float_class=reference_class,
+        float_score=float(probabilities(expected)[reference_class]),
+        engine_class=engine_class,
+        engine_score=float(probabilities(got)[engine_class]),
+    ), top
+
+
+def _agreement(tops: Sequence[TopClasses], unit: Literal["pictures", "pixels"]) -> AgreementFacts:
+    same, judged = sum(top.same for top in tops), sum(top.judged for top in tops)
+    return AgreementFacts(
+        unit=unit,
+        same=same,
+        judged=judged,
+        near_ties=sum(top.near_tie.size for top in tops) - judged,
+        lower_95=clopper_pearson(same, judged)[0] if unit == "pictures" else None,
+    )
