@@ -6,7 +6,7 @@ from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionE
 from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.options import read_fps, refuse_unknown
 from mnv2_edge.sources.pacer import Pacer
-from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, PictureSource, list_pictures
+from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, PictureSource, is_picture, list_pictures
 from mnv2_edge.sources.video import VideoSource
 
 __all__ = ["open_file"]
@@ -37,7 +37,7 @@ def open_file(options: SourceOptions) -> FrameSource:
         )
     if not is_folder and not is_file:
         raise SourceNotFoundError(_missing(path))
-    if is_folder or path.suffix.lower() in PICTURE_SUFFIXES:
+    if is_folder or is_picture(path):
         pacer = Pacer(fps or _SLIDES_FPS) if realtime else None
         return PictureSource(pictures, options.camera_id, pacer, lenient=is_folder)
     return VideoSource(path, options.camera_id, realtime=realtime, fps=fps)

@@ -15,7 +15,7 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["PICTURE_SUFFIXES", "PictureSource", "list_pictures", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_picture", "list_pictures", "read_picture"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,14 @@ def list_pictures(folder: Path) -> list[Path]:
         if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     return sorted(found, key=lambda path: (_natural(path.name), path.name))
+
+
+def is_picture(path: Path) -> bool:
+    """Say whether a file is a picture: by its name, else by its first bytes. A GIF counts as a video."""
+    import cv2
+
+    suffix = path.suffix.lower()
+    return suffix in PICTURE_SUFFIXES or (suffix != ".gif" and cv2.haveImageReader(str(path)))
 
 
 def read_picture(path: Path) -> UInt8Array:

@@ -80,6 +80,13 @@ def test_a_name_that_is_not_ascii_is_no_obstacle(tmp_path):
     assert len(frames_of(path)[0]) == 1
 
 
+@pytest.mark.parametrize("name", ["snapshot", "cam.tmp", "1.jpg.1"])
+def test_a_picture_is_known_by_its_first_bytes_too(tmp_path, name):
+    write(tmp_path / "a.png", plain(9)).rename(tmp_path / name)
+    (frame,), _ = frames_of(tmp_path / name)
+    assert frame.pixels.shape == (8, 12, 3)
+
+
 def test_a_folder_is_read_in_natural_order_and_nothing_else_in_it(tmp_path):
     for name in ("10.png", "9.png", "a2.JPG", "A10.jpg", "a1.bmp", ".hidden.png"):
         write(tmp_path / name.replace("JPG", "jpg"), plain(1)).rename(tmp_path / name)
