@@ -25,10 +25,12 @@ def fit_picture(
     For calibration and verification; a running camera uses `FramePreparer`, which sees exactly the same pixels. The
     picture belongs to the caller. Raises ContractError when the frame is no H x W x 3 of uint8.
     """
+    import cv2
+
     swap = color != preprocess.color
     fitter = PictureFitter(height, width, preprocess.resize, quality, _padding(preprocess, swap=swap))
     picture, view = fitter.fit(pixels)
-    return (np.ascontiguousarray(picture[:, :, ::-1]) if swap else picture), view
+    return (np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8) if swap else picture), view
 
 
 def default_preprocess(spec: TensorSpec) -> Preprocess:
