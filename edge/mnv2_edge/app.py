@@ -5,6 +5,7 @@ Nothing else knows both a camera and a sink, or decides what happens where the c
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,11 +51,13 @@ def run(
     EnginesError for all that can be foreseen, SourceError also when a camera has failed and nothing was seen.
     """
     identity = read_identity(name=config.device.name, instance=config.device.instance)
+    ids = camera_ids(config.cameras)
+    _quieten_opencv()
     with contextlib.ExitStack() as stack:
-        network, labels = stack.enter_context(open_network(config.engine, config.task, config.labels, environment))
-        ids = camera_ids(config.cameras)
-        sinks = stack.enter_context(open_sinks(config.sinks, identity, ids, environment, labels=labels))
+        # The cheapest first: a mistyped camera need not wait for an engine, nor a broker hear of a run that never was.
         cameras = stack.enter_context(open_cameras(config.cameras, environment))
+        network, labels = stack.enter_context(open_network(config.engine, config.task, config.labels, environment))
+        sinks = stack.enter_context(open_sinks(config.sinks, identity, ids, environment, labels=labels))
         pipeline = Pipeline(cameras, network, sinks, observers=observers, device=identity.device_id)
         outcome = pipeline.run(stop, max_frames=max_frames)
     if outcome.failed and outcome.results == 0:
@@ -138,6 +141,16 @@ def open_sinks(
             sink = cast("Sink", load_plugin("mnv2_edge.sinks", kind)(sink_options))
             opened.append(stack.enter_context(contextlib.closing(sink)))
         yield tuple(opened)
+
+
+def _quieten_opencv() -> None:
+    """Keep OpenCV to the thread that calls it, and its libraries' own lines off stderr: we say what went wrong."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+    import cv2
+
+    # Halving a picture is enough work for OpenCV to take a second core, which inference has better use for.
+    cv2.setNumThreads(1)
 
 
 def _read_engine(model: str | None) -> Engine:

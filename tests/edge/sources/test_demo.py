@@ -36,7 +36,8 @@ def test_a_camera_is_live_and_endless():
 
 def test_a_frame_holds_pixels_and_no_truth():
     frame = next(iter(open_demo(options("max"))))
-    assert {field.name for field in fields(frame)} == {"pixels", "color", "index", "captured_ns", "source_id"}
+    assert {field.name for field in fields(frame)} == {"pixels", "color", "index", "captured_ns", "source_id", "picture"}
+    assert frame.picture == ""
     assert type(frame) is Frame
     assert type(frame.pixels) is np.ndarray
     assert not any(name in frame.source_id for name in SIGN_NAMES)
