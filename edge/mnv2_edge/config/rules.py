@@ -6,15 +6,15 @@ The rules look at values alone, so they hold for a file and for what flags made 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 
 from mnv2_edge.config.mistakes import did_you_mean
 from mnv2_edge.config.model import SINK_SETTINGS, CameraConfig, Config, EngineConfig, TaskConfig, camera_ids
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import ConfigError, UsageError
 from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import redact
+from mnv2_edge.sinks.broker import parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.errors import ContractError
@@ -110,7 +110,10 @@ def _config(config: Config, _registered: Registered) -> Iterator[Broken]:
 
 
 def _camera(camera: CameraConfig, registered: Registered) -> Iterator[Broken]:
-    yield from _no_password(camera.uri)
+    if redact(camera.uri) != camera.uri:
+        yield Broken(
+            ("uri",), "holds a password: put it in a file that only you can read, and name that as password_file"
+        )
     try:
         kind = parse_uri(camera.uri).kind
     except UsageError as exc:
@@ -156,36 +159,17 @@ def _task(task: TaskConfig, registered: Registered) -> Iterator[Broken]:
 
 
 def _mqtt(mqtt: MqttSettings, _registered: Registered) -> Iterator[Broken]:
-    yield from _no_password(mqtt.uri)
-    scheme = _broker_scheme(mqtt.uri)
-    if not scheme:
-        yield Broken(
-            ("uri",),
-            f"{redact(mqtt.uri)!r} is no broker, expected mqtt://[user@]host[:port][/prefix], or mqtts:// with TLS",
-        )
-    elif scheme == "mqtt":
+    try:
+        broker = parse_broker(mqtt.uri)
+    except ConfigError as exc:
+        yield Broken(("uri",), str(exc))
+    else:
         for name in ("ca_file", "cert_file", "key_file"):
-            if getattr(mqtt, name) is not None:
+            if not broker.tls and getattr(mqtt, name) is not None:
                 yield Broken((name,), "has no effect without TLS: write mqtts:// in uri, or leave it out")
     for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if getattr(mqtt, given) is not None and getattr(mqtt, other) is None:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
-
-
-def _broker_scheme(uri: str) -> str:
-    """Return `mqtt` or `mqtts`; nothing when the text is no broker's address."""
-    try:
-        parts = urlsplit(uri)
-        return parts.scheme if parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0 else ""
-    except ValueError:  # a port that is none, a broken IPv6 address
-        return ""
-
-
-def _no_password(uri: str) -> Iterator[Broken]:
-    if redact(uri) != uri:
-        yield Broken(
-            ("uri",), "holds a password: put it in a file that only you can read, and name that as password_file"
-        )
 
 
 _RULES: Mapping[type, Callable[[Any, Registered], Iterator[Broken]]] = {

@@ -144,10 +144,19 @@ def test_wrong_types_and_names(text, expected):
         ("version: 1\ntask: {groups: {cat: []}}", "c.yaml:2: task.groups.cat: is empty, expected the labels"),
         ("version: 1\ntask: {groups: {cat: [a, b, a]}}", "c.yaml:2: task.groups.cat[2]: 'a' stands twice"),
         ("version: 1\nsinks: [stdout, stdout]", "c.yaml:2: sinks[1]: there is a stdout already"),
-        ("version: 1\nsinks: [mqtt: {uri: 'http://h'}]", "c.yaml:2: sinks[0].mqtt.uri: 'http://h' is no broker"),
-        ("version: 1\nsinks: [mqtt: {uri: 'mqtt://h:99999'}]", "is no broker"),
-        ("version: 1\nsinks: [mqtt: {uri: 'mqtt://[h'}]", "is no broker"),
-        ("version: 1\nsinks: [mqtt: {uri: 'mqtt://u:pw@h'}]", "c.yaml:2: sinks[0].mqtt.uri: holds a password"),
+        (
+            "version: 1\nsinks: [mqtt: {uri: 'http://h'}]",
+            "c.yaml:2: sinks[0].mqtt.uri: broker 'http://h' makes no sense: expected mqtt[s]://",
+        ),
+        (
+            "version: 1\nsinks: [mqtt: {uri: 'mqtt://h:99999'}]",
+            "c.yaml:2: sinks[0].mqtt.uri: broker 'mqtt://h:99999' is no URI",
+        ),
+        ("version: 1\nsinks: [mqtt: {uri: 'mqtt://[h'}]", "c.yaml:2: sinks[0].mqtt.uri: broker 'mqtt://[h' is no URI"),
+        (
+            "version: 1\nsinks: [mqtt: {uri: 'mqtt://u:pw@h'}]",
+            "sinks[0].mqtt.uri: broker 'mqtt://u:***@h' holds a password",
+        ),
         (
             "version: 1\nsinks: [mqtt: {uri: 'mqtt://h', ca_file: x}]",
             "sinks[0].mqtt.ca_file: has no effect without TLS",

@@ -1,0 +1,22 @@
+"""List the checks of `mnv2-edge doctor`, in the order in which they run and are shown.
+
+To add one, write a function from `Machine` to `Finding` and add its line here.
+"""
+
+from typing import Final
+
+from mnv2_edge.doctor import Check
+from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
+from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
+
+__all__ = ["CHECKS"]
+
+CHECKS: Final = (
+    Check("python", check_python),
+    Check("packages", check_packages),
+    Check("opencv", check_opencv),
+    Check("litert", check_litert),
+    Check("plug-ins", check_plugins),
+    Check("cameras", check_cameras),
+    Check("broker", check_broker),
+)

@@ -1,0 +1,95 @@
+"""Log in to a broker once, as a client of its own, and say why if it does not work."""
+
+import secrets
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mnv2_edge.errors import SinkError
+from mnv2_edge.sinks.broker import Broker
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, ConnectFlags
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+__all__ = ["BrokerLogin", "LoginTrouble", "log_in"]
+
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLogin:
+    """Where to log in, and as whom."""
+
+    broker: Broker
+    password: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTrouble:
+    """Why a broker does not let us in."""
+
+    why: str
+    mend: str
+    """The command to type next."""
+
+
+def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginTrouble | None:
+    """Return why the broker does not let a client in; None when it does.
+
+    The client has an id of its own, so a service that is running is not thrown off, and neither publishes nor
+    subscribes.
+    """
+    try:
+        import paho.mqtt.client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
+    except ImportError as exc:
+        raise SinkError(f"paho-mqtt is not importable ({exc}): `pip install 'paho-mqtt>=2'`") from exc
+    broker = login.broker
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"mnv2-edge-doctor-{secrets.token_hex(4)}")
+    client.connect_timeout = timeout_s
+    if broker.user or login.password:
+        client.username_pw_set(broker.user, login.password or None)
+    if login.tls is not None:
+        client.tls_set_context(login.tls)
+    answers: list[LoginTrouble | None] = []
+
+    def answered(
+        _client: "Client", _data: object, _flags: "ConnectFlags", reason: "ReasonCode", _props: "Properties | None"
+    ) -> None:
+        who = f"the user {broker.user!r}" if broker.user else "a client without user name"
+        refusal = LoginTrouble(f"it refuses {who}: {reason}", "export MNV2_EDGE_MQTT_PASSWORD=...")
+        answers.append(refusal if reason.is_failure else None)
+
+    client.on_connect = answered
+    try:
+        client.connect(broker.host, broker.port, keepalive=10)
+        deadline = time.monotonic() + timeout_s
+        while not answers and time.monotonic() < deadline:
+            if client.loop(0.2) != mqtt.MQTT_ERR_SUCCESS and not answers:
+                return LoginTrouble("it ended the connection without an answer", _other_way(broker))
+    except ssl.SSLError as exc:
+        reason = getattr(exc, "verify_message", "") or exc.reason or str(exc)
+        return LoginTrouble(
+            f"no TLS with it: {reason}", f"openssl s_client -brief -connect {broker.host}:{broker.port}"
+        )
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+        return LoginTrouble(f"it cannot be reached: {reason}", _reach(broker))
+    finally:
+        client.disconnect()
+    return answers[0] if answers else LoginTrouble(f"it did not answer within {timeout_s:g} s", _reach(broker))
+
+
+def _other_way(broker: Broker) -> str:
+    """Return how to try with TLS instead of without, or the other way round."""
+    return f"mnv2-edge doctor --mqtt {'mqtt' if broker.tls else 'mqtts'}://{broker.host}:{broker.port}"
+
+
+def _reach(broker: Broker) -> str:
+    if broker.host in _LOCAL:
+        return "sudo apt install mosquitto && sudo systemctl enable --now mosquitto"
+    return f"mosquitto_sub -d -h {broker.host} -p {broker.port} -t test -W 5"
