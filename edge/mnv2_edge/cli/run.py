@@ -15,6 +15,7 @@ from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
+from mnv2_edge.config.rules import require_sound
 from mnv2_edge.environment import read_environment
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import refuse_password_in_argv
@@ -105,6 +106,7 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
         read_config(config_file) if config_file else Config(version=1),
         _Flags(rotate=None if rotate is None else int(rotate), **flags),
     )
+    require_sound(config)
     current_session().set_log_level(config.log.level)
 
     from mnv2_edge.app import run

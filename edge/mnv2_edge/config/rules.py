@@ -54,17 +54,21 @@ def registered_names() -> Registered:
     )
 
 
-def broken_rules(struct: msgspec.Struct, registered: Registered) -> Iterator[Broken]:
-    """Yield where and how one structure of a configuration contradicts itself; not the structures within it."""
+def broken_rules(struct: msgspec.Struct, registered: Registered | None) -> Iterator[Broken]:
+    """Yield where and how one structure of a configuration contradicts itself; not the structures within it.
+
+    Names of plug-ins are held against `registered`, unless that is None.
+    """
     rule = _RULES.get(type(struct))
     if rule is not None:
         yield from rule(struct, registered)
 
 
-def require_sound(config: Config, registered: Registered) -> None:
+def require_sound(config: Config) -> None:
     """Raise UsageError when a configuration that flags were merged into breaks a rule.
 
-    A file is checked as it is read; only there can every mistake be told with its line.
+    A file is checked as it is read; only there can every mistake be told with its line. Names of plug-ins are not
+    looked up: that happens when they are opened.
     """
     structs: list[tuple[str, msgspec.Struct]] = [("", config), ("engine", config.engine), ("task", config.task)]
     structs += [(f"cameras[{index}]", camera) for index, camera in enumerate(config.cameras)]
@@ -75,7 +79,7 @@ def require_sound(config: Config, registered: Registered) -> None:
     mistakes = [
         f"{path_of(path, broken.place)}: {broken.message}"
         for path, struct in structs
-        for broken in broken_rules(struct, registered)
+        for broken in broken_rules(struct, None)
     ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -95,7 +99,7 @@ def path_of(path: str, place: Place) -> str:
     return path
 
 
-def _config(config: Config, _registered: Registered) -> Iterator[Broken]:
+def _config(config: Config, _registered: Registered | None) -> Iterator[Broken]:
     ids = camera_ids(config.cameras)
     for index, name in enumerate(ids):
         if name in ids[:index]:
@@ -109,7 +113,7 @@ def _config(config: Config, _registered: Registered) -> Iterator[Broken]:
             seen.add(name)
 
 
-def _camera(camera: CameraConfig, registered: Registered) -> Iterator[Broken]:
+def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Broken]:
     if redact(camera.uri) != camera.uri:
         yield Broken(
             ("uri",), "holds a password: put it in a file that only you can read, and name that as password_file"
@@ -122,13 +126,13 @@ def _camera(camera: CameraConfig, registered: Registered) -> Iterator[Broken]:
     except (OSError, ValueError) as exc:
         yield Broken(("uri",), f"{camera.uri[:80]!r} cannot be a path: {exc}")
         return
-    if kind not in registered.sources:
+    if registered is not None and kind not in registered.sources:
         known = sorted(registered.sources)
         hint = did_you_mean(kind, known) or f", expected one of {', '.join(known)}"
         yield Broken(("uri",), f"no installed source is called {kind!r}{hint}")
 
 
-def _engine(engine: EngineConfig, _registered: Registered) -> Iterator[Broken]:
+def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[Broken]:
     for given, other in (("mean", "std"), ("std", "mean")):
         if getattr(engine, given) is not None and getattr(engine, other) is None:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
@@ -145,8 +149,8 @@ def _engine(engine: EngineConfig, _registered: Registered) -> Iterator[Broken]:
             yield Broken(("resize",), f"{exc}{near}")
 
 
-def _task(task: TaskConfig, registered: Registered) -> Iterator[Broken]:
-    if task.name is not None and task.name not in registered.tasks:
+def _task(task: TaskConfig, registered: Registered | None) -> Iterator[Broken]:
+    if registered is not None and task.name is not None and task.name not in registered.tasks:
         known = sorted(registered.tasks)
         hint = did_you_mean(task.name, known) or f", expected one of {', '.join(known)}"
         yield Broken(("name",), f"no installed task is called {task.name!r}{hint}")
@@ -158,7 +162,7 @@ def _task(task: TaskConfig, registered: Registered) -> Iterator[Broken]:
                 yield Broken(("groups", group, index), f"{member!r} stands twice, expected it once")
 
 
-def _mqtt(mqtt: MqttSettings, _registered: Registered) -> Iterator[Broken]:
+def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[Broken]:
     try:
         broker = parse_broker(mqtt.uri)
     except ConfigError as exc:
@@ -172,7 +176,7 @@ def _mqtt(mqtt: MqttSettings, _registered: Registered) -> Iterator[Broken]:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
 
 
-_RULES: Mapping[type, Callable[[Any, Registered], Iterator[Broken]]] = {
+_RULES: Mapping[type, Callable[[Any, Registered | None], Iterator[Broken]]] = {
     Config: _config,
     CameraConfig: _camera,
     EngineConfig: _engine,
