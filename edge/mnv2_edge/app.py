@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from mnv2_edge.capture import Camera
-from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig
+from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig, camera_ids
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import SourceError
 from mnv2_edge.identity import Identity, read_identity
@@ -63,11 +63,6 @@ def run(
     if outcome.failed and outcome.results == 0:
         raise SourceError(outcome.failed)
     return outcome
-
-
-def camera_ids(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:
-    """Return what records call each camera: its `id`, else `camera` and its place in the list."""
-    return tuple(camera.id or f"camera{place}" for place, camera in enumerate(cameras))
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """Share what every command needs: the `--debug` and `--json` flags, logs on stderr, one line for an error."""
 
+import copy
 import logging
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal, TypeAlias
 
 import click
@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-_ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -112,9 +111,9 @@ class _Formatter(logging.Formatter):
         self._session = session
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
-
-    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's name
-        if self._session.debug or ei[0] is None:
-            return super().formatException(ei)
-        return f"{ei[0].__name__}: {ei[1]}"
+        shown = copy.copy(record)
+        shown.exc_text = None  # what another handler made of the traceback
+        if shown.exc_info and not self._session.debug:
+            error, shown.exc_info = shown.exc_info[1], None
+            return redact(f"{super().format(shown)}: {type(error).__name__}: {error}")
+        return redact(super().format(shown))
