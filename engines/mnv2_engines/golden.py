@@ -12,7 +12,7 @@ from mnv2_engines.errors import CorruptEngineError, StaleEngineError
 from mnv2_engines.facts import DeviceFacts, GoldenOutput, GoldenTest
 from mnv2_engines.tensors import DTYPES, DTypeName, TensorArray, TensorSpec, UInt8Array
 
-__all__ = ["RawBackend", "check_golden", "golden_input", "record_golden", "shrink_picture"]
+__all__ = ["RawBackend", "check_golden", "golden_input", "record_golden", "shrink_picture", "test_card"]
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +59,13 @@ def shrink_picture(picture: UInt8Array) -> UInt8Array:
     blocks = picture[: height * rows, : width * columns].reshape(height, rows, width, columns, 3)
     thumbnail: UInt8Array = blocks.mean(axis=(1, 3)).round().astype(np.uint8)
     return thumbnail
+
+
+def test_card(height: int, width: int) -> UInt8Array:
+    """Return a picture of color ramps, for the golden test of an engine that is built without pictures."""
+    down, right = np.mgrid[0:height, 0:width]
+    ramps = (255 * down // max(1, height - 1), 255 * right // max(1, width - 1), (down + right) * 8 % 256)
+    return np.stack(ramps, axis=-1).astype(np.uint8)
 
 
 def record_golden(backend: RawBackend, picture: TensorArray, device: DeviceFacts) -> GoldenTest:

@@ -1,0 +1,258 @@
+"""`mnv2-edge build-engine`: turn an ONNX network into a verified engine for this device."""
+
+import json
+import logging
+import os
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+from mnv2_edge.cli.common import json_option
+from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import SourcePermissionError, UsageError
+from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.redaction import redact, refuse_password_in_argv
+from mnv2_engines.errors import BackendUnavailableError
+
+if TYPE_CHECKING:
+    from mnv2_engines.build_request import BuildRequest, BuildResult
+    from mnv2_engines.preprocess import ColorOrder
+    from mnv2_engines.sidecar import Sidecar, TaskName
+    from mnv2_engines.verification import Limits
+
+__all__ = ["command"]
+
+_log = logging.getLogger(__name__)
+
+_FRAMES: Final = 125
+"""100 to calibrate on, beyond which accuracy hardly grows, and 25 held back to verify with."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_EPILOG = """\b
+Examples:
+  mnv2-edge build-engine signs.onnx --calibration photos/
+  mnv2-edge build-engine signs.onnx --calibration 0 --calibration-frames 200
+  mnv2-edge build-engine bird.onnx --calibration photos/ --validation others/ \\
+      --labels bird.txt --report bird.html
+
+\b
+Colour order, mean, std, resize, task and labels may stand in MODEL.yaml beside
+MODEL.onnx; a flag wins. Without --validation every fifth picture is held back from
+calibration, to verify with. docs/build-engine.md tells more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """What was given on the command line; None where nothing was."""
+
+    model: str | None
+    name: str | None
+    target: str
+    precision: str | None
+    calibration: str | None
+    calibration_frames: int
+    validation: Path | None
+    labels: Path | None
+    task: "TaskName | None"
+    mean: Triple | None
+    std: Triple | None
+    color: "ColorOrder | None"
+    resize: str | None
+    output: Path | None
+    report: Path | None
+    min_sqnr: float | None
+    min_agreement: float | None
+    accept_loss: bool
+    threads: int | None
+    as_json: bool
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("model", required=False, metavar="MODEL.onnx")
+@click.option("--name", help="What records call the engine. [default: the model's name]")
+@click.option(
+    "--target", type=click.Choice(["auto", "litert", "tensorrt"]), default="auto", help="auto is litert. [auto]"
+)
+@click.option("--precision", type=click.Choice(["int8", "fp16", "fp32"]), help="[default: int8]")
+@click.option("--calibration", metavar="URI", help="Pictures like the camera's: a folder, a video, or a camera.")
+@click.option(
+    "--calibration-frames",
+    type=click.IntRange(min=2),
+    default=_FRAMES,
+    show_default=True,
+    metavar="N",
+    help="Take at most N of them, spread over all.",
+)
+@click.option("--validation", type=click.Path(path_type=Path), metavar="DIR", help="Verify on these pictures.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of the classes.")
+@click.option("--task", type=click.Choice(["classify", "detect", "segment"]), help="What the outputs mean.")
+@preprocess_options
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE.tflite", help="[default: beside the model, its name]"
+)
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write what was measured.")
+@click.option("--min-sqnr", type=float, metavar="DB", help="Fail below it, for any output.")
+@click.option("--min-agreement", type=click.FloatRange(0, 1), metavar="F", help="Fail below this share of equal top-1.")
+@click.option("--accept-loss", is_flag=True, help="Install it although it fails, and record that.")
+@click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the build. [default: all cores]")
+@json_option
+def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
+    """Turn an ONNX network into an engine for this device, and verify it.
+
+    Compiles to int8, compares with the float network on pictures that calibration never saw, and writes
+    FILE.tflite with its manifest FILE.json. An engine that loses too much is put aside: exit status 1.
+    """
+    return _build(_Flags(**flags))
+
+
+def _build(flags: _Flags) -> int:
+    model, output = _choose_files(flags)
+    precision = _choose_precision(flags)
+    calibration = flags.calibration
+    if precision == "int8" and calibration is None:
+        calibration = _offer_camera(flags.calibration_frames)
+    elif precision == "fp32" and calibration is not None:
+        _log.warning("fp32 needs no pictures: --calibration %s is not used", redact(calibration))
+        calibration = None
+    if calibration is not None:
+        refuse_password_in_argv(calibration)
+
+    from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_edge.cli.build_summary import summarise, to_json
+    from mnv2_edge.engine_building import BuildOptions, prepare_build
+    from mnv2_engines.build import build_engine
+
+    options = BuildOptions(
+        model=model,
+        output=output,
+        name=_choose_name(flags.name or model.stem),
+        precision=precision,
+        calibration=calibration,
+        calibration_frames=flags.calibration_frames,
+        validation=flags.validation,
+        stated=_state(flags),
+        limits=_limits(flags),
+        accept_loss=flags.accept_loss,
+        threads=flags.threads or len(os.sched_getaffinity(0)),
+    )
+    with show_progress() as progress:
+        prepared = prepare_build(options, read_environment(os.environ), progress)
+        result = build_engine(prepared.request, progress)
+    if flags.report is not None:
+        _write_report(flags.report, prepared.request, result)
+    if flags.as_json:
+        click.echo(json.dumps(to_json(result, prepared.warnings), indent=2))
+    else:
+        click.echo(summarise(result, flags.report))
+    result.require_installed()
+    return ExitStatus.DONE
+
+
+def _choose_files(flags: _Flags) -> tuple[Path, Path]:
+    """Return model and output, checked as far as that is cheap."""
+    if flags.target == "tensorrt":
+        raise BackendUnavailableError(
+            "TensorRT engines cannot be built by this version: use --target litert, or leave --target out"
+        )
+    if flags.model is None:
+        raise UsageError(
+            "no model is given: expected an ONNX file, mnv2-edge build-engine MODEL.onnx --calibration DIR"
+        )
+    model = Path(flags.model).expanduser()
+    output = flags.output or model.with_suffix(".tflite")
+    if output.suffix != ".tflite":
+        raise UsageError(f"--output {output} does not end in .tflite: its manifest is named after it, ending in .json")
+    if not model.exists():
+        return model, output  # the compiler says so: it knows what a model is
+    for target in [output] + ([flags.report] if flags.report else []):
+        folder = target.parent
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
+        if not os.access(folder, os.W_OK):
+            raise SourcePermissionError(
+                f"{folder} may not be written by this user: choose another place with --output FILE.tflite"
+            )
+    return model, output
+
+
+def _choose_precision(flags: _Flags) -> Literal["int8", "fp32"]:
+    if flags.precision == "fp16":
+        raise UsageError("--precision fp16 is TensorRT's: for LiteRT expected int8 (a third of the time) or fp32")
+    return "fp32" if flags.precision == "fp32" else "int8"
+
+
+def _choose_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"name {name!r} cannot stand in records and topics: expected letters, digits, . _ - (--name)")
+    return name
+
+
+def _state(flags: _Flags) -> "Sidecar":
+    from mnv2_engines.preprocess import ResizePolicy
+    from mnv2_engines.sidecar import Sidecar
+
+    return Sidecar(
+        color=flags.color,
+        mean=flags.mean,
+        std=flags.std,
+        resize=None if flags.resize is None else ResizePolicy.parse(flags.resize),
+        task=flags.task,
+        labels_file=flags.labels,
+    )
+
+
+def _limits(flags: _Flags) -> "Limits":
+    from mnv2_engines.verification import Limits
+
+    default = Limits()
+    return Limits(
+        sqnr_db=default.sqnr_db if flags.min_sqnr is None else flags.min_sqnr,
+        agreement=default.agreement if flags.min_agreement is None else flags.min_agreement,
+    )
+
+
+def _offer_camera(frames: int) -> str:
+    """Return the first camera's URI when somebody at a terminal agrees to it. Raises UsageError with the command."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        question = f"An int8 engine needs pictures. Take {frames} with the first camera now? Show it what it will see"
+        if click.confirm(question, default=False, err=True):
+            return "0"
+    raise UsageError(
+        f"an int8 engine is calibrated on pictures of what the camera will see, never on random data: "
+        f"`{_typed()} --calibration 0 --calibration-frames {frames}` takes them with the first camera, "
+        f"--calibration FOLDER from a folder or video"
+    )
+
+
+def _typed() -> str:
+    """Return the command as it was typed, without the number of frames, ready to be pasted."""
+    context = click.get_current_context()
+    words = ["mnv2-edge", "build-engine"]
+    for param in context.command.params:
+        name = param.name or ""
+        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE or name == "calibration_frames":
+            continue
+        value = context.params.get(name)
+        if isinstance(param, click.Argument):
+            words.append(str(value))
+        elif isinstance(param, click.Option):
+            words.append(param.opts[-1])
+            if not param.is_flag:
+                words.append(",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value))
+    return shlex.join(words)
+
+
+def _write_report(path: Path, request: "BuildRequest", result: "BuildResult") -> None:
+    from mnv2_engines.report import render_report
+
+    try:
+        path.write_text(render_report(request, result), encoding="utf-8")
+    except OSError as exc:
+        _log.warning("the report %s cannot be written: %s", path, exc.strerror)

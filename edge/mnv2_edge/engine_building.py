@@ -1,0 +1,152 @@
+"""Gather what a build needs from flags, MODEL.yaml, label files and cameras."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from mnv2_edge.calibration import take_pictures
+from mnv2_edge.environment import Environment
+from mnv2_engines.build import BuildProgress
+from mnv2_engines.build_request import BuildRequest, Pictures, hold_back
+from mnv2_engines.diagnosis import FEW_PICTURES
+from mnv2_engines.errors import ContractError
+from mnv2_engines.labels import check_label_count, read_labels
+from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.sidecar import Sidecar, choose_preprocess, read_sidecar, sidecar_path
+from mnv2_engines.tensors import TensorSpec
+from mnv2_engines.tflite import read_model_interface
+from mnv2_engines.verification import Limits, class_axis
+
+__all__ = ["BuildOptions", "PreparedBuild", "prepare_build"]
+
+_log = logging.getLogger(__name__)
+
+_VALIDATION_BYTES: Final = 64 << 20
+_VALIDATION_FRAMES: Final = 500
+"""What a validation folder is thinned to, and by memory: 445 pictures of 224 x 224, 84 of 513 x 513."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the user asks for; `stated` is what flags say about the model, to which MODEL.yaml gives way."""
+
+    model: Path
+    output: Path
+    name: str
+    precision: Literal["int8", "fp32"]
+    calibration: str | None
+    """URI; None for fp32, which needs no pictures."""
+    calibration_frames: int
+    validation: Path | None
+    stated: Sidecar
+    limits: Limits
+    accept_loss: bool
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedBuild:
+    """A request that is ready to be built, and what the user should know about it."""
+
+    request: BuildRequest
+    warnings: tuple[str, ...]
+
+
+def prepare_build(options: BuildOptions, environment: Environment, progress: BuildProgress) -> PreparedBuild:
+    """Read the model's interface, its sidecar and labels, and take the pictures.
+
+    Cheap mistakes are found before pictures are taken. Raises ModelError, ContractError, LabelsError, SourceError.
+    """
+    progress("check", 0, 1)
+    interface = read_model_interface(options.model)
+    stated = options.stated.over(read_sidecar(options.model))
+    preprocess = choose_preprocess(stated)
+    task = stated.task or _guess_task(interface.outputs)
+    labels = _read_labels(stated, interface.outputs, task)
+    warnings = []
+    if stated.mean is None:
+        warnings.append(
+            f"nothing states mean and std: {preprocess.color} (pixel - 127.5) / 127.5 is assumed; state them with "
+            f"--mean and --std or in {sidecar_path(options.model).name}"
+        )
+    progress("check", 1, 1)
+    calibration, validation = _take(options, interface.input, preprocess, environment, progress)
+    if options.precision == "int8" and len(calibration.items) < FEW_PICTURES:
+        warnings.append(
+            f"calibrated on {len(calibration.items)} pictures only: 50 to 100 that look like what the camera will see "
+            "make a good engine"
+        )
+    for warning in warnings:
+        _log.warning("%s", warning)
+    request = BuildRequest(
+        model=options.model,
+        output=options.output,
+        preprocess=preprocess,
+        calibration=calibration,
+        validation=validation,
+        name=options.name,
+        precision=options.precision,
+        task=task,
+        labels=labels,
+        limits=options.limits,
+        accept_loss=options.accept_loss,
+        threads=options.threads,
+        cache_dir=environment.cache,
+    )
+    return PreparedBuild(request, tuple(warnings))
+
+
+def _take(
+    options: BuildOptions,
+    spec: TensorSpec,
+    preprocess: Preprocess,
+    environment: Environment,
+    progress: BuildProgress,
+) -> tuple[Pictures, Pictures]:
+    if options.calibration is None:
+        return Pictures("", ()), Pictures("", ())
+    height, width = _picture_size(spec)
+
+    def take(uri: str, limit: int, phase: str) -> Pictures:
+        return take_pictures(
+            uri,
+            limit=limit,
+            height=height,
+            width=width,
+            preprocess=preprocess,
+            secret=environment.camera_password,
+            progress=lambda done, total: progress(phase, done, total),
+        )
+
+    taken = take(options.calibration, options.calibration_frames, "pictures")
+    if options.validation is None:
+        return hold_back(taken)
+    limit = max(FEW_PICTURES, min(_VALIDATION_FRAMES, _VALIDATION_BYTES // (height * width * 3)))
+    return taken, take(str(options.validation), limit, "validation")
+
+
+def _picture_size(spec: TensorSpec) -> tuple[int, int]:
+    if spec.layout == "flat":
+        raise ContractError(
+            f"input {spec.name!r} of shape {list(spec.shape)} is no picture: [1, 3, height, width] or "
+            "[1, height, width, 3] was expected"
+        )
+    return spec.size_hw
+
+
+def _guess_task(outputs: tuple[TensorSpec, ...]) -> Literal["classify", "segment"] | None:
+    where = class_axis(outputs, None)
+    if where is None:
+        return None
+    return "classify" if where.unit == "pictures" else "segment"
+
+
+def _read_labels(stated: Sidecar, outputs: tuple[TensorSpec, ...], task: str | None) -> tuple[str, ...] | None:
+    labels, source = stated.labels, "MODEL.yaml"
+    if stated.labels_file is not None:
+        labels, source = tuple(read_labels(stated.labels_file)), str(stated.labels_file)
+    where = class_axis(outputs, task)
+    if labels is not None and where is not None and where.axis is not None:
+        check_label_count(labels, outputs[where.output].shape[where.axis], source)
+    return labels
