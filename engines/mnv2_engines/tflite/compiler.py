@@ -106,7 +106,8 @@ def compile_model(
         graph, pictures, preprocess, threads=threads, progress=lambda done, total: report("calibrate", done, total)
     )
     report("quantise", 0, 1)
-    int8, mapping, factors = quantise(graph, preprocess, observations, options)
+    quantised = quantise(graph, preprocess, observations, options)
+    int8 = quantised.graph
     report("quantise", 1, 1)
     report("write", 0, 1)
     compiled = CompiledModel(
@@ -116,9 +117,9 @@ def compile_model(
         outputs=tuple(
             replace(spec, dtype=t.dtype, quantization=_quantization(t)) for spec, t in zip(output_specs, int8.outputs, strict=True)
         ),
-        preprocess=mapping.preprocess,
+        preprocess=quantised.pixels.preprocess,
         float_preprocess=preprocess,
-        layers=_layers(graph, int8, factors),
+        layers=_layers(graph, int8, quantised.factors),
     )
     report("write", 1, 1)
     return compiled

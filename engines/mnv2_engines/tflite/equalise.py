@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from mnv2_engines.tflite.calibrate import Observation
 from mnv2_engines.tflite.graph import Graph, Node, Tensor
-from mnv2_engines.tflite.operator import Activation, Fusable
+from mnv2_engines.tflite.operator import Activation, Fusable, Weighted
 from mnv2_engines.tflite.operators.arithmetic import Add
-from mnv2_engines.tflite.operators.convolution import Conv2D, DepthwiseConv2D
-from mnv2_engines.tflite.operators.dense import FullyConnected
+from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
 from mnv2_engines.tflite.operators.joining import Pad
-from mnv2_engines.tflite.operators.pooling import AveragePool2D, MaxPool2D, Mean
+from mnv2_engines.tflite.operators.pooling import MaxPool2D, Mean
 from mnv2_engines.tflite.operators.resizing import ResizeBilinear, ResizeNearest
 from mnv2_engines.tflite.operators.shaping import Reshape
 from mnv2_engines.tflite.ranges import STEPS
@@ -79,7 +78,7 @@ def _groups(graph: Graph) -> list[_Group]:
             if producer is None:
                 group.fixed = True
                 continue
-            if isinstance(producer.operator, (Conv2D, DepthwiseConv2D, FullyConnected)):
+            if isinstance(producer.operator, Weighted):
                 group.producers.append(producer)
             elif _keeps_channels(producer):
                 pending.extend(producer.inputs[: 2 if isinstance(producer.operator, Add) else 1])
@@ -88,7 +87,7 @@ def _groups(graph: Graph) -> list[_Group]:
             if isinstance(producer.operator, Fusable):
                 group.activations.add(producer.operator.activation)
             for reader in consumers.get(tensor, []):
-                if isinstance(reader.operator, (Conv2D, DepthwiseConv2D, FullyConnected)):
+                if isinstance(reader.operator, Weighted):
                     group.readers.append(reader)
                 elif _keeps_channels(reader):
                     pending.append(reader.output)
@@ -112,7 +111,7 @@ def _keeps_channels(node: Node) -> bool:
         return len(node.output.shape) - 1 not in operator.axes
     if isinstance(operator, Pad):
         return operator.amounts[-1] == (0, 0)
-    return isinstance(operator, (AveragePool2D, MaxPool2D, ResizeBilinear, ResizeNearest))
+    return isinstance(operator, (MaxPool2D, ResizeBilinear, ResizeNearest))
 
 
 def _best_factor(group: _Group, observations: Mapping[str, Observation]) -> Vector:
@@ -151,7 +150,7 @@ def _noise(group: _Group, observations: Mapping[str, Observation], factor: Vecto
 
 def _scale_outputs(node: Node, factor: Vector) -> None:
     operator, weights, bias = node.operator, node.inputs[1], node.inputs[2]
-    if weights.data is None or bias.data is None or not isinstance(operator, (Conv2D, DepthwiseConv2D, FullyConnected)):
+    if weights.data is None or bias.data is None or not isinstance(operator, Weighted):
         return
     shape = [1] * weights.data.ndim
     shape[operator.channel_axis] = -1

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from mnv2_engines.tensors import DTypeName
 
-__all__ = ["Activation", "Fusable", "Operator", "Rule"]
+__all__ = ["Activation", "Fusable", "Operator", "Rule", "Weighted"]
 
 
 class Rule(Enum):
@@ -22,9 +22,11 @@ class Rule(Enum):
     SHARED = "shared"
     """Integers pass through: all activations in and out must have one scale and zero point (XNNPACK checks it)."""
     CLAMP = "clamp"
-    """A range of its own inside `bounds`: int8 saturates there by itself, so the operator can go or become a rescaling."""
+    """A range of its own inside `bounds`, where int8 saturates by itself: the operator goes, or becomes a rescaling."""
     FIXED = "fixed"
     """0 to 1 in steps of 1/256: scale 1/256, zero point -128, the only ones the int8 kernels take."""
+    FLOAT = "float"
+    """Computed in float32 between a DEQUANTIZE and, if need be, a QUANTIZE: XNNPACK has no int8 kernel for it."""
     INDEX = "index"
     """The output is no real number: it stays as it is."""
 
@@ -80,3 +82,12 @@ class Fusable(Operator):
     """Be an operator behind which TFLite can fuse an activation."""
 
     activation: Activation = Activation.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighted(Fusable):
+    """Be a layer: input 0 is the data, 1 the constant weights, 2 the constant bias of one element per output channel."""
+
+    rule: ClassVar[Rule] = Rule.WEIGHTED
+    channel_axis: ClassVar[int]
+    """The axis of the weights along which each slice has its own scale: the output channels."""

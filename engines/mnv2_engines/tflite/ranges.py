@@ -12,6 +12,11 @@ LOWEST, HIGHEST = -128, 127
 _SMALLEST_SCALE = 1e-8
 """Keeps the ratios that the kernels compute finite for an activation that is always zero."""
 _SHRINKAGES = np.linspace(1.0, 0.5, 26)
+_CLIPPING_WEIGHT = 4.0
+"""Errors of clipping all point the same way and hit the values that matter most, so they cost more than those of rounding.
+
+Measured on two classifiers: 1 loses top-10 log probability against no clipping at all, 4 to 64 gain (docs/quantisation.md).
+"""
 
 
 def activation_scales(low: float, high: float) -> Scales:
@@ -23,7 +28,7 @@ def activation_scales(low: float, high: float) -> Scales:
 
 
 def search_range(low: float, high: float, samples: FloatArray) -> tuple[float, float]:
-    """Shrink a range to where rounding and clipping together cost the least mean squared error on the samples."""
+    """Shrink a range to where rounding and clipping together cost the least, on the samples."""
     counts, edges = np.histogram(samples, bins=2048, range=(low, high)) if high > low else (np.zeros(0), np.zeros(1))
     if not counts.any():
         return low, high
@@ -33,7 +38,7 @@ def search_range(low: float, high: float, samples: FloatArray) -> tuple[float, f
         candidate = (min(low, 0.0) * shrinkage, max(high, 0.0) * shrinkage)
         step = (candidate[1] - candidate[0]) / STEPS
         clipped = centres - np.clip(centres, *candidate)
-        cost = float((counts * (clipped**2)).sum() / counts.sum() + step**2 / 12)
+        cost = float(_CLIPPING_WEIGHT * (counts * (clipped**2)).sum() / counts.sum() + step**2 / 12)
         if cost < best_cost:
             best, best_cost = candidate, cost
     return best

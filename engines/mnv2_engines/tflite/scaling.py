@@ -9,43 +9,42 @@ from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 from mnv2_engines.tflite.operator import Rule
 from mnv2_engines.tflite.ranges import activation_scales, search_range
 
-__all__ = ["FIXED_SCALES", "assign_scales", "quantisation_rule"]
+__all__ = ["FIXED_SCALES", "assign_scales"]
 
 FIXED_SCALES = Scales.of(1.0 / 256.0, -128)
 """What the int8 SOFTMAX and LOGISTIC kernels produce, whatever the file says."""
 
 
-def quantisation_rule(node: Node) -> Rule:
-    """Return a node's rule; a clamp whose bounds leave zero out cannot be left to saturation and shares its scale."""
-    low, high = node.operator.bounds
-    if node.operator.rule is Rule.CLAMP and not low <= 0.0 <= high:
-        return Rule.SHARED
-    return node.operator.rule
-
-
 def assign_scales(
     graph: Graph,
     float_nodes: frozenset[Node],
-    pinned: Mapping[Tensor, Scales],
+    given: Mapping[Tensor, Scales],
     observations: Mapping[str, Observation],
     *,
     range_search: bool,
 ) -> dict[Tensor, Scales]:
     """Return the scales of every activation that an int8 node reads or makes.
 
-    `pinned` scales hold for the whole group of activations that share them; where two groups of different pinned scales
-    meet, they stay apart and the rewriting puts a rescaling between them.
+    Fixed are those `given`, those of some operators, and those of clamps, which must saturate at their bounds. They spread to
+    activations that share them; where two differ the rewriting puts a rescaling in between.
     """
-    groups = _Groups(dict(pinned))
+    groups = _Groups(dict(given))
+    producers = graph.producers()
+
+    def observed(tensor: Tensor) -> tuple[float, float]:
+        return _observed_range(tensor, producers.get(tensor), observations, range_search=range_search)
+
     for node in graph.nodes:
-        if node in float_nodes:
-            continue
-        rule = quantisation_rule(node)
-        if rule is Rule.FIXED:
-            groups.pin(node.output, FIXED_SCALES)
-        elif rule is Rule.SHARED:
-            for tensor in node.inputs:
-                if tensor.data is None:
+        if node.operator.rule in {Rule.FIXED, Rule.FLOAT}:
+            groups.pins.setdefault(node.output, FIXED_SCALES)
+        elif node.operator.rule is Rule.CLAMP:
+            groups.pins.setdefault(node.output, activation_scales(*observed(node.output)))
+    for node in graph.nodes:
+        if node.operator.rule is Rule.SHARED and node not in float_nodes:
+            activations = [tensor for tensor in node.inputs if tensor.data is None]
+            for tensor in activations:
+                # The fixed range of one input need not hold what the others bring.
+                if len(activations) == 1 or not groups.is_pinned(tensor):
                     groups.join(tensor, node.output)
     members: dict[Tensor, list[Tensor]] = {}
     touched = [*graph.inputs, *(t for n in graph.nodes if n not in float_nodes for t in (*n.inputs, *n.outputs))]
@@ -53,11 +52,10 @@ def assign_scales(
         if tensor.data is None and tensor.dtype == "float32":
             members.setdefault(groups.root(tensor), []).append(tensor)
     scales: dict[Tensor, Scales] = {}
-    producers = graph.producers()
     for root, tensors in members.items():
         chosen = groups.pins.get(root)
         if chosen is None:
-            ranges = [_observed_range(t, producers.get(t), observations, range_search=range_search) for t in tensors]
+            ranges = [observed(tensor) for tensor in tensors]
             chosen = activation_scales(min(low for low, _ in ranges), max(high for _, high in ranges))
         scales.update(dict.fromkeys(tensors, chosen))
     return scales
@@ -91,8 +89,8 @@ class _Groups:
             tensor = self._parents[tensor]
         return tensor
 
-    def pin(self, tensor: Tensor, scales: Scales) -> None:
-        self.pins[self.root(tensor)] = scales
+    def is_pinned(self, tensor: Tensor) -> bool:
+        return self.root(tensor) in self.pins
 
     def join(self, left: Tensor, right: Tensor) -> None:
         a, b = self.root(left), self.root(right)

@@ -13,7 +13,7 @@ from mnv2_engines.tflite.graph import Shape
 from mnv2_engines.tflite.lowering import Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Activation, Operator, Rule
-from mnv2_engines.tflite.operators.arithmetic import Add, Mul, bounded, combine
+from mnv2_engines.tflite.operators.arithmetic import Add, Maximum, Minimum, Mul, combine
 from mnv2_engines.tflite.operators.shaping import reshape
 
 __all__ = ["Logistic", "Rectifier", "Relu", "Relu6", "ReluN1To1", "Softmax"]
@@ -82,7 +82,7 @@ class Softmax(_Elementwise):
     """Make probabilities of the last axis."""
 
     builtin: ClassVar[str] = "SOFTMAX"
-    rule: ClassVar[Rule] = Rule.FIXED
+    rule: ClassVar[Rule] = Rule.FLOAT
 
     def options(self, schema: ModuleType) -> object:
         """Fill SoftmaxOptions."""
@@ -149,13 +149,25 @@ def lower_softmax(node: OnnxNode, lowering: Lowering) -> View:
 
 
 def clamp(node: OnnxNode, lowering: Lowering, view: View, low: float, high: float) -> View:
-    """Emit what holds values between two bounds."""
+    """Emit what holds values between two bounds.
+
+    Bounds that leave zero out are moved to begin there and back afterwards: no int8 scale can saturate at them.
+    """
     rectifier = _RECTIFIERS.get((low, high))
     if rectifier is not None:
         return View(lowering.emit(node, rectifier, [view.tensor]), view.order)
-    if low == 0.0:  # fusable, and leaves one bound to do
-        return View(bounded(node, lowering, lowering.emit(node, Relu(), [view.tensor]), -_INFINITY, high), view.order)
-    return View(bounded(node, lowering, view.tensor, low, high), view.order)
+    anchor = low if low > 0.0 else high if high < 0.0 else 0.0
+    if anchor != 0.0:
+        moved = clamp(node, lowering, _affine(node, lowering, view, 1.0, -anchor), low - anchor, high - anchor)
+        return _affine(node, lowering, moved, 1.0, anchor)
+    tensor = view.tensor
+    if low == 0.0:  # unlike MAXIMUM it can be fused into the operator in front
+        tensor, low = lowering.emit(node, Relu(), [tensor]), -_INFINITY
+    if low > -_INFINITY:
+        tensor = lowering.emit(node, Maximum(low), [tensor, lowering.add_constant(f"{node.name}/low", np.array(low, np.float32))])
+    if high < _INFINITY:
+        tensor = lowering.emit(node, Minimum(high), [tensor, lowering.add_constant(f"{node.name}/high", np.array(high, np.float32))])
+    return View(tensor, view.order)
 
 
 def _bound(node: OnnxNode, lowering: Lowering, index: int, key: str, default: float) -> float:

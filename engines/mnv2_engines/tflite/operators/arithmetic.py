@@ -1,4 +1,4 @@
-"""Add, Sub, Mul, Div by a constant, Min and Max with a constant: ADD, SUB, MUL, MINIMUM, MAXIMUM."""
+"""Add, Sub, Mul and Div by a constant: ADD, SUB, MUL; MINIMUM and MAXIMUM for the bounds of a Clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class Mul(_Binary):
 
 @dataclass(frozen=True, slots=True)
 class _Bound(Operator):
-    """Hold values on one side of a scalar constant, the second input."""
+    """Hold values on one side of a scalar constant, the second input; only the float graph has it."""
 
     rule: ClassVar[Rule] = Rule.CLAMP
     value: float
@@ -149,15 +149,6 @@ def lower_div(node: OnnxNode, lowering: Lowering) -> View:
         raise ModelError(f"{node}: division by zero")
     factor = View.plain(lowering.add_constant(f"{node.name}/factor", np.float32(1) / divisor))
     return combine(node, lowering, Mul(), lowering.view(node, 0), factor)
-
-
-def bounded(node: OnnxNode, lowering: Lowering, tensor: Tensor, low: float, high: float) -> Tensor:
-    """Emit MAXIMUM and MINIMUM as far as they are needed; infinite bounds are no bounds."""
-    if low > float("-inf"):
-        tensor = lowering.emit(node, Maximum(low), [tensor, lowering.add_constant(f"{node.name}/low", np.array(low, np.float32))])
-    if high < float("inf"):
-        tensor = lowering.emit(node, Minimum(high), [tensor, lowering.add_constant(f"{node.name}/high", np.array(high, np.float32))])
-    return tensor
 
 
 def _stretched(lowering: Lowering, view: View, rank: int) -> View:

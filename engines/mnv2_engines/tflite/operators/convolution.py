@@ -12,7 +12,7 @@ from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.graph import Scales, Shape, Tensor
 from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Fusable, Rule
+from mnv2_engines.tflite.operator import Weighted
 from mnv2_engines.tflite.operators.joining import pad_picture
 from mnv2_engines.tflite.padding import read_window, window_size
 
@@ -20,12 +20,8 @@ __all__ = ["Conv2D", "DepthwiseConv2D"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Convolution(Fusable):
-    """Slide weights over an NHWC picture: inputs are the picture, the weights and the bias."""
-
-    rule: ClassVar[Rule] = Rule.WEIGHTED
-    channel_axis: ClassVar[int]
-    """The axis of the weights along which each slice has its own scale: the output channels."""
+class _Convolution(Weighted):
+    """Slide weights over an NHWC picture."""
 
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)

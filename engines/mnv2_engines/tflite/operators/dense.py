@@ -13,17 +13,16 @@ from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.graph import Scales, Shape, Tensor
 from mnv2_engines.tflite.lowering import Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Fusable, Rule
+from mnv2_engines.tflite.operator import Weighted
 
 __all__ = ["FullyConnected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FullyConnected(Fusable):
+class FullyConnected(Weighted):
     """Multiply the last axis with weights [out, in] and add the bias."""
 
     builtin: ClassVar[str] = "FULLY_CONNECTED"
-    rule: ClassVar[Rule] = Rule.WEIGHTED
     channel_axis: ClassVar[int] = 0
 
     keep_axes: bool = False

@@ -15,7 +15,7 @@ from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.padding import Pads
 from mnv2_engines.tflite.slicing import read_slice, split_sizes
 
-__all__ = ["Concatenation", "Pad", "Slice", "pad_picture"]
+__all__ = ["Concatenation", "Pad", "Slice", "emit_concatenation", "pad_picture"]
 
 MAX_CONCATENATED = 4
 """XNNPACK takes no CONCATENATION of more inputs (measured with LiteRT 2.3); longer ones are nested."""
@@ -98,19 +98,23 @@ def emit_slice(node: OnnxNode, lowering: Lowering, tensor: Tensor, begin: Shape,
     return lowering.emit(node, Slice(begin, size), [tensor, *tables])
 
 
+def emit_concatenation(node: OnnxNode, lowering: Lowering, tensors: list[Tensor], axis: int) -> Tensor:
+    """Join tensors along an axis of theirs, in a tree of CONCATENATIONs that are small enough for XNNPACK."""
+    while len(tensors) > 1:
+        groups = [tensors[start : start + MAX_CONCATENATED] for start in range(0, len(tensors), MAX_CONCATENATED)]
+        tensors = [lowering.emit(node, Concatenation(axis), group) if len(group) > 1 else group[0] for group in groups]
+    return tensors[0]
+
+
 @lowers("Concat")
 def lower_concat(node: OnnxNode, lowering: Lowering) -> View:
-    """Lower to one CONCATENATION, or to a tree of them when there are too many inputs."""
+    """Lower to CONCATENATION."""
     views = [lowering.view(node, index) for index in range(len(node.inputs))]
     order = next((view.order for view in views if view.tensor.data is None), views[0].order)
     if any(view.rank != len(order) for view in views):
         raise ModelError(f"{node}: inputs have shapes {[list(view.shape) for view in views]}, expected the same number of axes")
     axis = View(views[0].tensor, order).axis(node.integer("axis"))
-    tensors = [lowering.arrange(node, view, order) for view in views]
-    while len(tensors) > 1:
-        groups = [tensors[start : start + MAX_CONCATENATED] for start in range(0, len(tensors), MAX_CONCATENATED)]
-        tensors = [lowering.emit(node, Concatenation(axis), group) if len(group) > 1 else group[0] for group in groups]
-    return View(tensors[0], order)
+    return View(emit_concatenation(node, lowering, [lowering.arrange(node, view, order) for view in views], axis), order)
 
 
 @lowers("Split")

@@ -1,4 +1,4 @@
-"""AveragePool, MaxPool, GlobalAveragePool, GlobalMaxPool and ReduceMean: AVERAGE_POOL_2D, MAX_POOL_2D, MEAN."""
+"""MaxPool, AveragePool, GlobalAveragePool and ReduceMean: MAX_POOL_2D, MEAN, and a DEPTHWISE_CONV_2D that averages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,19 @@ from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.operators.arithmetic import Mul
+from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
 from mnv2_engines.tflite.operators.joining import pad_picture
 from mnv2_engines.tflite.operators.shaping import reshape
 from mnv2_engines.tflite.padding import Window, read_window, window_size
 
-__all__ = ["AveragePool2D", "MaxPool2D", "Mean"]
+__all__ = ["MaxPool2D", "Mean"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Pool(Operator):
-    """Slide a window over an NHWC picture, channel by channel."""
+class MaxPool2D(Operator):
+    """Take the largest of each window of an NHWC picture, channel by channel; under SAME the padding does not count."""
 
+    builtin: ClassVar[str] = "MAX_POOL_2D"
     rule: ClassVar[Rule] = Rule.SHARED
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -43,20 +45,6 @@ class _Pool(Operator):
         table.filterHeight, table.filterWidth = self.kernel
         table.strideH, table.strideW = self.stride
         return table
-
-
-@dataclass(frozen=True, slots=True)
-class AveragePool2D(_Pool):
-    """Average; under SAME the padding does not count."""
-
-    builtin: ClassVar[str] = "AVERAGE_POOL_2D"
-
-
-@dataclass(frozen=True, slots=True)
-class MaxPool2D(_Pool):
-    """Take the largest; under SAME the padding does not count."""
-
-    builtin: ClassVar[str] = "MAX_POOL_2D"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +107,20 @@ def lower_max_pool(node: OnnxNode, lowering: Lowering) -> View:
 
 @lowers("AveragePool")
 def lower_average_pool(node: OnnxNode, lowering: Lowering) -> View:
-    """Lower; where padding counts otherwise than in TFLite, a MUL per window puts the divisor right."""
+    """Lower to a depthwise convolution of equal weights, because XNNPACK takes no int8 AVERAGE_POOL_2D.
+
+    A convolution counts the zeros of its padding; where ONNX does not, a MUL per window puts the divisor right.
+    """
     picture, window = _pooled(node, lowering)
-    counted = node.integer("count_include_pad", 0) != 0
-    padded = window.pads != ((0, 0), (0, 0))
-    if not padded or (window.same and not counted):
-        return View(lowering.emit(node, AveragePool2D(window.kernel, window.stride, window.same), [picture]), NHWC)
-    size = (picture.shape[1], picture.shape[2])
-    picture = pad_picture(node, lowering, picture, window.pads)
-    pooled = lowering.emit(node, AveragePool2D(window.kernel, window.stride, same=False), [picture])
-    factors = _divisor_factors(node, window, size, (pooled.shape[1], pooled.shape[2]), counted=counted)
+    size, channels = (picture.shape[1], picture.shape[2]), picture.shape[3]
+    if window.kernel == size and window.pads == ((0, 0), (0, 0)):
+        return View(_mean(node, lowering, picture, (1, 2)), NHWC)
+    if window.explicit:
+        picture = pad_picture(node, lowering, picture, window.explicit)
+    weights = np.full((1, *window.kernel, channels), 1.0 / (window.kernel[0] * window.kernel[1]), np.float32)
+    constants = [lowering.add_constant(f"{node.name}/{what}", data) for what, data in (("weights", weights), ("bias", np.zeros(channels)))]
+    pooled = lowering.emit(node, DepthwiseConv2D(stride=window.stride, same=window.same), [picture, *constants])
+    factors = _divisor_factors(node, window, size, (pooled.shape[1], pooled.shape[2]))
     if not np.all(factors == 1.0):
         pooled = lowering.emit(node, Mul(), [pooled, lowering.add_constant(f"{node.name}/factor", factors)])
     return View(pooled, NHWC)
@@ -161,13 +153,14 @@ def _never_negative(lowering: Lowering, tensor: Tensor) -> bool:
     return False
 
 
-def _divisor_factors(node: OnnxNode, window: Window, size: tuple[int, int], outputs: tuple[int, int], *, counted: bool) -> FloatArray:
+def _divisor_factors(node: OnnxNode, window: Window, size: tuple[int, int], outputs: tuple[int, int]) -> FloatArray:
     """Return, as [1, height, width, 1], what turns an average over whole windows into ONNX's.
 
     ONNX divides by the elements inside the picture, with count_include_pad by those inside the declared padding; what
     ceil_mode lets hang over behind that never counts.
     """
     counts = []
+    counted = node.integer("count_include_pad", 0) != 0
     declared = node.integers("pads", (0, 0, 0, 0), length=4) if node.text("auto_pad", "NOTSET") == "NOTSET" else None
     for axis in (0, 1):
         front, behind = window.pads[axis]

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
-from mnv2_engines.tflite.graph import Shape
+from mnv2_engines.tflite.graph import Shape, Tensor
 from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operators.joining import emit_concatenation
+from mnv2_engines.tflite.operators.shaping import reshape
 
 __all__ = ["ResizeBilinear", "ResizeNearest"]
 
@@ -80,6 +82,9 @@ def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
     if mode == "nearest":
         rounding = "floor" if legacy else node.text("nearest_mode", "round_prefer_floor")
         picked = [np.clip(_rounded(node, rounding, c), 0, n - 1) for c, n in zip(wanted, (height, width), strict=True)]
+        repeats = (size[0] // height, size[1] // width)
+        if all(np.array_equal(c, np.arange(out) // r) for c, out, r in zip(picked, size, repeats, strict=True) if r) and all(repeats):
+            return View(_repeat(node, lowering, picture, repeats), NHWC)
         for align, half in ((False, False), (False, True), (True, False)):
             ours = [_tflite_nearest(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)]
             if all(np.array_equal(a, b) for a, b in zip(picked, ours, strict=True)):
@@ -91,6 +96,16 @@ def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
             if all(np.allclose(a, b, atol=1e-4) for a, b in zip(clipped, lines, strict=True)):
                 return View(lowering.emit(node, ResizeBilinear(size, align, half), [picture, table]), NHWC)
     raise UnsupportedOperatorError(f"{node}: {mode} from {height}x{width} to {size[0]}x{size[1]} with {transform} has no TFLite counterpart")
+
+
+def _repeat(node: OnnxNode, lowering: Lowering, picture: Tensor, repeats: tuple[int, int]) -> Tensor:
+    """Repeat rows and columns by joining the picture with itself, which XNNPACK takes, unlike RESIZE_NEAREST_NEIGHBOR."""
+    batch, height, width, channels = picture.shape
+    rows, columns = repeats
+    wide = emit_concatenation(node, lowering, [picture] * columns, 3)  # each pixel's channels, several times in a row
+    strips = reshape(node, lowering, View.plain(wide), (batch, height, 1, width * columns * channels))
+    tall = emit_concatenation(node, lowering, [strips.tensor] * rows, 2)
+    return reshape(node, lowering, View.plain(tall), (batch, height * rows, width * columns, channels)).tensor
 
 
 def _target(node: OnnxNode, lowering: Lowering, shape: Shape) -> tuple[tuple[int, int], tuple[float, float]]:

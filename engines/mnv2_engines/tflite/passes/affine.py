@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mnv2_engines.tensors import FloatArray
 from mnv2_engines.tflite.graph import Graph, Node, Tensor
-from mnv2_engines.tflite.operator import Activation
+from mnv2_engines.tflite.operator import Activation, Weighted
 from mnv2_engines.tflite.operators.arithmetic import Add, Mul, Sub
-from mnv2_engines.tflite.operators.convolution import Conv2D, DepthwiseConv2D
-from mnv2_engines.tflite.operators.dense import FullyConnected
+from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
 
 __all__ = ["fold_affine"]
 
@@ -34,7 +33,7 @@ def fold_affine(graph: Graph) -> None:
         if source is None or producer is None or len(consumers[source]) > 1 or source in graph.outputs:
             continue
         weighted = producer.operator
-        if not isinstance(weighted, (Conv2D, DepthwiseConv2D, FullyConnected)) or weighted.activation is not Activation.NONE:
+        if not isinstance(weighted, Weighted) or weighted.activation is not Activation.NONE:
             continue
         affine = _read_affine(node, source)
         if affine is None or producer.inputs[1].scales is not None:  # scales that a quantised file keeps would not fit any more
@@ -70,9 +69,7 @@ def _read_affine(node: Node, source: Tensor) -> _Affine | None:
     return _Affine(-ones, values, operator.activation)
 
 
-def _apply(producer: Node, operator: Conv2D | DepthwiseConv2D | FullyConnected, affine: _Affine) -> None:
-    from dataclasses import replace
-
+def _apply(producer: Node, operator: Weighted, affine: _Affine) -> None:
     weights, bias = producer.inputs[1], producer.inputs[2]
     if weights.data is None or bias.data is None:
         return

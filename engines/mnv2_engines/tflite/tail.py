@@ -1,0 +1,29 @@
+"""Find what is better computed in float32 behind the last int8 layer."""
+
+from mnv2_engines.tflite.graph import Graph, Node, Tensor
+from mnv2_engines.tflite.operator import Rule
+from mnv2_engines.tflite.operators.joining import Concatenation
+
+__all__ = ["float_tail"]
+
+
+def float_tail(graph: Graph) -> frozenset[Node]:
+    """Return the sigmoids, softmaxes, joins and reshapes at the very end.
+
+    They are cheap there, and int8 would cost: probabilities in steps of 1/256 tie, and joining the heads of a detector would
+    force the scale of the widest on all of them. XNNPACK takes the DEQUANTIZE and what follows in the same delegate.
+    """
+    consumers = graph.consumers()
+    movable: set[Node] = set()
+    for node in reversed(graph.nodes):
+        readers = [reader for tensor in node.outputs for reader in consumers.get(tensor, [])]
+        if node.operator.rule in {Rule.SHARED, Rule.FIXED, Rule.FLOAT} and movable.issuperset(readers):
+            movable.add(node)
+    tail: set[Node] = set()
+    computed: set[Tensor] = set()
+    for node in graph.nodes:
+        starts = node.operator.rule in {Rule.FIXED, Rule.FLOAT} or isinstance(node.operator, Concatenation)
+        if node in movable and (starts or computed.intersection(node.inputs)):
+            tail.add(node)
+            computed.update(node.outputs)
+    return frozenset(tail)
