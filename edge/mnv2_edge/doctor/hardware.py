@@ -33,11 +33,9 @@ def check_litert(machine: Machine) -> Finding:
         )
     report = json.loads(probe.output.splitlines()[-1])
     if not report["accelerated"]:
-        return Finding(
-            "warn",
-            f"{report['runtime']} runs networks without acceleration: {report['hint'] or 'no XNNPACK'}",
-            "pip install --upgrade ai-edge-litert",
-        )
+        left = ", ".join(report["fallback_operators"]) or "all operators"
+        why = f"{report['runtime']} runs {left} without acceleration; {report['hint']}".rstrip("; ")
+        return Finding("warn", why, "pip install --upgrade ai-edge-litert")
     return Finding("ok", f"{report['runtime']} with XNNPACK ({report['device']})")
 
 

@@ -1,6 +1,7 @@
 """Log in to a broker once, as a client of its own, and say why if it does not work."""
 
 import secrets
+import socket
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -10,7 +11,10 @@ from mnv2_edge.errors import SinkError
 from mnv2_edge.sinks.broker import Broker
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from paho.mqtt.client import Client, ConnectFlags
+    from paho.mqtt.enums import CallbackAPIVersion
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -41,15 +45,35 @@ def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginTrouble | None
     """Return why the broker does not let a client in; None when it does.
 
     The client has an id of its own, so a service that is running is not thrown off, and neither publishes nor
-    subscribes.
+    subscribes. Each step may take `timeout_s`: connecting, TLS, MQTT.
     """
+    if login.tls is not None:
+        trouble = _shake_hands(login.broker, login.tls, timeout_s)
+        if trouble is not None:
+            return trouble
+    return _greet(login, timeout_s)
+
+
+def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> LoginTrouble | None:
+    """Try to agree on encryption; apart from the rest, because paho leaves its socket open when that fails."""
     try:
-        import paho.mqtt.client as mqtt
-        from paho.mqtt.enums import CallbackAPIVersion
-    except ImportError as exc:
-        raise SinkError(f"paho-mqtt is not importable ({exc}): `pip install 'paho-mqtt>=2'`") from exc
+        connection = socket.create_connection((broker.host, broker.port), timeout_s)
+    except (OSError, ValueError) as exc:
+        return LoginTrouble(f"it cannot be reached: {_reason(exc)}", _reach(broker))
+    with connection:
+        try:
+            tls.wrap_socket(connection, server_hostname=broker.host).close()
+        except OSError as exc:  # ssl.SSLError is one
+            command = f"openssl s_client -brief -connect {broker.host}:{broker.port}"
+            return LoginTrouble(f"no TLS with it: {_reason(exc)}", command)
+    return None
+
+
+def _greet(login: BrokerLogin, timeout_s: float) -> LoginTrouble | None:
+    """Try to log in, and leave again."""
+    mqtt, version = _import_paho()
     broker = login.broker
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"mnv2-edge-doctor-{secrets.token_hex(4)}")
+    client = mqtt.Client(version, client_id=f"mnv2-edge-doctor-{secrets.token_hex(4)}")
     client.connect_timeout = timeout_s
     if broker.user or login.password:
         client.username_pw_set(broker.user, login.password or None)
@@ -71,17 +95,26 @@ def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginTrouble | None
         while not answers and time.monotonic() < deadline:
             if client.loop(0.2) != mqtt.MQTT_ERR_SUCCESS and not answers:
                 return LoginTrouble("it ended the connection without an answer", _other_way(broker))
-    except ssl.SSLError as exc:
-        reason = getattr(exc, "verify_message", "") or exc.reason or str(exc)
-        return LoginTrouble(
-            f"no TLS with it: {reason}", f"openssl s_client -brief -connect {broker.host}:{broker.port}"
-        )
     except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        return LoginTrouble(f"it cannot be reached: {reason}", _reach(broker))
+        return LoginTrouble(f"it cannot be reached: {_reason(exc)}", _reach(broker))
     finally:
         client.disconnect()
     return answers[0] if answers else LoginTrouble(f"it did not answer within {timeout_s:g} s", _reach(broker))
+
+
+def _import_paho() -> "tuple[ModuleType, CallbackAPIVersion]":
+    try:
+        import paho.mqtt.client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
+    except ImportError as exc:
+        raise SinkError(f"paho-mqtt is not importable ({exc}): `pip install 'paho-mqtt>=2'`") from exc
+    return mqtt, CallbackAPIVersion.VERSION2
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return str(getattr(error, "verify_message", "") or error.reason or error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _other_way(broker: Broker) -> str:
