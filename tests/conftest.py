@@ -1,6 +1,5 @@
 """Fixtures that every test may use."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,3 @@ def shared() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip(f"{folder} with real models and photographs is not beside the checkout")
     return folder
-
-
-def need_command(name: str, package: str) -> str:
-    """Return the path of a system command, or skip and name the package that has it."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    if path is None:
-        pytest.skip(f"{name} is not installed: apt install {package}")
-    return path

@@ -21,7 +21,7 @@ _HOSTNAME: Final = "proc/sys/kernel/hostname"
 _APPLICATION: Final = bytes.fromhex("6d1f0c6f3a5b4c0e9a4be2d7c85f1a93")  # ours alone, for machine-id(5)'s recipe
 _MACHINE_DIGITS: Final = 12
 _LONGEST: Final = 64
-_UNSAFE: Final = re.compile(r"[^a-z0-9._-]+")
+_UNSAFE: Final = re.compile(r"[^a-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Identity:
     """Say who this runtime is."""
 
     device_id: str
-    """In records and topics: lower-case letters, digits, `-`, `_`, `.`; with the instance when there is one."""
+    """In records and topics: lower-case letters, digits, `-`, `_`; with the instance when there is one."""
     device_name: str
     """For people."""
     instance: str
@@ -71,7 +71,7 @@ def topic_safe(text: str, what: str) -> str:
     Raises ConfigError when nothing is left; `what` names it in the message.
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    safe = _UNSAFE.sub("-", plain).strip("-.")[:_LONGEST]
+    safe = _UNSAFE.sub("-", plain).strip("-")[:_LONGEST]
     if not safe:
         raise ConfigError(f"{what} {text!r} has no letter or digit that a topic may hold: expected e.g. `porch-cam`")
     return safe

@@ -2,8 +2,8 @@
 
 import logging
 import threading
-import time
 from collections import deque
+from collections.abc import Callable
 
 from mnv2_edge.records import Record
 
@@ -26,6 +26,7 @@ class RecordQueue:
         self._changed = threading.Condition()
         self._in_hand = 0
         self._dropped = 0
+        self._woken = False
         self._told = False
         self._closed = False
 
@@ -33,6 +34,11 @@ class RecordQueue:
     def dropped(self) -> int:
         """Count the records that will never be handed over."""
         return self._dropped
+
+    @property
+    def backlog(self) -> int:
+        """Count the records that wait or are being handed over."""
+        return len(self._records) + self._in_hand
 
     @property
     def closed(self) -> bool:
@@ -55,10 +61,11 @@ class RecordQueue:
         if tell:
             _log.warning("%s cannot keep up: its oldest records are dropped and counted", self._name)
 
-    def get(self, timeout_s: float) -> Record | None:
-        """Take the oldest record; None when there is none after `timeout_s`, or when the queue is closed and empty."""
+    def get(self, timeout_s: float | None) -> Record | None:
+        """Take the oldest record; None when there is none after `timeout_s`, after `wake`, or after `close`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._records or self._closed, timeout_s)
+            self._changed.wait_for(lambda: self._records or self._closed or self._woken, timeout_s)
+            self._woken = False
             if not self._records:
                 return None
             self._in_hand += 1
@@ -71,15 +78,20 @@ class RecordQueue:
             self._dropped += dropped
             self._changed.notify_all()
 
+    def wake(self) -> None:
+        """Let `get` return at once, and whoever waits look again."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
     def wait_backlog(self, at_most: int, timeout_s: float) -> bool:
         """Wait until at most `at_most` records are queued; return False when the time was up before."""
-        deadline = time.monotonic() + timeout_s
+        return self.wait_until(lambda: self.backlog <= at_most, timeout_s)
+
+    def wait_until(self, reached: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `reached`, which is asked whenever something changes; return False when the time was up before."""
         with self._changed:
-            while len(self._records) + self._in_hand > at_most:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    return len(self._records) + self._in_hand <= at_most
-            return True
+            return self._changed.wait_for(reached, timeout_s)
 
     def discard(self) -> int:
         """Drop everything that waits, counted; return how many that were."""

@@ -36,6 +36,8 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     """0 publishes no heartbeat."""
     keepalive_s: Annotated[int, msgspec.Meta(ge=5)] = 30
+    client_id: str | None = None
+    """What the broker knows this runtime by; `mnv2-edge-DEVICE` when absent. No two clients may have the same."""
     homeassistant: bool = False
     """Publish Home Assistant's discovery documents."""
     homeassistant_prefix: str = "homeassistant"

@@ -1,0 +1,84 @@
+"""Read where a broker is, and what topics look like there."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from mnv2_edge.errors import ConfigError
+from mnv2_edge.redaction import redact
+
+__all__ = ["Broker", "Topics", "parse_broker"]
+
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+_PREFIX: Final = "mnv2-edge"
+_PREFIX_LEVEL: Final = re.compile(r"[^/+#\x00-\x1f]+")
+_EXPECTED: Final = "expected mqtt[s]://[user@]host[:port][/prefix]"
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where a broker is and as whom to connect to it."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str
+    """Empty: without a user name."""
+    prefix: str
+    """First level or levels of every topic."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Name the topics of one device."""
+
+    prefix: str
+    device: str
+
+    @property
+    def status(self) -> str:
+        """Return where `online` and `offline` are, retained."""
+        return f"{self.prefix}/{self.device}/status"
+
+    def state(self, camera: str) -> str:
+        """Return where the state of a camera is, retained."""
+        return f"{self.prefix}/{self.device}/{camera}/state"
+
+    def result(self, camera: str) -> str:
+        """Return where the results of a camera go."""
+        return f"{self.prefix}/{self.device}/{camera}/result"
+
+    def event(self, camera: str) -> str:
+        """Return where the events of a camera go."""
+        return f"{self.prefix}/{self.device}/{camera}/event"
+
+
+def parse_broker(uri: str) -> Broker:
+    """Read ``mqtt[s]://[user@]host[:port][/prefix]``; the user name may be percent-encoded.
+
+    Raises ConfigError for anything else, and for a URI with a password in it: that comes from `password_file` or the
+    environment, so that a configuration can be shown around.
+    """
+    shown = redact(uri)
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+        host = parts.hostname or ""
+        host.encode("idna")
+    except ValueError as exc:  # UnicodeError is one
+        raise ConfigError(f"broker {shown!r} is no URI ({exc}): {_EXPECTED}") from exc
+    if parts.scheme not in _PORTS or not host or parts.query or parts.fragment or port == 0:
+        raise ConfigError(f"broker {shown!r} makes no sense: {_EXPECTED}")
+    if parts.password is not None:
+        raise ConfigError(
+            f"broker {shown!r} holds a password: leave it out, and set MNV2_EDGE_MQTT_PASSWORD or `password_file`"
+        )
+    prefix = parts.path.strip("/") or _PREFIX
+    if prefix.startswith("$") or not all(_PREFIX_LEVEL.fullmatch(level) for level in prefix.split("/")):
+        raise ConfigError(f"topic prefix {prefix!r} of {shown!r} is no topic: expected e.g. `home/cameras`")
+    return Broker(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts", unquote(parts.username or ""), prefix)

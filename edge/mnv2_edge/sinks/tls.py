@@ -1,0 +1,28 @@
+"""Make what verifies a broker and shows it a certificate."""
+
+import ssl
+
+from mnv2_edge.errors import ConfigError
+
+__all__ = ["tls_context"]
+
+
+def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext:
+    """Return what verifies the broker, by the system's authorities or `ca_file`, and shows a client certificate.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"ca_file {ca_file} cannot be used ({exc}): expected PEM certificates") from exc
+    if cert_file is not None:
+        try:
+            context.load_cert_chain(cert_file, key_file)
+        except (OSError, ValueError) as exc:
+            raise ConfigError(
+                f"cert_file {cert_file} with key_file {key_file} cannot be used ({exc}): expected PEM files"
+            ) from exc
+    elif key_file is not None:
+        raise ConfigError(f"key_file {key_file} is given without cert_file: expected both")
+    return context
