@@ -21,6 +21,8 @@ __all__ = ["Moments", "Observation", "calibrate", "normalised"]
 
 SAMPLES_PER_PICTURE = 1024
 """Elements kept of each activation for the range search: 50 pictures of a MobileNetV2 make 13 MB."""
+MAX_MAGNITUDE = 1e15
+"""Larger activations are nonsense, and their squares would leave float32."""
 MAX_OBSERVED_BYTES = 64 << 20
 """Activations watched in one run of the network; a larger network runs several times per picture instead of swapping."""
 
@@ -40,7 +42,11 @@ class Observation:
     def scaled(self, factor: Moments) -> "Observation":
         """Return what would have been seen with each channel multiplied by a positive factor."""
         return Observation(
-            self.minimum * factor, self.maximum * factor, self.mean * factor, self.power * factor**2, self.samples * factor.astype(np.float32)
+            self.minimum * factor,
+            self.maximum * factor,
+            self.mean * factor,
+            self.power * factor**2,
+            self.samples * factor.astype(np.float32),
         )
 
 
@@ -82,9 +88,12 @@ def normalised(picture: UInt8Array, preprocess: Preprocess, shape: tuple[int, ..
     Raises ModelError when its size is another.
     """
     if picture.shape != shape[1:] or picture.dtype != np.uint8:
-        raise ModelError(f"picture is {picture.dtype} {list(picture.shape)}: the network expects uint8 {list(shape[1:])}")
-    mean, std = np.float32(preprocess.mean), np.float32(preprocess.std)
-    return ((picture.astype(np.float32) - mean) / std)[None]
+        raise ModelError(
+            f"picture is {picture.dtype} {list(picture.shape)}: the network expects uint8 {list(shape[1:])}"
+        )
+    mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)
+    real: FloatArray = (picture.astype(np.float32) - mean) / std
+    return real[None]
 
 
 class _Watcher:
@@ -92,25 +101,39 @@ class _Watcher:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._seen: list[tuple[Moments, Moments, Moments, Moments]] = []
+        self._pictures = 0
+        self._minimum: Moments = np.array(np.inf)
+        self._maximum: Moments = np.array(-np.inf)
+        self._mean: Moments = np.array(0.0)
+        self._power: Moments = np.array(0.0)
         self._samples: list[FloatArray] = []
 
     def see(self, values: TensorArray) -> None:
         rows = values.reshape(-1, values.shape[-1])
         low, high = rows.min(axis=0), rows.max(axis=0)
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ModelError(f"activation {self._name!r} becomes infinite or no number: the weights are damaged, or mean and std are wrong")
-        mean = rows.mean(axis=0, dtype=np.float32)
-        power = np.einsum("rc,rc->c", rows, rows) / len(rows)
-        self._seen.append((low.astype(np.float64), high.astype(np.float64), mean.astype(np.float64), power.astype(np.float64)))
+        if not (low.min() > -MAX_MAGNITUDE and high.max() < MAX_MAGNITUDE):  # no number compares false as well
+            raise ModelError(
+                f"activation {self._name!r} reaches {low.min():g} to {high.max():g}: "
+                "the weights are damaged, or mean and std are wrong"
+            )
+        self._minimum = np.minimum(self._minimum, low, dtype=np.float64)
+        self._maximum = np.maximum(self._maximum, high, dtype=np.float64)
+        self._mean = self._mean + rows.mean(axis=0, dtype=np.float32)
+        self._power = self._power + np.einsum("rc,rc->c", rows, rows) / len(rows)
+        self._pictures += 1
         step = max(1, rows.size // SAMPLES_PER_PICTURE)
         self._samples.append(rows[step // 2 :: step].copy())
 
     def result(self) -> Observation:
-        if not self._seen:
+        if not self._pictures:
             raise ModelError(f"activation {self._name!r} was never observed: calibration needs at least one picture")
-        low, high, mean, power = (np.array(column) for column in zip(*self._seen, strict=True))
-        return Observation(low.min(axis=0), high.max(axis=0), mean.mean(axis=0), power.mean(axis=0), np.concatenate(self._samples))
+        return Observation(
+            self._minimum,
+            self._maximum,
+            self._mean / self._pictures,
+            self._power / self._pictures,
+            np.concatenate(self._samples),
+        )
 
 
 def _groups(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

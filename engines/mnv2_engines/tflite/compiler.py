@@ -70,8 +70,8 @@ def read_model_interface(path: Path) -> ModelInterface:
 
     Raises ModelError for an unreadable file, UnsupportedOperatorError for an operator that cannot be compiled.
     """
-    _, input_spec, outputs = translate(read_onnx(path))
-    return ModelInterface(input_spec, outputs)
+    translation = translate(read_onnx(path))
+    return ModelInterface(translation.input, translation.outputs)
 
 
 def compile_model(
@@ -92,16 +92,25 @@ def compile_model(
     """
     report = progress or _ignore
     report("read", 0, 1)
-    graph, _, output_specs = translate(read_onnx(model))
+    translation = translate(read_onnx(model))
+    graph, output_specs = translation.graph, translation.outputs
     simplify(graph)
     report("read", 1, 1)
     if precision == "fp32":
         tflite = write_tflite(graph)
         return CompiledModel(
-            tflite, tflite, _spec(graph.inputs[0], "NHWC"), output_specs, preprocess, preprocess, _layers(graph, graph, {})
+            tflite,
+            tflite,
+            _spec(graph.inputs[0], "NHWC"),
+            output_specs,
+            preprocess,
+            preprocess,
+            _layers(graph, graph, {}),
         )
     if not pictures:
-        raise ModelError("int8 needs calibration pictures and got none: about 50 that look like what the camera will see")
+        raise ModelError(
+            "int8 needs calibration pictures and got none: about 50 that look like what the camera will see"
+        )
     observations = calibrate(
         graph, pictures, preprocess, threads=threads, progress=lambda done, total: report("calibrate", done, total)
     )
@@ -115,7 +124,8 @@ def compile_model(
         float_tflite=write_tflite(graph),
         input=_spec(int8.inputs[0], "NHWC"),
         outputs=tuple(
-            replace(spec, dtype=t.dtype, quantization=_quantization(t)) for spec, t in zip(output_specs, int8.outputs, strict=True)
+            replace(spec, dtype=t.dtype, quantization=_quantization(t))
+            for spec, t in zip(output_specs, int8.outputs, strict=True)
         ),
         preprocess=quantised.pixels.preprocess,
         float_preprocess=preprocess,

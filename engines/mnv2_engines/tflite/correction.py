@@ -20,9 +20,9 @@ def expected_shift(node: Node, error: FloatArray, input_mean: npt.NDArray[np.flo
     operator = node.operator
     if isinstance(operator, DepthwiseConv2D):
         taps = _share_inside(node, operator)
-        return np.einsum("hwc,hw,c->c", error[0], taps, np.repeat(input_mean, operator.multiplier))
+        return np.asarray(np.einsum("hwc,hw,c->c", error[0], taps, np.repeat(input_mean, operator.multiplier)))
     if isinstance(operator, Conv2D):
-        return np.einsum("ohwi,hw,i->o", error, _share_inside(node, operator), input_mean)
+        return np.asarray(np.einsum("ohwi,hw,i->o", error, _share_inside(node, operator), input_mean))
     return np.asarray(error.reshape(len(error), -1) @ np.resize(input_mean, error[0].size))
 
 

@@ -122,7 +122,7 @@ def _best_factor(group: _Group, observations: Mapping[str, Observation]) -> Vect
     if largest <= 0.0:
         return np.ones(len(spans))
     full = np.minimum(largest / np.maximum(spans, largest / _MOST), _MOST)
-    candidates = [full**strength for strength in _STRENGTHS]
+    candidates: list[Vector] = [full**strength for strength in _STRENGTHS]
     costs = [_noise(group, observations, factor) for factor in candidates]
     return candidates[int(np.argmin(costs))]
 
@@ -141,7 +141,9 @@ def _noise(group: _Group, observations: Mapping[str, Observation], factor: Vecto
             scaled = weights[0].astype(np.float64) / np.repeat(factor, node.operator.multiplier)
             total += float((scaled**2).sum() * step**2 / 12 / scaled.shape[-1]) / power
             continue
-        rows = weights.reshape(len(weights), -1, weights.shape[-1]).astype(np.float64) / np.resize(factor, weights.shape[-1])
+        rows = weights.reshape(len(weights), -1, weights.shape[-1]).astype(np.float64) / np.resize(
+            factor, weights.shape[-1]
+        )
         coarseness = np.abs(rows).max(axis=(1, 2)) / 127
         rounding = rows.shape[1] * np.resize(seen.power, weights.shape[-1]).sum() * coarseness**2 / 12
         total += float(((rows**2).sum(axis=(1, 2)) * step**2 / 12 + rounding).mean()) / power

@@ -235,7 +235,9 @@ FOLDERS: dict[str, Folder] = {
     "Sqrt": _unary(np.sqrt),
     "Squeeze": _squeeze,
     "Sub": _binary(np.subtract),
-    "Transpose": lambda node, inputs: np.transpose(inputs[0], node.integers("perm", tuple(reversed(range(inputs[0].ndim))))),
+    "Transpose": lambda node, inputs: np.transpose(
+        inputs[0], node.integers("perm", tuple(reversed(range(inputs[0].ndim))))
+    ),
     "Unsqueeze": _unsqueeze,
     "Where": lambda node, inputs: np.where(inputs[0], inputs[1], inputs[2]),
 }

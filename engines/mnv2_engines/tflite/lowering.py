@@ -143,7 +143,10 @@ class Lowering:
     def emit_many(self, node: OnnxNode, operator: Operator, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Append a TFLite node and return its outputs; their shapes follow from the inputs."""
         shapes = operator.output_shapes([tensor.shape for tensor in inputs])
-        outputs = [Tensor(self.claim(f"{node.name}/{operator.builtin.lower()}"), shape, operator.output_dtype) for shape in shapes]
+        outputs = [
+            Tensor(self.claim(f"{node.name}/{operator.builtin.lower()}"), shape, operator.output_dtype)
+            for shape in shapes
+        ]
         for tensor in outputs:
             self._charge(node, tensor)
         self.graph.nodes.append(Node(operator, list(inputs), outputs, node.name))
@@ -174,12 +177,20 @@ class Lowering:
             return self._arranged[key]
         shape = tuple(view.tensor.shape[k] for k in permutation)
         if view.tensor.data is not None:
-            result = Tensor.constant(self.claim(view.tensor.name), np.ascontiguousarray(view.tensor.data.transpose(permutation)))
+            result = Tensor.constant(
+                self.claim(view.tensor.name), np.ascontiguousarray(view.tensor.data.transpose(permutation))
+            )
             result.scales = _permuted_scales(view.tensor.scales, permutation)
         elif _same_memory(view.tensor.shape, permutation):
-            result = self.emit(node, Reshape(shape), [view.tensor, self.add_constant(f"{node.name}/shape", np.array(shape))])
+            result = self.emit(
+                node, Reshape(shape), [view.tensor, self.add_constant(f"{node.name}/shape", np.array(shape))]
+            )
         else:
-            result = self.emit(node, Transpose(permutation), [view.tensor, self.add_constant(f"{node.name}/order", np.array(permutation))])
+            result = self.emit(
+                node,
+                Transpose(permutation),
+                [view.tensor, self.add_constant(f"{node.name}/order", np.array(permutation))],
+            )
         self._arranged[key] = result
         return result
 
@@ -216,8 +227,14 @@ class Lowering:
 
     def _charge(self, node: OnnxNode | None, tensor: Tensor) -> None:
         self._activation_bytes += tensor.byte_count
-        if min(tensor.shape, default=1) < 1 or tensor.byte_count > MAX_TENSOR_BYTES or self._activation_bytes > MAX_ACTIVATION_BYTES:
-            raise ModelError(f"{node or 'the input'}: shape {list(tensor.shape)} is empty or too large to run on this kind of device")
+        if (
+            min(tensor.shape, default=1) < 1
+            or tensor.byte_count > MAX_TENSOR_BYTES
+            or self._activation_bytes > MAX_ACTIVATION_BYTES
+        ):
+            raise ModelError(
+                f"{node or 'the input'}: shape {list(tensor.shape)} is empty or too large to run on this kind of device"
+            )
 
 
 def _same_memory(shape: Shape, permutation: tuple[int, ...]) -> bool:

@@ -63,7 +63,9 @@ class OnnxNode:
             raise ModelError(f"{self}: attribute {key} is {_shown(value)}, expected a text")
         return value
 
-    def integers(self, key: str, default: tuple[int, ...] | None = None, *, length: int | None = None) -> tuple[int, ...]:
+    def integers(
+        self, key: str, default: tuple[int, ...] | None = None, *, length: int | None = None
+    ) -> tuple[int, ...]:
         """Return a list of integers, optionally of a given length."""
         value = self.attributes.get(key, default)
         if not isinstance(value, tuple) or not all(isinstance(item, int) for item in value):

@@ -41,7 +41,7 @@ def read_onnx(path: Path) -> OnnxModel:
     Raises ModelError for a file that is missing, unreadable, damaged, too large, or older than opset 9.
     """
     onnx = _import_onnx()
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # onnx depends on protobuf, which has no types
 
     proto = onnx.ModelProto()
     try:
@@ -89,7 +89,9 @@ class _Reader:
         tensor = value.type.tensor_type
         dtype = _DTYPES.get(tensor.elem_type)
         if dtype is None:
-            raise ModelError(f"{self._path}: {value.name!r} has element type {tensor.elem_type}, which is no number type known here")
+            raise ModelError(
+                f"{self._path}: {value.name!r} has element type {tensor.elem_type}, which is no number type known here"
+            )
         # An output may come without a shape; an input must have one, which the lowering checks.
         shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)
         return OnnxValue(value.name, dtype, shape)
@@ -97,7 +99,9 @@ class _Reader:
     def _node(self, index: int, node: onnx.NodeProto) -> OnnxNode:
         name = node.name or f"{node.op_type}_{index}"
         if node.domain not in {"", "ai.onnx"}:
-            raise UnsupportedOperatorError(f"operator {node.domain}.{node.op_type} of node {name!r} is none of ONNX's own: export without it")
+            raise UnsupportedOperatorError(
+                f"operator {node.domain}.{node.op_type} of node {name!r} is none of ONNX's own: export without it"
+            )
         attributes = {a.name: self._attribute(name, a) for a in node.attribute}
         return OnnxNode(name, node.op_type, tuple(node.input), tuple(node.output), attributes)
 
@@ -115,12 +119,16 @@ class _Reader:
             return tuple(float(f) for f in attribute.floats)
         if attribute.type == kinds.TENSOR:
             return self._array(attribute.t)
-        raise UnsupportedOperatorError(f"node {node!r}: attribute {attribute.name!r} is a subgraph or another type that cannot be compiled")
+        raise UnsupportedOperatorError(
+            f"node {node!r}: attribute {attribute.name!r} is a subgraph or another type that cannot be compiled"
+        )
 
     def _array(self, tensor: onnx.TensorProto) -> TensorArray:
         dtype = _DTYPES.get(tensor.data_type)
         if dtype is None:
-            raise ModelError(f"{self._path}: tensor {tensor.name!r} has element type {tensor.data_type}, which is no number type known here")
+            raise ModelError(
+                f"{self._path}: tensor {tensor.name!r} has element type {tensor.data_type}, which is no number type known here"
+            )
         shape = tuple(int(size) for size in tensor.dims)
         if min(shape, default=1) < 0 or prod(shape) * np.dtype(dtype).itemsize > MAX_MODEL_BYTES:
             raise ModelError(f"{self._path}: tensor {tensor.name!r} has the absurd shape {list(shape)}")
@@ -134,7 +142,9 @@ class _Reader:
         else:
             flat = _typed_elements(tensor, dtype)
         if flat.size != prod(shape):
-            raise ModelError(f"{self._path}: tensor {tensor.name!r} has {flat.size} elements, its shape {list(shape)} needs {prod(shape)}")
+            raise ModelError(
+                f"{self._path}: tensor {tensor.name!r} has {flat.size} elements, its shape {list(shape)} needs {prod(shape)}"
+            )
         return flat.astype(dtype, copy=False).reshape(shape)
 
     def _external(self, tensor: onnx.TensorProto) -> bytes:
@@ -144,20 +154,26 @@ class _Reader:
         folder = self._path.resolve().parent
         path = (folder / location).resolve()
         if not location or folder not in path.parents:
-            raise ModelError(f"{self._path}: tensor {tensor.name!r} lies in {location!r}, expected a file in the folder of the model")
+            raise ModelError(
+                f"{self._path}: tensor {tensor.name!r} lies in {location!r}, expected a file in the folder of the model"
+            )
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
             size = path.stat().st_size
             length = length or size - offset
             if offset < 0 or length < 0 or offset + length > size:
-                raise ModelError(f"{path}: tensor {tensor.name!r} needs bytes {offset} to {offset + length}, the file has {size}")
+                raise ModelError(
+                    f"{path}: tensor {tensor.name!r} needs bytes {offset} to {offset + length}, the file has {size}"
+                )
             with path.open("rb") as file:
                 file.seek(offset)
                 return file.read(length)
         except (OSError, ValueError) as exc:
             if isinstance(exc, ModelError):
                 raise
-            raise ModelError(f"{self._path}: the weights of {tensor.name!r} cannot be read from {location!r}: {exc}; copy both files together") from exc
+            raise ModelError(
+                f"{self._path}: the weights of {tensor.name!r} cannot be read from {location!r}: {exc}; copy both files together"
+            ) from exc
 
 
 def _typed_elements(tensor: onnx.TensorProto, dtype: str) -> TensorArray:

@@ -41,7 +41,9 @@ def read_window(node: OnnxNode, size: tuple[int, int], kernel: tuple[int, int]) 
     stride = node.integers("strides", (1, 1), length=2)
     dilation = node.integers("dilations", (1, 1), length=2)
     if min(*stride, *dilation, *kernel) < 1 or max(*stride, *dilation, *kernel) > _MAX_EXTENT:
-        raise ModelError(f"{node}: kernel {list(kernel)}, strides {list(stride)}, dilations {list(dilation)} make no sense")
+        raise ModelError(
+            f"{node}: kernel {list(kernel)}, strides {list(stride)}, dilations {list(dilation)} make no sense"
+        )
     ceil_mode = node.integer("ceil_mode", 0) != 0
     begin, end = _declared_pads(node, size, kernel, stride, dilation)
     pads: list[tuple[int, int]] = []
@@ -54,9 +56,13 @@ def read_window(node: OnnxNode, size: tuple[int, int], kernel: tuple[int, int]) 
         needed = (outputs - 1) * stride[axis] + extent
         # Padding behind the last window is dropped: it changes nothing and would force a PAD.
         pads.append((begin[axis], max(0, needed - size[axis] - begin[axis])))
-        same &= pads[axis] == same_padding(size[axis], extent, stride[axis]) and outputs == -(-size[axis] // stride[axis])
+        same &= pads[axis] == same_padding(size[axis], extent, stride[axis]) and outputs == -(
+            -size[axis] // stride[axis]
+        )
     resolved = (pads[0], pads[1])
-    return Window(kernel, (stride[0], stride[1]), (dilation[0], dilation[1]), resolved, same=same and resolved != ((0, 0), (0, 0)))
+    return Window(
+        kernel, (stride[0], stride[1]), (dilation[0], dilation[1]), resolved, same=same and resolved != ((0, 0), (0, 0))
+    )
 
 
 def window_size(size: int, kernel: int, stride: int, dilation: int, *, same: bool) -> int:

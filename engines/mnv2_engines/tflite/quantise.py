@@ -41,7 +41,9 @@ class Quantised:
     """Per channel, by what equalisation multiplied an activation."""
 
 
-def quantise(graph: Graph, preprocess: Preprocess, observations: Mapping[str, Observation], options: QuantiserOptions) -> Quantised:
+def quantise(
+    graph: Graph, preprocess: Preprocess, observations: Mapping[str, Observation], options: QuantiserOptions
+) -> Quantised:
     """Quantise a graph by what calibration observed; the float graph stays as it is. Raises ModelError."""
     graph = _copy(graph)
     given = take_given_scales(graph)
@@ -71,7 +73,11 @@ def _absorb_clamps(graph: Graph) -> None:
     for node in list(graph.nodes):
         source = node.inputs[0]
         producer = producers.get(source)
-        if producer is None or node.operator.rule is not Rule.CLAMP or producer.operator.rule not in {Rule.WEIGHTED, Rule.OWN}:
+        if (
+            producer is None
+            or node.operator.rule is not Rule.CLAMP
+            or producer.operator.rule not in {Rule.WEIGHTED, Rule.OWN}
+        ):
             continue
         if len(consumers[source]) == 1 and source not in graph.outputs:
             producer.outputs = node.outputs

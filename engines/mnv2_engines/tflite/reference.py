@@ -31,7 +31,9 @@ class LayerLoss:
     """Signal to quantisation noise over all pictures, 10 log10(sum of squares / sum of squared errors)."""
 
 
-def run_float(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1) -> Iterator[tuple[FloatArray, ...]]:
+def run_float(
+    compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1
+) -> Iterator[tuple[FloatArray, ...]]:
     """Yield the reference's outputs per picture, in the model's order; pictures as for `compile_model`."""
     with Runner(compiled.float_tflite, threads=threads) as runner:
         for picture in pictures:
@@ -39,14 +41,18 @@ def run_float(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, thread
             yield tuple(values for _, values in runner.run_dequantised(real))
 
 
-def run_int8(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1) -> Iterator[tuple[FloatArray, ...]]:
+def run_int8(
+    compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1
+) -> Iterator[tuple[FloatArray, ...]]:
     """Yield the engine's outputs per picture, dequantised, in the model's order; pictures as for `compile_model`."""
     with Runner(compiled.tflite, threads=threads) as runner:
         for picture in pictures:
             yield tuple(values for _, values in runner.run_dequantised(engine_input(compiled, picture)))
 
 
-def compare_layers(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1) -> tuple[LayerLoss, ...]:
+def compare_layers(
+    compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1
+) -> tuple[LayerLoss, ...]:
     """Run both files with every shared activation as an output; return the loss of each layer, in the network's order."""
     names = [layer.name for layer in compiled.layers]
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
@@ -57,12 +63,17 @@ def compare_layers(compiled: CompiledModel, pictures: Sequence[UInt8Array], *, t
     ):
         for picture in pictures:
             real = normalised(picture, compiled.float_preprocess, compiled.input.shape)
-            pairs = zip(reference.run_dequantised(real), engine.run_dequantised(engine_input(compiled, picture)), strict=True)
+            pairs = zip(
+                reference.run_dequantised(real), engine.run_dequantised(engine_input(compiled, picture)), strict=True
+            )
             for (name, exact), (_, rounded) in pairs:
                 error = exact - rounded / factors[name] if name in factors else exact - rounded
                 signal[name] += float(np.square(exact, dtype=np.float64).sum())
                 noise[name] += float(np.square(error, dtype=np.float64).sum())
-    return tuple(LayerLoss(layer.name, layer.node, layer.operator, _decibels(signal[layer.name], noise[layer.name])) for layer in compiled.layers)
+    return tuple(
+        LayerLoss(layer.name, layer.node, layer.operator, _decibels(signal[layer.name], noise[layer.name]))
+        for layer in compiled.layers
+    )
 
 
 def engine_input(compiled: CompiledModel, picture: UInt8Array) -> TensorArray:

@@ -36,7 +36,9 @@ class Runner:
     def __enter__(self) -> Runner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -73,5 +75,6 @@ class Runner:
 def dequantise(values: TensorArray, scale: float, zero_point: int) -> FloatArray:
     """Turn integers to reals; what has no scale is only converted."""
     if values.dtype == np.int8 and scale > 0.0:
-        return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        real: FloatArray = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        return real
     return np.asarray(values, np.float32)

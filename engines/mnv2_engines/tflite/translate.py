@@ -1,5 +1,6 @@
 """Walk an ONNX graph once: compute what is constant, lower the rest to a float graph of TFLite operators."""
 
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -12,14 +13,23 @@ from mnv2_engines.tflite.graph import Graph, Scales, Tensor
 from mnv2_engines.tflite.lowering import LOWERINGS, NHWC, Lowering, View
 from mnv2_engines.tflite.onnx_model import OnnxModel, OnnxNode, OnnxValue
 
-__all__ = ["translate"]
+__all__ = ["Translation", "translate"]
 
 _COLORS = 3
 _OPERATOR_MODULES = operators.__all__  # importing them has filled LOWERINGS
 
 
-def translate(model: OnnxModel) -> tuple[Graph, TensorSpec, tuple[TensorSpec, ...]]:
-    """Return the float graph, and its input and outputs as ONNX describes them.
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Hold the float graph, and its input and outputs as ONNX describes them."""
+
+    graph: Graph
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+
+
+def translate(model: OnnxModel) -> Translation:
+    """Lower a whole model.
 
     The model's constants are used up. Raises ModelError, or UnsupportedOperatorError naming operator and node.
     """
@@ -32,7 +42,7 @@ def translate(model: OnnxModel) -> tuple[Graph, TensorSpec, tuple[TensorSpec, ..
     if len(set(lowering.graph.outputs)) != len(outputs) or not outputs:
         raise ModelError("the network has no outputs, or names one twice: export it again")
     lowering.graph.remove_dead_nodes()
-    return lowering.graph, spec, outputs
+    return Translation(lowering.graph, spec, outputs)
 
 
 def _translate_node(node: OnnxNode, lowering: Lowering) -> None:
@@ -60,7 +70,9 @@ def _fold(node: OnnxNode, lowering: Lowering) -> None:
     _bind_constants(node, lowering, fold(node, Constants(node, arrays)))
     if node.op_type == "DequantizeLinear":
         scale, zero_point = arrays[1], arrays[2] if len(arrays) > 2 else None
-        symmetric = arrays[0] is not None and arrays[0].dtype == np.int8 and (zero_point is None or not zero_point.any())
+        symmetric = (
+            arrays[0] is not None and arrays[0].dtype == np.int8 and (zero_point is None or not zero_point.any())
+        )
         if scale is not None and symmetric:
             axis = node.integer("axis", 1) % max(1, arrays[0].ndim if arrays[0] is not None else 1)
             lowering.kept_scales[node.outputs[0]] = Scales(scale.astype(np.float32).reshape(-1), 0, axis)
@@ -96,11 +108,15 @@ def _add_input(lowering: Lowering, model: OnnxModel) -> TensorSpec:
     value = model.inputs[0]
     shape = _static(value)
     if value.dtype != "float32" or len(shape) != 4 or shape[0] != 1:
-        raise ModelError(f"input {value.name!r} is {value.dtype} {list(shape)}: expected float32, one picture of fixed size")
+        raise ModelError(
+            f"input {value.name!r} is {value.dtype} {list(shape)}: expected float32, one picture of fixed size"
+        )
     layout: Layout = "NHWC" if shape[1] != _COLORS and shape[3] == _COLORS else "NCHW"
     channels = shape[3] if layout == "NHWC" else shape[1]
     if channels != _COLORS:
-        raise ModelError(f"input {value.name!r} of shape {list(shape)} has {channels} channels: expected the {_COLORS} of a colour picture")
+        raise ModelError(
+            f"input {value.name!r} of shape {list(shape)} has {channels} channels: expected the {_COLORS} of a colour picture"
+        )
     order = NHWC if layout == "NCHW" else (0, 1, 2, 3)
     tensor = Tensor(value.name, tuple(shape[axis] for axis in order))
     lowering.add_input(value.name, View(tensor, order))
@@ -111,7 +127,9 @@ def _static(value: OnnxValue) -> tuple[int, ...]:
     """Make a free batch 1; ModelError when another size is free."""
     shape = tuple(1 if axis == 0 and size is None else size for axis, size in enumerate(value.shape))
     if None in shape:
-        raise ModelError(f"input {value.name!r} has the free size {list(value.shape)}: export with a fixed height and width")
+        raise ModelError(
+            f"input {value.name!r} has the free size {list(value.shape)}: export with a fixed height and width"
+        )
     return tuple(size for size in shape if size is not None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,11 +13,22 @@ from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 
 __all__ = ["with_outputs", "write_tflite"]
 
+Table: TypeAlias = Any
+"""An object of the generated schema, which comes without types."""
+
 _FILE_IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _PLACEHOLDER_CODE = 127
 """What `deprecatedBuiltinCode` holds for operators beyond the int8 range that it once was."""
-_TENSOR_TYPES = {"float32": "FLOAT32", "float16": "FLOAT16", "int8": "INT8", "uint8": "UINT8", "int32": "INT32", "int64": "INT64", "bool": "BOOL"}
+_TENSOR_TYPES = {
+    "float32": "FLOAT32",
+    "float16": "FLOAT16",
+    "int8": "INT8",
+    "uint8": "UINT8",
+    "int32": "INT32",
+    "int64": "INT64",
+    "bool": "BOOL",
+}
 _ROOM_FOR_TABLES = 1 << 17
 
 
@@ -56,13 +67,13 @@ def with_outputs(tflite: bytes, names: Sequence[str]) -> bytes:
 class _Writer:
     """Number tensors, buffers and operator codes of one file."""
 
-    def __init__(self, schema: ModuleType, model: Any) -> None:
+    def __init__(self, schema: ModuleType, model: Table) -> None:
         self._schema = schema
         self._model = model
         self._indices: dict[Tensor, int] = {}
         self._codes: dict[tuple[str, int], int] = {}
 
-    def subgraph(self, graph: Graph, outputs: list[Tensor]) -> Any:
+    def subgraph(self, graph: Graph, outputs: list[Tensor]) -> Table:
         subgraph = self._schema.SubGraphT()
         subgraph.name = "main"
         subgraph.tensors = []
@@ -75,7 +86,7 @@ class _Writer:
         self._subgraph = subgraph
         return subgraph
 
-    def signature(self) -> Any:
+    def signature(self) -> Table:
         signature = self._schema.SignatureDefT()
         signature.signatureKey = "serving_default"
         signature.subgraphIndex = 0
@@ -83,15 +94,15 @@ class _Writer:
         signature.outputs = [self._binding(index) for index in self._subgraph.outputs]
         return signature
 
-    def _binding(self, index: int) -> Any:
+    def _binding(self, index: int) -> Table:
         binding = self._schema.TensorMapT()
         binding.name, binding.tensorIndex = self._subgraph.tensors[index].name, int(index)
         return binding
 
-    def _numbers(self, tensors: Sequence[Tensor]) -> Any:
+    def _numbers(self, tensors: Sequence[Tensor]) -> Table:
         return np.array([self._indices[tensor] for tensor in tensors], np.int32)
 
-    def _tensor(self, tensor: Tensor) -> Any:
+    def _tensor(self, tensor: Tensor) -> Table:
         table = self._schema.TensorT()
         table.name = tensor.name
         table.shape = np.array(tensor.shape, np.int32)
@@ -107,14 +118,14 @@ class _Writer:
         self._model.buffers.append(buffer)
         return len(self._model.buffers) - 1
 
-    def _quantization(self, scales: Scales) -> Any:
+    def _quantization(self, scales: Scales) -> Table:
         table = self._schema.QuantizationParametersT()
         table.scale = scales.scale.astype(np.float32)
         table.zeroPoint = np.full(len(scales.scale), scales.zero_point, np.int64)
         table.quantizedDimension = scales.axis
         return table
 
-    def _operator(self, node: Node) -> Any:
+    def _operator(self, node: Node) -> Table:
         operator = self._schema.OperatorT()
         operator.opcodeIndex = self._code(node)
         operator.inputs = self._numbers(node.inputs)

@@ -5,8 +5,8 @@ Importing this package fills the registry (`LOWERINGS`); docs/add-an-operator.md
 
 from mnv2_engines.tflite.operators import (
     activations,
-    arithmetic,
     argmax,
+    arithmetic,
     convolution,
     dense,
     joining,

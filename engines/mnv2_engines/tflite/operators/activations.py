@@ -105,7 +105,10 @@ def lower_relu(node: OnnxNode, lowering: Lowering) -> View:
 @lowers("Clip")
 def lower_clip(node: OnnxNode, lowering: Lowering) -> View:
     """Lower to the rectifier with these bounds, else to MAXIMUM and MINIMUM; bounds are inputs since opset 11."""
-    low, high = (_bound(node, lowering, index, key, default) for index, key, default in ((1, "min", -_INFINITY), (2, "max", _INFINITY)))
+    low, high = (
+        _bound(node, lowering, index, key, default)
+        for index, key, default in ((1, "min", -_INFINITY), (2, "max", _INFINITY))
+    )
     if not low <= high:
         raise ModelError(f"{node}: clips to {low} to {high}, expected the smaller bound first")
     return clamp(node, lowering, lowering.view(node, 0), low, high)
@@ -156,7 +159,7 @@ def clamp(node: OnnxNode, lowering: Lowering, view: View, low: float, high: floa
     rectifier = _RECTIFIERS.get((low, high))
     if rectifier is not None:
         return View(lowering.emit(node, rectifier, [view.tensor]), view.order)
-    anchor = low if low > 0.0 else high if high < 0.0 else 0.0
+    anchor = low if low > 0.0 else min(0.0, high)
     if anchor != 0.0:
         moved = clamp(node, lowering, _affine(node, lowering, view, 1.0, -anchor), low - anchor, high - anchor)
         return _affine(node, lowering, moved, 1.0, anchor)
@@ -164,9 +167,13 @@ def clamp(node: OnnxNode, lowering: Lowering, view: View, low: float, high: floa
     if low == 0.0:  # unlike MAXIMUM it can be fused into the operator in front
         tensor, low = lowering.emit(node, Relu(), [tensor]), -_INFINITY
     if low > -_INFINITY:
-        tensor = lowering.emit(node, Maximum(low), [tensor, lowering.add_constant(f"{node.name}/low", np.array(low, np.float32))])
+        tensor = lowering.emit(
+            node, Maximum(low), [tensor, lowering.add_constant(f"{node.name}/low", np.array(low, np.float32))]
+        )
     if high < _INFINITY:
-        tensor = lowering.emit(node, Minimum(high), [tensor, lowering.add_constant(f"{node.name}/high", np.array(high, np.float32))])
+        tensor = lowering.emit(
+            node, Minimum(high), [tensor, lowering.add_constant(f"{node.name}/high", np.array(high, np.float32))]
+        )
     return View(tensor, view.order)
 
 

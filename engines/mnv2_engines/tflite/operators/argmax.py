@@ -41,15 +41,18 @@ class ArgMax(Operator):
 @lowers("ArgMax")
 def lower_argmax(node: OnnxNode, lowering: Lowering) -> View:
     """Lower the first largest element; indices are int32, half of ONNX's int64 in memory."""
-
     view = lowering.view(node, 0)
     if node.integer("select_last_index", 0):
         raise UnsupportedOperatorError(f"{node}: select_last_index=1 does not compile")
     onnx_axis = node.integer("axis", 0) % max(1, view.rank)
     axis = view.axis(onnx_axis)
-    tensor = lowering.emit(node, ArgMax(axis), [view.tensor, lowering.add_constant(f"{node.name}/axis", np.array(axis))])
+    tensor = lowering.emit(
+        node, ArgMax(axis), [view.tensor, lowering.add_constant(f"{node.name}/axis", np.array(axis))]
+    )
     rest = [k for k in view.order if k != onnx_axis]
     result = View(tensor, tuple(sorted(rest).index(k) for k in rest))
     if node.integer("keepdims", 1):
-        return reshape(node, lowering, result, tuple(1 if k == onnx_axis else size for k, size in enumerate(view.shape)))
+        return reshape(
+            node, lowering, result, tuple(1 if k == onnx_axis else size for k, size in enumerate(view.shape))
+        )
     return result

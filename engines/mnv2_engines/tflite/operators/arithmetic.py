@@ -9,7 +9,7 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import TensorArray
-from mnv2_engines.tflite.graph import Shape, Tensor
+from mnv2_engines.tflite.graph import Shape
 from mnv2_engines.tflite.lowering import Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Fusable, Operator, Rule
@@ -117,7 +117,10 @@ def combine(node: OnnxNode, lowering: Lowering, operator: Operator, left: View, 
         order = lead.order
     else:  # activations of different rank: numpy's broadcasting only means the same in ONNX's order
         order = tuple(range(lead.rank))
-    tensors = [lowering.arrange(node, view, order if view.rank == lead.rank else tuple(range(view.rank))) for view in (lead, other)]
+    tensors = [
+        lowering.arrange(node, view, order if view.rank == lead.rank else tuple(range(view.rank)))
+        for view in (lead, other)
+    ]
     return View(lowering.emit(node, operator, tensors if lead is left else tensors[::-1]), order)
 
 

@@ -88,7 +88,9 @@ def lower_conv(node: OnnxNode, lowering: Lowering) -> View:
     picture = lowering.picture(node)
     weights = lowering.constant(node, 1)
     if weights.ndim != 4:
-        raise UnsupportedOperatorError(f"{node}: weights have shape {list(weights.shape)}, only two-dimensional convolutions compile")
+        raise UnsupportedOperatorError(
+            f"{node}: weights have shape {list(weights.shape)}, only two-dimensional convolutions compile"
+        )
     groups = node.integer("group", 1)
     outputs, group_inputs, *kernel = weights.shape
     channels = picture.shape[3]
@@ -105,7 +107,9 @@ def lower_conv(node: OnnxNode, lowering: Lowering) -> View:
         picture = pad_picture(node, lowering, picture, window.explicit)
     operator: Conv2D | DepthwiseConv2D
     if depthwise:
-        operator = DepthwiseConv2D(stride=window.stride, dilation=window.dilation, same=window.same, multiplier=outputs // groups)
+        operator = DepthwiseConv2D(
+            stride=window.stride, dilation=window.dilation, same=window.same, multiplier=outputs // groups
+        )
         layout = (1, 2, 3, 0)
     else:
         operator = Conv2D(stride=window.stride, dilation=window.dilation, same=window.same)
@@ -124,6 +128,6 @@ def _bias(node: OnnxNode, lowering: Lowering, outputs: int) -> Tensor:
 
 def _kept(scales: Scales | None, channel_axis: int) -> Scales | None:
     """Move a quantised file's scales to where the output channels went; ONNX keeps those on axis 0."""
-    if scales is None or scales.axis != 0 and len(scales.scale) > 1:
+    if scales is None or (scales.axis != 0 and len(scales.scale) > 1):
         return None
     return Scales(scales.scale, scales.zero_point, channel_axis)

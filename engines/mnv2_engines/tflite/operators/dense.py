@@ -62,7 +62,9 @@ def lower_gemm(node: OnnxNode, lowering: Lowering) -> View:
         try:
             bias = np.broadcast_to(np.float32(beta) * lowering.constant(node, 2), (1, len(rows)))[0]
         except ValueError as exc:
-            raise ModelError(f"{node}: bias of shape {list(lowering.constant(node, 2).shape)} does not fit {len(rows)} outputs") from exc
+            raise ModelError(
+                f"{node}: bias of shape {list(lowering.constant(node, 2).shape)} does not fit {len(rows)} outputs"
+            ) from exc
     data = lowering.plain(node)
     if len(data.shape) != 2:
         raise ModelError(f"{node}: input has shape {list(data.shape)}, expected a matrix")
@@ -74,7 +76,9 @@ def lower_gemm(node: OnnxNode, lowering: Lowering) -> View:
 def lower_matmul(node: OnnxNode, lowering: Lowering) -> View:
     """Lower ``A @ B`` with a constant matrix B."""
     weights = _matrix(node, lowering)
-    return _emit(node, lowering, lowering.plain(node), weights.T, np.zeros(weights.shape[1], np.float32), kept_axis=1, keep=True)
+    return _emit(
+        node, lowering, lowering.plain(node), weights.T, np.zeros(weights.shape[1], np.float32), kept_axis=1, keep=True
+    )
 
 
 def _matrix(node: OnnxNode, lowering: Lowering) -> TensorArray:
@@ -87,7 +91,14 @@ def _matrix(node: OnnxNode, lowering: Lowering) -> TensorArray:
 
 
 def _emit(
-    node: OnnxNode, lowering: Lowering, data: Tensor, rows: TensorArray, bias: TensorArray, *, kept_axis: int, keep: bool
+    node: OnnxNode,
+    lowering: Lowering,
+    data: Tensor,
+    rows: TensorArray,
+    bias: TensorArray,
+    *,
+    kept_axis: int,
+    keep: bool,
 ) -> View:
     weights = lowering.add_constant(node.inputs[1], rows)
     scales = lowering.kept_scales.get(node.inputs[1])

@@ -94,7 +94,10 @@ def emit_pad(node: OnnxNode, lowering: Lowering, tensor: Tensor, amounts: tuple[
 
 def emit_slice(node: OnnxNode, lowering: Lowering, tensor: Tensor, begin: Shape, size: Shape) -> Tensor:
     """Cut a block out of a tensor, `begin` and `size` in the order of its axes."""
-    tables = [lowering.add_constant(f"{node.name}/{what}", np.array(values)) for what, values in (("begin", begin), ("size", size))]
+    tables = [
+        lowering.add_constant(f"{node.name}/{what}", np.array(values))
+        for what, values in (("begin", begin), ("size", size))
+    ]
     return lowering.emit(node, Slice(begin, size), [tensor, *tables])
 
 
@@ -112,9 +115,13 @@ def lower_concat(node: OnnxNode, lowering: Lowering) -> View:
     views = [lowering.view(node, index) for index in range(len(node.inputs))]
     order = next((view.order for view in views if view.tensor.data is None), views[0].order)
     if any(view.rank != len(order) for view in views):
-        raise ModelError(f"{node}: inputs have shapes {[list(view.shape) for view in views]}, expected the same number of axes")
+        raise ModelError(
+            f"{node}: inputs have shapes {[list(view.shape) for view in views]}, expected the same number of axes"
+        )
     axis = View(views[0].tensor, order).axis(node.integer("axis"))
-    return View(emit_concatenation(node, lowering, [lowering.arrange(node, view, order) for view in views], axis), order)
+    return View(
+        emit_concatenation(node, lowering, [lowering.arrange(node, view, order) for view in views], axis), order
+    )
 
 
 @lowers("Split")
@@ -156,7 +163,9 @@ def lower_pad(node: OnnxNode, lowering: Lowering) -> View:
     if len(pads) != 2 * len(axes):
         raise ModelError(f"{node}: {len(pads)} pads for {len(axes)} axes, expected two each")
     if mode != "constant" or value != 0.0 or min(pads, default=0) < 0:
-        raise UnsupportedOperatorError(f"{node}: mode {mode}, value {value}, pads {list(pads)}; only zeros, and none taken away, compile")
+        raise UnsupportedOperatorError(
+            f"{node}: mode {mode}, value {value}, pads {list(pads)}; only zeros, and none taken away, compile"
+        )
     amounts = [(0, 0)] * view.rank
     for k, axis in enumerate(axes):
         amounts[view.axis(axis)] = (pads[k], pads[k + len(axes)])

@@ -30,7 +30,15 @@ def lower_batch_normalization(node: OnnxNode, lowering: Lowering) -> View:
     if view.rank == 4:
         picture = lowering.picture(node)
         weights = lowering.add_constant(f"{node.name}/factor", factor.reshape(1, 1, 1, channels))
-        return View(lowering.emit(node, DepthwiseConv2D(), [picture, weights, lowering.add_constant(f"{node.name}/offset", offset)]), NHWC)
+        return View(
+            lowering.emit(
+                node, DepthwiseConv2D(), [picture, weights, lowering.add_constant(f"{node.name}/offset", offset)]
+            ),
+            NHWC,
+        )
     axes = (1, channels, *(1,) * (view.rank - 2))
-    constants = [View.plain(lowering.add_constant(f"{node.name}/{what}", values.reshape(axes))) for what, values in (("factor", factor), ("offset", offset))]
+    constants = [
+        View.plain(lowering.add_constant(f"{node.name}/{what}", values.reshape(axes)))
+        for what, values in (("factor", factor), ("offset", offset))
+    ]
     return combine(node, lowering, Add(), combine(node, lowering, Mul(), view, constants[0]), constants[1])

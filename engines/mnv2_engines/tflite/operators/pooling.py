@@ -75,7 +75,6 @@ def lower_global_average_pool(node: OnnxNode, lowering: Lowering) -> View:
 @lowers("ReduceMean")
 def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> View:
     """Lower to MEAN; axes are an input since opset 18, and no axes mean all or, with noop_with_empty_axes, none."""
-
     view = lowering.view(node, 0)
     axes = lowering.integers(node, 1) if node.has_input(1) else node.integers("axes", ())
     if not axes:
@@ -118,7 +117,10 @@ def lower_average_pool(node: OnnxNode, lowering: Lowering) -> View:
     if window.explicit:
         picture = pad_picture(node, lowering, picture, window.explicit)
     weights = np.full((1, *window.kernel, channels), 1.0 / (window.kernel[0] * window.kernel[1]), np.float32)
-    constants = [lowering.add_constant(f"{node.name}/{what}", data) for what, data in (("weights", weights), ("bias", np.zeros(channels)))]
+    constants = [
+        lowering.add_constant(f"{node.name}/{what}", data)
+        for what, data in (("weights", weights), ("bias", np.zeros(channels)))
+    ]
     pooled = lowering.emit(node, DepthwiseConv2D(stride=window.stride, same=window.same), [picture, *constants])
     factors = _divisor_factors(node, window, size, (pooled.shape[1], pooled.shape[2]))
     if not np.all(factors == 1.0):
@@ -171,4 +173,5 @@ def _divisor_factors(node: OnnxNode, window: Window, size: tuple[int, int], outp
         inside = np.minimum(starts + window.kernel[axis], last) - np.maximum(starts, first)
         counts.append(np.maximum(inside, 1))
     area = window.kernel[0] * window.kernel[1]
-    return (area / (counts[0][:, None] * counts[1][None, :])).astype(np.float32)[None, :, :, None]
+    factors: FloatArray = (area / (counts[0][:, None] * counts[1][None, :])).astype(np.float32)
+    return factors[None, :, :, None]

@@ -75,27 +75,44 @@ def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
     mode = node.text("mode", "nearest")
     legacy = node.op_type == "Upsample" or lowering.opset < 11
     transform = "asymmetric" if legacy else node.text("coordinate_transformation_mode", "half_pixel")
-    if node.integer("antialias", 0) or node.integer("exclude_outside", 0) or mode not in {"nearest", "linear", "bilinear"}:
-        raise UnsupportedOperatorError(f"{node}: mode {mode} or one of its options does not compile; only nearest and linear do")
-    wanted = [_coordinates(node, transform, n, out, scale) for n, out, scale in zip((height, width), size, scales, strict=True)]
+    if (
+        node.integer("antialias", 0)
+        or node.integer("exclude_outside", 0)
+        or mode not in {"nearest", "linear", "bilinear"}
+    ):
+        raise UnsupportedOperatorError(
+            f"{node}: mode {mode} or one of its options does not compile; only nearest and linear do"
+        )
+    wanted = [
+        _coordinates(node, transform, n, out, scale)
+        for n, out, scale in zip((height, width), size, scales, strict=True)
+    ]
     table = lowering.add_constant(f"{node.name}/size", np.array(size))
     if mode == "nearest":
         rounding = "floor" if legacy else node.text("nearest_mode", "round_prefer_floor")
         picked = [np.clip(_rounded(node, rounding, c), 0, n - 1) for c, n in zip(wanted, (height, width), strict=True)]
         repeats = (size[0] // height, size[1] // width)
-        if all(np.array_equal(c, np.arange(out) // r) for c, out, r in zip(picked, size, repeats, strict=True) if r) and all(repeats):
+        if all(
+            np.array_equal(c, np.arange(out) // r) for c, out, r in zip(picked, size, repeats, strict=True) if r
+        ) and all(repeats):
             return View(_repeat(node, lowering, picture, repeats), NHWC)
         for align, half in ((False, False), (False, True), (True, False)):
-            ours = [_tflite_nearest(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)]
+            ours = [
+                _tflite_nearest(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)
+            ]
             if all(np.array_equal(a, b) for a, b in zip(picked, ours, strict=True)):
                 return View(lowering.emit(node, ResizeNearest(size, align, half), [picture, table]), NHWC)
     else:
         clipped = [np.clip(c, 0, n - 1) for c, n in zip(wanted, (height, width), strict=True)]
         for align, half in ((False, True), (True, False), (False, False)):
-            lines = [_tflite_linear(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)]
+            lines = [
+                _tflite_linear(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)
+            ]
             if all(np.allclose(a, b, atol=1e-4) for a, b in zip(clipped, lines, strict=True)):
                 return View(lowering.emit(node, ResizeBilinear(size, align, half), [picture, table]), NHWC)
-    raise UnsupportedOperatorError(f"{node}: {mode} from {height}x{width} to {size[0]}x{size[1]} with {transform} has no TFLite counterpart")
+    raise UnsupportedOperatorError(
+        f"{node}: {mode} from {height}x{width} to {size[0]}x{size[1]} with {transform} has no TFLite counterpart"
+    )
 
 
 def _repeat(node: OnnxNode, lowering: Lowering, picture: Tensor, repeats: tuple[int, int]) -> Tensor:
@@ -115,7 +132,9 @@ def _target(node: OnnxNode, lowering: Lowering, shape: Shape) -> tuple[tuple[int
     else:
         scales_at, sizes_at = (2 if node.has_input(2) else None), (3 if node.has_input(3) else None)
     if "axes" in node.attributes or node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise UnsupportedOperatorError(f"{node}: axes and keep_aspect_ratio_policy do not compile; export with the whole target size")
+        raise UnsupportedOperatorError(
+            f"{node}: axes and keep_aspect_ratio_policy do not compile; export with the whole target size"
+        )
     if sizes_at is not None:
         sizes = lowering.integers(node, sizes_at)
         scales: tuple[float, ...] = tuple(out / n for out, n in zip(sizes, shape, strict=True))
@@ -127,7 +146,9 @@ def _target(node: OnnxNode, lowering: Lowering, shape: Shape) -> tuple[tuple[int
     else:
         raise ModelError(f"{node}: neither scales nor sizes are given")
     if sizes[:2] != shape[:2]:
-        raise UnsupportedOperatorError(f"{node}: scales batch or channels from {list(shape[:2])} to {list(sizes[:2])}; only height and width compile")
+        raise UnsupportedOperatorError(
+            f"{node}: scales batch or channels from {list(shape[:2])} to {list(sizes[:2])}; only height and width compile"
+        )
     if not all(1 <= size <= _MAX_SIDE for size in sizes[2:]):
         raise ModelError(f"{node}: target size {list(sizes[2:])} makes no sense")
     return (sizes[2], sizes[3]), (scales[2], scales[3])

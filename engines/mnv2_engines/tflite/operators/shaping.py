@@ -31,7 +31,9 @@ class Reshape(Operator):
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the new shape."""
         if prod(shapes[0]) != prod(self.shape):
-            raise ValueError(f"shape {list(shapes[0])} cannot become {list(self.shape)}: {prod(shapes[0])} elements are not {prod(self.shape)}")
+            raise ValueError(
+                f"shape {list(shapes[0])} cannot become {list(self.shape)}: {prod(shapes[0])} elements are not {prod(self.shape)}"
+            )
         return (self.shape,)
 
     def options(self, schema: ModuleType) -> object:
@@ -144,7 +146,9 @@ def lower_cast(node: OnnxNode, lowering: Lowering) -> View:
     """Pass the value on between float types, and between integer types behind an ArgMax."""
     view = lowering.view(node, 0)
     if (node.integer("to") in _FLOAT_TYPES) != (view.tensor.dtype == "float32"):
-        raise UnsupportedOperatorError(f"{node}: a cast of an activation from {view.tensor.dtype} to another kind of number does not compile")
+        raise UnsupportedOperatorError(
+            f"{node}: a cast of an activation from {view.tensor.dtype} to another kind of number does not compile"
+        )
     return view
 
 

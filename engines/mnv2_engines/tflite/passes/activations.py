@@ -17,7 +17,11 @@ def fuse_activations(graph: Graph) -> None:
             continue
         source = node.inputs[0]
         producer = producers.get(source)
-        if producer is None or not isinstance(producer.operator, Fusable) or producer.operator.activation is not Activation.NONE:
+        if (
+            producer is None
+            or not isinstance(producer.operator, Fusable)
+            or producer.operator.activation is not Activation.NONE
+        ):
             continue
         if len(consumers[source]) > 1 or source in graph.outputs:
             continue

@@ -36,7 +36,9 @@ def fold_affine(graph: Graph) -> None:
         if not isinstance(weighted, Weighted) or weighted.activation is not Activation.NONE:
             continue
         affine = _read_affine(node, source)
-        if affine is None or producer.inputs[1].scales is not None:  # scales that a quantised file keeps would not fit any more
+        if (
+            affine is None or producer.inputs[1].scales is not None
+        ):  # scales that a quantised file keeps would not fit any more
             continue
         _apply(producer, weighted, affine)
         producer.outputs = node.outputs
@@ -51,7 +53,13 @@ def _read_affine(node: Node, source: Tensor) -> _Affine | None:
     if isinstance(operator, DepthwiseConv2D):
         weights, bias = node.inputs[1].data, node.inputs[2].data
         single = weights is not None and weights.shape == (1, 1, 1, channels) and operator.stride == (1, 1)
-        if not single or weights is None or bias is None or node.inputs[0] is not source or node.inputs[1].scales is not None:
+        if (
+            not single
+            or weights is None
+            or bias is None
+            or node.inputs[0] is not source
+            or node.inputs[1].scales is not None
+        ):
             return None
         return _Affine(weights.reshape(-1), bias, operator.activation)
     if not isinstance(operator, (Add, Mul, Sub)) or node.output.shape != source.shape:

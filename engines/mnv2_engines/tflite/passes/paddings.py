@@ -16,7 +16,12 @@ def fuse_pads(graph: Graph) -> None:
     for node in graph.nodes:
         operator = node.operator
         pad = producers.get(node.inputs[0])
-        if not isinstance(operator, (Conv2D, DepthwiseConv2D)) or operator.same or pad is None or not isinstance(pad.operator, Pad):
+        if (
+            not isinstance(operator, (Conv2D, DepthwiseConv2D))
+            or operator.same
+            or pad is None
+            or not isinstance(pad.operator, Pad)
+        ):
             continue
         source, weights = pad.inputs[0], node.inputs[1]
         wanted = [(0, 0), (0, 0), (0, 0), (0, 0)]

@@ -32,7 +32,12 @@ def _absorb_transpose(graph: Graph, node: Node, producers: dict[Tensor, Node]) -
         return
     transpose = producers.get(flatten.inputs[0])
     weights = node.inputs[1]
-    if transpose is None or not isinstance(transpose.operator, Transpose) or weights.data is None or node.inputs[0].shape[0] != 1:
+    if (
+        transpose is None
+        or not isinstance(transpose.operator, Transpose)
+        or weights.data is None
+        or node.inputs[0].shape[0] != 1
+    ):
         return
     order = transpose.operator.order
     if order[0] != 0 or transpose.output.shape[0] != 1:  # the batch of 1 must stay in front
