@@ -26,6 +26,7 @@ from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.frame_path import default_preprocess
+from mnv2_engines.golden import recheck_engine
 from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.selftest import ensure_tested
@@ -74,6 +75,7 @@ def open_network(
     ensure_tested(engine, environment.cache)
     open_backend = load_plugin("mnv2_engines.backends", engine.kind)
     with contextlib.closing(cast("Backend", open_backend(engine.path, threads=config.threads))) as backend:
+        recheck_engine(backend, engine)
         _warn_when_slow(backend, engine)
         labels, labels_source = _labels(labels_file, engine)
         network = Network(

@@ -2,17 +2,26 @@
 
 import hashlib
 import logging
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.device import describe_device
+from mnv2_engines.engine import Engine
 from mnv2_engines.errors import CorruptEngineError, StaleEngineError
 from mnv2_engines.facts import DeviceFacts, GoldenOutput, GoldenTest
 from mnv2_engines.tensors import DTYPES, DTypeName, TensorArray, TensorSpec, UInt8Array
 
-__all__ = ["RawBackend", "check_golden", "golden_input", "record_golden", "shrink_picture", "test_card"]
+__all__ = [
+    "RawBackend",
+    "check_golden",
+    "golden_input",
+    "recheck_engine",
+    "record_golden",
+    "shrink_picture",
+    "test_card",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +38,7 @@ _QUIET_STEPS: Final = 2
 """Integers that far apart are close whatever the ratio says: an output may be next to silent."""
 
 
+@runtime_checkable
 class RawBackend(Protocol):
     """What the golden test needs of a backend."""
 
@@ -121,6 +131,16 @@ def check_golden(backend: RawBackend, golden: GoldenTest, name: str, device: Dev
 
 
 _MEND: Final = "build it again with `mnv2-edge build-engine MODEL.onnx`"
+
+
+def recheck_engine(backend: object, engine: Engine) -> None:
+    """Run the golden test of an engine that has one, on the backend that will serve it: one inference, at every load.
+
+    A backend that does not give raw outputs is left alone. Raises as `check_golden` does.
+    """
+    golden = engine.manifest.golden if engine.manifest else None
+    if golden is not None and isinstance(backend, RawBackend):
+        check_golden(backend, golden, str(engine.path))
 
 
 def golden_input(golden: GoldenTest, spec: TensorSpec) -> TensorArray:

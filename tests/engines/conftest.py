@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mnv2_edge.scenes import render
 from mnv2_engines.facts import DeviceFacts, FileFacts, PreprocessFacts
+from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.manifest import Manifest, encode_manifest, manifest_path
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.tensors import UInt8Array
+from mnv2_engines.tflite import CompiledModel, compile_model
 
 
 def describe(engine: bytes, **changes: object) -> Manifest:
@@ -48,3 +52,21 @@ def install(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def signs_model(root: Path) -> Path:
+    """Return the demo network: small, trained, and in the package."""
+    return root / "engines" / "mnv2_engines" / "demo" / "demo.onnx"
+
+
+@pytest.fixture(scope="session")
+def signs_pictures() -> list[UInt8Array]:
+    """Return 40 rendered scenes as the demo network sees them, RGB."""
+    return [fit_picture(render(5, 40 * scene), "RGB", 96, 96, Preprocess())[0] for scene in range(40)]
+
+
+@pytest.fixture(scope="session")
+def signs(signs_model: Path, signs_pictures: list[UInt8Array]) -> CompiledModel:
+    """Return the demo network, calibrated on the first 24 pictures."""
+    return compile_model(signs_model, pictures=signs_pictures[:24], preprocess=Preprocess())

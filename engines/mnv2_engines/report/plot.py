@@ -53,7 +53,7 @@ def draw_layers(layers: Sequence[LayerFacts]) -> str:
         )
         if index in named:
             anchor = "end" if x > _WIDTH / 2 else "start"
-            parts.append(f'<text x="{x:.1f}" y="{y - 8:.1f}" text-anchor="{anchor}">{escape(layer.name)}</text>')
+            parts.append(f'<text x="{x:.1f}" y="{y + 16:.1f}" text-anchor="{anchor}">{escape(layer.name)}</text>')
     legend = "".join(
         f'<li><i style="background:hsl({_HUES[place % len(_HUES)]} 70% 45%)"></i>{escape(operator)}</li>'
         for place, operator in enumerate(operators)
