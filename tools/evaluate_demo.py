@@ -22,6 +22,7 @@ import numpy as np
 from demo_data import INPUT_SIZE, TEST_FILM, TEST_SCENES, frame_index
 from mnv2_edge.scenes import DEFAULT_SIZE, SIGN_NAMES, render, true_class
 from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.engine import read_engine
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tensors import TensorArray, TensorSpec
@@ -32,10 +33,11 @@ def main() -> int:
     args = _parser().parse_args()
     cv2.setNumThreads(1)
     if args.file.suffix == ".tflite":
+        preprocess = read_engine(args.file).preprocess or Preprocess()
         with closing(LiteRtBackend(args.file)) as backend:
-            predictions = _predict(args, backend.input_spec, lambda picture: backend.infer(picture)[0])
+            predictions = _predict(args, preprocess, backend.input_spec, lambda picture: backend.infer(picture)[0])
     else:
-        predictions = _predict(args, *_open_onnx(args.file))
+        predictions = _predict(args, Preprocess(), *_open_onnx(args.file))
     truth = np.array([true_class(args.film, frame_index(scene)) for scene in range(args.scenes)])
     wrong = predictions != truth
     mistakes = zip(truth[wrong], predictions[wrong], strict=True)
@@ -73,9 +75,9 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _predict(
-    args: argparse.Namespace, spec: TensorSpec, infer: Callable[[TensorArray], TensorArray]
+    args: argparse.Namespace, preprocess: Preprocess, spec: TensorSpec, infer: Callable[[TensorArray], TensorArray]
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    preparer = FramePreparer(spec, Preprocess(), args.resize_quality)
+    preparer = FramePreparer(spec, preprocess, args.resize_quality)
     picture = np.zeros(spec.shape, dtype=spec.dtype)
     predictions = np.empty(args.scenes, dtype=np.int64)
     for scene in range(args.scenes):
