@@ -13,6 +13,7 @@ from mnv2_engines.tensors import FloatArray, TensorArray
 __all__ = ["Noise", "TopClasses", "clopper_pearson", "compare_classes"]
 
 _CONFIDENCE: Final = 0.95
+_LEAST_DB: Final = -100.0
 _NEAR: Final = 0.1
 _TIE_STEPS: Final = 2
 
@@ -33,10 +34,10 @@ class Noise:
 
     @property
     def sqnr_db(self) -> float | None:
-        """Return 10 log10(signal / error); None when there was no error at all, -inf when there was no signal."""
+        """Return 10 log10(signal / error), at least -100 (JSON knows no infinity); None when there was no error."""
         if self.error == 0.0:
             return None
-        return 10.0 * math.log10(self.signal / self.error) if self.signal > 0.0 else -math.inf
+        return max(_LEAST_DB, 10.0 * math.log10(self.signal / self.error)) if self.signal > 0.0 else _LEAST_DB
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ def draw_layers(layers: Sequence[LayerFacts]) -> str:
 
     A layer without loss stands at the top.
     """
-    levels = [layer.sqnr_db for layer in layers if layer.sqnr_db is not None and math.isfinite(layer.sqnr_db)]
+    levels = [layer.sqnr_db for layer in layers if layer.sqnr_db is not None]
     floor = _GRID_DB * math.floor(min(0.0, *levels) / _GRID_DB) if levels else 0
     ceiling = _GRID_DB * math.ceil(max([*levels, _GRID_DB]) / _GRID_DB)
     operators = list(dict.fromkeys(layer.operator for layer in layers))
