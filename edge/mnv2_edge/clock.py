@@ -5,6 +5,9 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 __all__ = ["Clock", "Timestamp", "boot_id", "clock_synced", "stamp"]
 
@@ -14,18 +17,24 @@ _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 _TIMEX_BYTES = 256  # struct timex has 208 bytes on 64-bit Linux, 128 on 32-bit; all zeros asks and sets nothing
 
 
+_DATE_TIME: Final = {"format": "date-time"}
+
+
 @dataclass(frozen=True, slots=True)
 class Timestamp:
     """Say when something happened, with what a reader needs to judge a clock that starts wrong and jumps."""
 
-    time: str
-    """Wall clock, ISO 8601 in UTC with milliseconds; only as right as the wall clock is when the record is made."""
-    monotonic_ns: int
-    """`time.monotonic_ns()`; only comparable within one `boot_id`."""
-    boot_id: str
-    """The kernel's id of this boot, empty where there is none."""
-    clock_synced: bool
-    """False until something (NTP, usually) has set the wall clock since boot."""
+    time: Annotated[
+        str, Meta(description="Wall clock, RFC 3339 in UTC with milliseconds.", extra_json_schema=_DATE_TIME)
+    ]
+    monotonic_ns: Annotated[
+        int, Meta(description="The kernel's monotonic clock; comparable within one `boot_id` only.")
+    ]
+    boot_id: Annotated[str, Meta(description="The kernel's id of this boot; empty where there is none.")]
+    clock_synced: Annotated[
+        bool,
+        Meta(description="Whether something (NTP, usually) keeps the wall clock right; if not, `time` may be off."),
+    ]
 
 
 def boot_id() -> str:

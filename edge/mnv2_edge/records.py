@@ -6,9 +6,10 @@ ever added within one schema version; a reader ignores what it does not know.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from mnv2_edge.clock import Timestamp
 from mnv2_engines.predictions import Prediction
@@ -28,84 +29,87 @@ __all__ = [
 SCHEMA_VERSION: Final = 1
 StateName: TypeAlias = Literal["starting", "streaming", "stalled", "reconnecting", "failed", "ended"]
 
+# Descriptions and limits are for the schema; nothing is checked when a record is made.
+_Device: TypeAlias = Annotated[str, Meta(description="Id of the device, as in topics.")]
+_Camera: TypeAlias = Annotated[str, Meta(description="Id of the camera, as in topics.")]
+_Ms: TypeAlias = Annotated[float, Meta(ge=0)]
+_Count: TypeAlias = Annotated[int, Meta(ge=0)]
+_Dropped: TypeAlias = Annotated[
+    int,
+    Meta(
+        ge=0, description="Frames of this camera since the start that a newer one replaced before they were inferred."
+    ),
+]
+_Skipped: TypeAlias = Annotated[
+    int, Meta(ge=0, description="Pictures of this camera since the start that could not be decoded.")
+]
+_Version: TypeAlias = Annotated[Literal[1], Meta(description="Version of this schema.")]
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Where one frame's time went, in milliseconds."""
 
-    prepare_ms: float
-    """Crop, resize, colour and quantise into the backend's buffer."""
-    wait_ms: float
-    """Capture until inference began, less `prepare_ms`."""
-    infer_ms: float
-    """The network."""
-    decode_ms: float
-    """Outputs to predictions."""
+    prepare_ms: Annotated[_Ms, Meta(description="Crop, resize, colour and quantise into the backend's buffer.")]
+    wait_ms: Annotated[float, Meta(description="Capture until inference began, less `prepare_ms`.")]
+    infer_ms: Annotated[_Ms, Meta(description="The network.")]
+    decode_ms: Annotated[_Ms, Meta(description="Outputs to predictions.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What the network saw in one frame."""
 
-    device: str
-    camera: str
-    frame: int
-    """Index of the frame in its source, from 0; goes on after a re-open."""
-    captured: Timestamp
-    """When the picture was taken, as near to the sensor as the source allows."""
-    age_ms: float
-    """Capture to publish."""
-    dropped: int
-    """Frames of this camera that were read and never inferred, since the start: newer ones replaced them."""
-    skipped: int
-    """Pictures of this camera that could not be decoded, since the start."""
+    device: _Device
+    camera: _Camera
+    frame: Annotated[_Count, Meta(description="Index of the frame in its source, from 0; goes on after a re-open.")]
+    captured: Annotated[Timestamp, Meta(description="When the picture was taken, as near to the sensor as possible.")]
+    age_ms: Annotated[float, Meta(description="Capture to publish, in milliseconds.")]
+    dropped: _Dropped
+    skipped: _Skipped
     latency: Latency
-    engine: str
-    """Name and first twelve characters of the engine file's SHA-256."""
-    task: str
-    predictions: tuple[Prediction, ...]
-    """Best first; empty when nothing reached the score threshold."""
-    width: int
-    """Of the frame, in pixels."""
-    height: int
-    picture: str = ""
-    """Name of the picture's file; empty for a camera and a video."""
+    engine: Annotated[str, Meta(description="`NAME@` and the first twelve characters of the engine file's SHA-256.")]
+    task: Annotated[str, Meta(description="What the outputs were read as, for example `classify`.")]
+    predictions: Annotated[
+        tuple[Prediction, ...], Meta(description="Best first; empty when nothing reached the score threshold.")
+    ]
+    width: Annotated[_Count, Meta(description="Width of the frame in pixels.")]
+    height: Annotated[_Count, Meta(description="Height of the frame in pixels.")]
+    picture: Annotated[str, Meta(description="Name of the picture's file; empty for a camera and a video.")] = ""
     type: Literal["result"] = "result"
-    version: Literal[1] = SCHEMA_VERSION
+    version: _Version = SCHEMA_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
     """How one camera is, published when it changes and retained by a broker."""
 
-    device: str
-    camera: str
+    device: _Device
+    camera: _Camera
     state: StateName
-    reason: str
-    """Why, in words; empty when all is well."""
-    since: Timestamp
-    frames: int
-    """Frames inferred since the start."""
-    dropped: int
-    skipped: int
-    reopened: int = 0
-    """How often the source was opened again and gave a frame."""
+    reason: Annotated[str, Meta(description="Why, in words; empty when all is well.")]
+    since: Annotated[Timestamp, Meta(description="When it came into this state.")]
+    frames: Annotated[_Count, Meta(description="Frames of this camera inferred since the start.")]
+    dropped: _Dropped
+    skipped: _Skipped
+    reopened: Annotated[_Count, Meta(description="How often the source was opened again and gave a frame.")] = 0
     type: Literal["state"] = "state"
-    version: Literal[1] = SCHEMA_VERSION
+    version: _Version = SCHEMA_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened once, never retained."""
 
-    device: str
-    camera: str
-    event: str
-    """What, for example `outage`."""
-    at: Timestamp
-    details: dict[str, str | int | float | bool] = field(default_factory=dict)
+    device: _Device
+    camera: _Camera
+    event: Annotated[str, Meta(description="What, for example `outage`.")]
+    at: Annotated[Timestamp, Meta(description="When.")]
+    details: Annotated[
+        dict[str, str | int | float | bool], Meta(description="More about it; which keys depends on the event.")
+    ] = field(default_factory=dict)
     type: Literal["event"] = "event"
-    version: Literal[1] = SCHEMA_VERSION
+    version: _Version = SCHEMA_VERSION
 
 
 Record: TypeAlias = Result | CameraState | Event
@@ -119,11 +123,19 @@ def encode(record: Record) -> bytes:
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of every record."""
-    schemas, components = msgspec.json.schema_components([Result, CameraState, Event], ref_template="#/$defs/{name}")
+    """Return the JSON Schema (2020-12) of every record.
+
+    A record has exactly one `type`. Properties that the schema does not know are allowed: a later version of this
+    program may add some.
+    """
+    kinds = (Result, CameraState, Event)
+    references, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for kind in kinds:
+        # They have defaults, so msgspec does not require them; `encode` always writes them.
+        components[kind.__name__]["required"] += ["type", "version"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"mnv2-edge records, version {SCHEMA_VERSION}",
-        "oneOf": list(schemas),
+        "oneOf": list(references),
         "$defs": components,
     }

@@ -1,6 +1,9 @@
 """Hold what a network says about one frame."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 __all__ = ["Prediction"]
 
@@ -9,8 +12,6 @@ __all__ = ["Prediction"]
 class Prediction:
     """One label and how sure the network is of it."""
 
-    class_id: int
-    """Index in the network's output; the lowest member's for a group."""
+    class_id: Annotated[int, Meta(ge=0, description="Index in the network's output; a group has its lowest member's.")]
     label: str
-    score: float
-    """Probability, 0 to 1; for a group the sum of its members'."""
+    score: Annotated[float, Meta(ge=0, le=1, description="Probability; a group has the sum of its members'.")]
