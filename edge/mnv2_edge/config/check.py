@@ -116,7 +116,10 @@ class _Walk:
             hint = did_you_mean(name, known) or f", expected one of {', '.join(known)}"
             self._mistakes.add(options.key_line, where, f"is no installed sink{hint}")
         elif isinstance(options.value, dict):
-            plain = _as_it_is(options)  # what they mean is for the plug-in to say
+            plain = _as_it_is(options)  # what they mean is for the plug-in to say, but for this one, which we read
+            secret = options.value.get("password_file")
+            if secret is not None and secret.value is not None:
+                self.value(secret, inspect.type_info(str), join(where, "password_file"))
         else:
             self._wrong(options, inspect.type_info(dict), where)
         return {} if plain is INVALID else {name: plain}

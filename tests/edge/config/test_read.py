@@ -114,6 +114,7 @@ sinks:
         ("version: 1\nsinks:\n  - stdout: {}\n    mqtt: {}", "c.yaml:3: sinks[0]: a mapping, expected one sink, as in"),
         ("version: 1\nsinks: [stdout: text]", "c.yaml:2: sinks[0].stdout: 'text', expected a mapping with format"),
         ("version: 1\nsinks: [webhook: [1]]", "c.yaml:2: sinks[0].webhook: a list, expected a mapping"),
+        ("version: 1\nsinks: [webhook: {password_file: [a]}]", "sinks[0].webhook.password_file: a list, expected text"),
         ("version: 1\nsinks: [stdout: {format: json}]", "did you mean 'jsonl'?"),
         ("version: 1\nsinks: [mqtt: {}]", "c.yaml:2: sinks[0].mqtt.uri: is missing, expected text"),
         ("version: 1\nlog: {level: INFO}", "did you mean 'info'?"),
