@@ -67,8 +67,8 @@ class DemoSource:
 
     @property
     def endless(self) -> bool:
-        """Return True unless the number of frames was given."""
-        return self._film.frames is None
+        """Return True for a camera without end; flat out it waits for its reader, so it counts as a long file."""
+        return self.live and self._film.frames is None
 
     @property
     def skipped(self) -> int:

@@ -11,6 +11,7 @@ from mnv2_edge.scenes import SIGN_NAMES, render
 from mnv2_edge.sources import Pace, SourceOptions
 from mnv2_edge.sources.demo import DemoSource, Film, open_demo
 from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.testing import check_source
 
 
 def options(pace: Pace | None = None, **query: str) -> SourceOptions:
@@ -28,6 +29,11 @@ def test_it_gives_the_film_in_order():
     assert source.skipped == 0
 
 
+@pytest.mark.parametrize(("pace", "query"), [(None, {"fps": "200"}), ("max", {}), ("max", {"frames": "3"})])
+def test_it_keeps_the_contract_of_sources(pace: Pace | None, query: dict[str, str]):
+    check_source(lambda: open_demo(options(pace, **query)))
+
+
 def test_a_camera_is_live_and_endless():
     source = open_demo(options())
     assert source.live
@@ -36,7 +42,14 @@ def test_a_camera_is_live_and_endless():
 
 def test_a_frame_holds_pixels_and_no_truth():
     frame = next(iter(open_demo(options("max"))))
-    assert {field.name for field in fields(frame)} == {"pixels", "color", "index", "captured_ns", "source_id", "picture"}
+    assert {field.name for field in fields(frame)} == {
+        "pixels",
+        "color",
+        "index",
+        "captured_ns",
+        "source_id",
+        "picture",
+    }
     assert frame.picture == ""
     assert type(frame) is Frame
     assert type(frame.pixels) is np.ndarray
