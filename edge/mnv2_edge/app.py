@@ -26,10 +26,9 @@ from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.frame_path import default_preprocess
-from mnv2_engines.golden import recheck_engine
 from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
-from mnv2_engines.selftest import ensure_tested
+from mnv2_engines.selftest import ensure_tested, recheck_engine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.device import describe_device
-from mnv2_engines.engine import Engine
 from mnv2_engines.errors import CorruptEngineError, StaleEngineError
 from mnv2_engines.facts import DeviceFacts, GoldenOutput, GoldenTest
 from mnv2_engines.tensors import DTYPES, DTypeName, TensorArray, TensorSpec, UInt8Array
@@ -17,7 +16,6 @@ __all__ = [
     "RawBackend",
     "check_golden",
     "golden_input",
-    "recheck_engine",
     "record_golden",
     "shrink_picture",
     "test_card",
@@ -131,16 +129,6 @@ def check_golden(backend: RawBackend, golden: GoldenTest, name: str, device: Dev
 
 
 _MEND: Final = "build it again with `mnv2-edge build-engine MODEL.onnx`"
-
-
-def recheck_engine(backend: object, engine: Engine) -> None:
-    """Run the golden test of an engine that has one, on the backend that will serve it: one inference, at every load.
-
-    A backend that does not give raw outputs is left alone. Raises as `check_golden` does.
-    """
-    golden = engine.manifest.golden if engine.manifest else None
-    if golden is not None and isinstance(backend, RawBackend):
-        check_golden(backend, golden, str(engine.path))
 
 
 def golden_input(golden: GoldenTest, spec: TensorSpec) -> TensorArray:

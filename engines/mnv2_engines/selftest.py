@@ -14,8 +14,9 @@ from mnv2_engines.device import describe_device
 from mnv2_engines.engine import Engine
 from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, EngineError, StaleEngineError
 from mnv2_engines.first_load import Verdict
+from mnv2_engines.golden import RawBackend, check_golden
 
-__all__ = ["ensure_tested", "is_tested", "load_in_child", "remember_tested"]
+__all__ = ["ensure_tested", "is_tested", "load_in_child", "recheck_engine", "remember_tested"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = 
     """Load `engine` in a child process and run its golden test there, unless this machine has done so before.
 
     Once per file hash and runtime version, remembered in `cache_dir`; a folder that cannot be written, or None, means
-    every time. It costs a start of Python, about 0.5 s. A process that goes on to load the engine runs
-    `golden.check_golden` on it as well: that is one inference. Raises CorruptEngineError when the child crashed, hung
+    every time. It costs a start of Python, about 0.5 s. A process that goes on to load the engine calls
+    `recheck_engine` as well. Raises CorruptEngineError when the child crashed, hung
     or refused the engine, StaleEngineError when this runtime makes something else of the golden picture,
     BackendUnavailableError when there is no runtime.
     """
@@ -55,6 +56,16 @@ def remember_tested(engine: Engine, cache_dir: Path | None) -> None:
         marker.touch()
     except OSError as exc:
         _log.info("%s cannot be written (%s): %s is tested again next time", marker, exc.strerror, engine.path.name)
+
+
+def recheck_engine(backend: object, engine: Engine) -> None:
+    """Run the golden test of an engine that has one, on the backend that will serve it: one inference, at every load.
+
+    A backend that does not give raw outputs is left alone. Raises as `golden.check_golden` does.
+    """
+    golden = engine.manifest.golden if engine.manifest else None
+    if golden is not None and isinstance(backend, RawBackend):
+        check_golden(backend, golden, str(engine.path))
 
 
 def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:

@@ -9,10 +9,9 @@ from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.build import BuildRequest, Pictures, build_engine, hold_back
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import BuildError, CorruptEngineError, ModelError, VerificationError
-from mnv2_engines.golden import recheck_engine
 from mnv2_engines.manifest import manifest_path
 from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.selftest import is_tested
+from mnv2_engines.selftest import is_tested, recheck_engine
 from mnv2_engines.verification import Limits
 
 STRICT = Limits(sqnr_db=90.0)

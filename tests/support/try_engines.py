@@ -11,8 +11,7 @@ from pathlib import Path
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import EnginesError
-from mnv2_engines.golden import recheck_engine
-from mnv2_engines.selftest import ensure_tested
+from mnv2_engines.selftest import ensure_tested, recheck_engine
 
 
 def try_engine(path: Path, cache: Path) -> str:
