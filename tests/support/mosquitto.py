@@ -67,8 +67,9 @@ class Mosquitto:
         os.kill(self._process.pid, signal.SIGCONT)
 
     def publish(self, topic: str, payload: str, *options: str) -> None:
-        command = [need_command("mosquitto_pub", "mosquitto-clients"), "-p", str(self.port), "-t", topic, "-m", payload]
-        subprocess.run([*command, *options], check=True, timeout=10)
+        program = need_command("mosquitto_pub", "mosquitto-clients")
+        command = [program, "-h", "127.0.0.1", "-p", str(self.port), "-t", topic, "-m", payload, *options]
+        subprocess.run(command, check=True, timeout=10)
 
     def subscribe(self, *topics: str, options: tuple[str, ...] = ()) -> "Subscriber":
         return Subscriber(self, topics, options)
@@ -84,6 +85,8 @@ class Subscriber:
         broker.publish(ready, "yes", "-r", *options)
         command = [
             need_command("mosquitto_sub", "mosquitto-clients"),
+            "-h",
+            "127.0.0.1",
             "-p",
             str(broker.port),
             "-F",
