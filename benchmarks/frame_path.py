@@ -30,7 +30,8 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.pipeline import Network, Pipeline
 from mnv2_edge.records import Record, Result
 from mnv2_edge.scenes import render
-from mnv2_edge.sources.demo import DemoFilm, DemoSource
+from mnv2_edge.sources.demo import DemoSource, Film
+from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.summary import Percentiles, RunMeter
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.litert import LiteRtBackend
@@ -201,7 +202,7 @@ class Ages:
 
 def age_under_load(seconds: int) -> list[float]:
     ages = Ages()
-    camera = Camera("cam", DemoSource(DemoFilm(fps=30.0, size=(128, 96), frames=30 * seconds), "cam"))
+    camera = Camera("cam", DemoSource(Film(size=(128, 96), frames=30 * seconds), "cam", Pacer(30.0)))
     network = Network(SlowBackend(), NoTask(), Preprocess(), "slow@0")
     Pipeline([camera], network, [], observers=[ages]).run()
     return ages.ms
