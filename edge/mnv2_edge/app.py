@@ -190,6 +190,7 @@ def _make_task(
         top_k=config.top_k,
         score_threshold=config.score_threshold,
         groups=config.groups,
+        softmax=config.softmax,
     )
     return cast("Task", make_task(options))
 

@@ -88,6 +88,8 @@ class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     score_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     groups: dict[str, list[str]] = {}
     """A new label per key whose score is the sum of its members'."""
+    softmax: bool | None = None
+    """Whether the outputs are logits that softmax has to turn into probabilities; the task finds out when absent."""
 
 
 SinkConfig: TypeAlias = dict[str, dict[str, Any]]

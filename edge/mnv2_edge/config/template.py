@@ -53,6 +53,7 @@ cameras:
 #  top_k: 3               # predictions a frame at most
 #  score_threshold: 0.0   # leave out what scores less, 0 to 1
 #  groups: {}             # one label for several, scores added up, as in {cat: [tabby, "Egyptian cat"]}
+#  softmax: null          # true where the network gives logits, false where probabilities; found out when empty
 
 # Names of the classes: a text, CSV or JSON file. The engine's own when empty.
 #labels: null
