@@ -20,6 +20,10 @@ class Network:
         self.initializers = []
         self.last = "x"
 
+    def __repr__(self):
+        nodes = "; ".join(helper.printable_node(node) for node in self.nodes)
+        return f"Network({self.shape}, opset={self.opset}, {nodes})"
+
     def constant(self, values, name=None):
         name = name or f"c{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
@@ -61,7 +65,7 @@ def run_onnx(path: Path, picture_nchw):
     """Return the outputs of ONNX Runtime, single-threaded."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: picture_nchw})
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mnv2_engines.tensors import FloatArray
+from mnv2_engines.tensors import FloatArray, TensorArray
 from mnv2_engines.tflite.graph import Scales
 
-__all__ = ["STEPS", "activation_scales", "search_range"]
+__all__ = ["STEPS", "activation_scales", "constant_scales", "search_range"]
 
 STEPS = 255
 LOWEST, HIGHEST = -128, 127
@@ -25,6 +25,11 @@ def activation_scales(low: float, high: float) -> Scales:
     scale = max((high - low) / STEPS, _SMALLEST_SCALE)
     zero_point = int(np.clip(np.round(LOWEST - low / scale), LOWEST, HIGHEST))
     return Scales.of(scale, zero_point)
+
+
+def constant_scales(data: TensorArray) -> Scales:
+    """Cover a constant operand."""
+    return activation_scales(float(data.min()), float(data.max()))
 
 
 def search_range(low: float, high: float, samples: FloatArray) -> tuple[float, float]:

@@ -8,9 +8,10 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.calibrate import Moments
 from mnv2_engines.tflite.correction import expected_shift
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
+from mnv2_engines.tflite.legality import MAX_RATIO
 from mnv2_engines.tflite.operator import Rule, Weighted
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize
-from mnv2_engines.tflite.ranges import activation_scales
+from mnv2_engines.tflite.ranges import constant_scales
 from mnv2_engines.tflite.weights import quantise_weights
 
 __all__ = ["rewrite"]
@@ -60,8 +61,8 @@ class _Rewriter:
             elif node.operator.rule is Rule.INDEX:
                 self._append(node, [self._native(tensor) for tensor in node.inputs], node.outputs)
             else:
-                operands = [self._operand(tensor, node) for tensor in node.inputs]
-                self._append(node, operands, [self._make(tensor) for tensor in node.outputs])
+                outputs = [self._make(tensor) for tensor in node.outputs]
+                self._append(node, [self._operand(tensor, node) for tensor in node.inputs], outputs)
         return Graph(inputs, [self._native(tensor) for tensor in self._graph.outputs], self._nodes)
 
     def _append(self, node: Node, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> None:
@@ -100,7 +101,10 @@ class _Rewriter:
             return self._integer(tensor, node)
         if tensor.dtype != "float32":
             return tensor
-        scales = activation_scales(float(tensor.data.min()), float(tensor.data.max()))
+        least = _scale(self._integers[node.output]) / MAX_RATIO
+        scales = constant_scales(tensor.data)
+        if float(scales.scale[0]) < least:
+            scales = Scales.of(least, scales.zero_point)
         integers = np.clip(np.round(tensor.data / scales.scale[0]) + scales.zero_point, -128, 127).astype(np.int8)
         return Tensor(tensor.name, tensor.shape, "int8", integers, scales)
 

@@ -66,8 +66,9 @@ class Growing:
 
 @block
 def convolution(g):
-    kernel = g.pick(1, 3, 5)
-    g.conv(g.pick(4, 8, 6), kernel, stride=g.pick(1, 2), dilation=g.pick(1, 2), padding=padding(g, kernel))
+    kernel, pads = g.pick(1, 3, 5), padding(g, 3)
+    dilation = 1 if pads.startswith("SAME") else g.pick(1, 2)  # ONNX Runtime refuses both together
+    g.conv(g.pick(4, 8, 6), kernel, stride=g.pick(1, 2), dilation=dilation, padding="same" if kernel == 1 else pads)
 
 
 @block
@@ -209,19 +210,23 @@ def resize(g):
     if max(g.height, g.width) > 20:
         return
     mode = g.pick("nearest", "linear")
+    roi = g.floats(0) if g.network.opset < 13 else ""  # optional since 13
+    none = g.floats(0) if g.network.opset < 13 else ""
     transform = g.pick("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
     if mode == "nearest":
         g.node(
             "Resize",
-            [g.last, "", g.network.constant(np.array([1, 1, 2, 2], np.float32))],
+            [g.last, roi, g.network.constant(np.array([1, 1, 2, 2], np.float32))],
             mode=mode,
-            coordinate_transformation_mode=g.pick("asymmetric", "half_pixel"),
-            nearest_mode="floor" if g.pick(True, False) else "round_prefer_floor",
+            **g.pick(
+                {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+                {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_floor"},
+            ),
         )
         g.height, g.width = g.height * 2, g.width * 2
     else:
         height, width = g.height + g.pick(1, 5), g.width * 2
-        g.node("Resize", [g.last, "", "", g.ints(1, g.channels, height, width)], mode=mode, coordinate_transformation_mode=transform)
+        g.node("Resize", [g.last, roi, none, g.ints(1, g.channels, height, width)], mode=mode, coordinate_transformation_mode=transform)
         g.height, g.width = height, width
 
 
