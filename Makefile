@@ -5,7 +5,7 @@ NUMPY1_VENV ?= .venv-numpy1
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format acceptance test-numpy1 bench clean
+.PHONY: help demo test check format acceptance test-numpy1 test-arm64 bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 
 test-numpy1: $(NUMPY1_VENV)/.installed-test  ## the test suite on numpy 1 and OpenCV 4, as apt's picamera2 needs them
 	$(NUMPY1_VENV)/bin/python -m pytest
+
+test-arm64: $(VENV)/.installed-test  ## the package on arm64, emulated (Debian's packages, no root)
+	$(BIN)/python -m pytest -m roots tests/aarch64
 
 acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
 	$(BIN)/python -m pytest -m acceptance
