@@ -76,18 +76,15 @@ def _literal(kind: inspect.LiteralType) -> str:
 
 
 def _tuple(kind: inspect.TupleType) -> str:
-    example = ", ".join(["127.5"] * len(kind.item_types))
-    return f"{len(kind.item_types)} numbers, as in [{example}]"
+    count = len(kind.item_types)
+    return f"{count} numbers, as in [{', '.join(str(number) for number in range(1, count + 1))}]"
 
 
 def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
     if kind.ge is not None and kind.le is not None:
         return f" from {kind.ge:g} to {kind.le:g}"
-    if kind.ge is not None:
-        return f" of at least {kind.ge:g}"
-    if kind.gt is not None:
-        return f" above {kind.gt:g}"
-    return ""
+    bounds = (("of at least", kind.ge), ("above", kind.gt), ("of at most", kind.le), ("below", kind.lt))
+    return " and".join(f" {word} {bound:g}" for word, bound in bounds if bound is not None)
 
 
 _WORDS: Mapping[type, Callable[[Any], str]] = {

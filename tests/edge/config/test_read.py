@@ -103,7 +103,7 @@ sinks:
         ("version: 1\ntask: {score_threshold: 5e-1}", "'5e-1', expected a number from 0 to 1, did you mean 0.5?"),
         ("version: 1\ntask: {score_threshold: .nan}", "c.yaml:2: task.score_threshold: .nan, expected a number"),
         ("version: 1\nengine: {mean: [1, .inf, 2], std: [1, 1, 1]}", "c.yaml:2: engine.mean[1]: .inf, expected a num"),
-        ("version: 1\nengine: {mean: [1, 2]}", "engine.mean: has 2 entries, expected 3 numbers, as in [127.5"),
+        ("version: 1\nengine: {mean: [1, 2]}", "engine.mean: has 2 entries, expected 3 numbers, as in [1, 2, 3]"),
         ("version: 1\nlabels: off", "c.yaml:2: labels: off (a truth value in YAML), expected text, put it in quotes"),
         ("version: 1\nlabels: [a]", "c.yaml:2: labels: a list, expected text"),
         ("version: 1\ncameras: demo", "c.yaml:2: cameras: 'demo', expected a list, a line with `- ` for each"),
