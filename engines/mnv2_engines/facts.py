@@ -78,10 +78,13 @@ class CalibrationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class OutputFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say how well one output follows the float network; None means equal to the last bit."""
+    """Say how well one output follows the float network."""
 
     name: str
     sqnr_db: float | None
+    """None when it is equal to the last bit, or holds class numbers."""
+    holds: Literal["reals", "classes"] = "reals"
+    """Class numbers (ArgMax) have no noise: they are judged by their agreement."""
 
 
 class LayerFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

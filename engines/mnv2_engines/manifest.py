@@ -72,7 +72,8 @@ def pending_manifest_path(engine: Path) -> Path:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest as indented JSON with its checksum filled in."""
-    sealed = msgspec.structs.replace(manifest, checksum=_checksum(manifest))
+    tree = msgspec.to_builtins(manifest)
+    sealed = {**tree, "checksum": _checksum(tree)}
     return msgspec.json.format(msgspec.json.encode(sealed), indent=1) + b"\n"
 
 
@@ -98,16 +99,16 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.ValidationError as exc:
         raise CorruptEngineError(f"{path} is a damaged manifest ({exc}): {_mend(path)}") from exc
-    if manifest.checksum != _checksum(manifest):
+    if manifest.checksum != _checksum(keys):
         raise CorruptEngineError(
             f"{path} was changed after the engine was verified (its checksum does not fit): {_mend(path)}"
         )
     return manifest
 
 
-def _checksum(manifest: Manifest) -> str:
-    blank = msgspec.structs.replace(manifest, checksum="")
-    return hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()
+def _checksum(tree: dict[str, object]) -> str:
+    """Hash what the file says, whatever its white space: a field that a later program adds must not change it."""
+    return hashlib.sha256(msgspec.json.encode({**tree, "checksum": ""}, order="sorted")).hexdigest()
 
 
 def _mend(path: Path) -> str:

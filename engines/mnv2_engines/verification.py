@@ -27,6 +27,7 @@ __all__ = [
     "verify",
 ]
 
+_WHOLE: Final = frozenset({"int32", "int64"})
 AS_IT_IS: Final = ResizePolicy("stretch")
 """Pictures have the network's size already: a crop would be a second one."""
 
@@ -124,7 +125,9 @@ def verify(
         source=source,
         images=len(pictures),
         outputs=tuple(
-            OutputFacts(name=spec.name, sqnr_db=noise.sqnr_db)
+            OutputFacts(name=spec.name, sqnr_db=None, holds="classes")
+            if spec.dtype in _WHOLE
+            else OutputFacts(name=spec.name, sqnr_db=noise.sqnr_db)
             for spec, noise in zip(compiled.outputs, noises, strict=True)
         ),
         layers=tuple(layers),
@@ -166,7 +169,7 @@ def class_axis(outputs: Sequence[TensorSpec], task: str | None) -> ClassAxis | N
         return None
     spec = outputs[0]
     sides = [size for size in spec.shape[1:] if size > 1]
-    if spec.dtype in {"int32", "int64"}:
+    if spec.dtype in _WHOLE:
         return ClassAxis(0, None, "pixels" if len(sides) > 1 else "pictures")
     if len(sides) == 1 and task != "segment":
         return ClassAxis(0, spec.shape.index(sides[0], 1), "pictures")

@@ -85,3 +85,10 @@ def test_scores_become_probabilities_once() -> None:
     assert soft.sum() == pytest.approx(1.0)
     assert soft.argmax() == 2
     assert probabilities(soft[np.newaxis]) == pytest.approx(soft)
+
+
+def test_class_numbers_are_judged_by_agreement_alone(signs, signs_pictures) -> None:
+    classes = dataclasses.replace(signs, outputs=(TensorSpec("map", (1, 12), "int64"),))
+    facts = verify(classes, signs_pictures[:2], source="scenes", task=None).facts
+    assert facts.outputs[0].holds == "classes"
+    assert facts.outputs[0].sqnr_db is None

@@ -8,7 +8,7 @@ import msgspec
 
 from mnv2_engines.build_request import BuildResult
 from mnv2_engines.diagnosis import worst_layers
-from mnv2_engines.facts import AgreementFacts, VerificationFacts
+from mnv2_engines.facts import AgreementFacts, OutputFacts, VerificationFacts
 from mnv2_engines.manifest import manifest_path
 
 __all__ = ["summarise", "to_json"]
@@ -62,13 +62,17 @@ def _quality(facts: VerificationFacts) -> list[str]:
     where = "all on XNNPACK" if facts.accelerated else "not all of it on XNNPACK"
     if not facts.images:
         return [f"{where}; a float engine is the reference itself"]
-    levels = ", ".join(
-        f"{output.name} {'equal' if output.sqnr_db is None else f'{output.sqnr_db:.1f} dB'}" for output in facts.outputs
-    )
+    levels = ", ".join(f"{output.name} {_level(output)}" for output in facts.outputs)
     lines = [f"verified on {facts.images} pictures ({facts.source}): {levels}; {where}"]
     if facts.agreement is not None:
         lines.append(_agreement(facts.agreement))
     return lines
+
+
+def _level(output: OutputFacts) -> str:
+    if output.holds == "classes":
+        return "holds classes"
+    return "equal" if output.sqnr_db is None else f"{output.sqnr_db:.1f} dB"
 
 
 def _agreement(found: AgreementFacts) -> str:

@@ -48,7 +48,10 @@ def _verdict(result: BuildResult) -> str:
 
 def _figures(result: BuildResult) -> list[tuple[str, str]]:
     facts = result.verification.facts
-    rows = [(f"Output {output.name}", _decibels(output.sqnr_db)) for output in facts.outputs]
+    rows = [
+        (f"Output {output.name}", "class numbers" if output.holds == "classes" else _decibels(output.sqnr_db))
+        for output in facts.outputs
+    ]
     rows.append(("Runs on", f"{facts.runtime}, {'XNNPACK as a whole' if facts.accelerated else 'not all on XNNPACK'}"))
     if result.verification.confidence is not None:
         rows.append(("Float network's mean top-1", f"{result.verification.confidence:.3f}"))
