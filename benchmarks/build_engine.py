@@ -120,8 +120,7 @@ def build(model: Path, calibration: Path, judge: Path, folder: Path, threads: in
 
 
 def against_onnx_runtime(model: Path, judge: Path, threads: int) -> str:
-    """Return how many dB the float graph's outputs are above their difference to ONNX Runtime's; of classes, how many
-    are equal."""
+    """Return how many dB the float outputs are above their difference to ONNX Runtime's; of classes the equal share."""
     import onnxruntime
 
     interface = read_model_interface(model)

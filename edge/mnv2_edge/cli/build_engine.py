@@ -124,6 +124,7 @@ def _build(flags: _Flags) -> int:
     if calibration is not None:
         refuse_password_in_argv(calibration)
 
+    from mnv2_edge.cli.build_memory import return_memory_early
     from mnv2_edge.cli.build_progress import show_progress
     from mnv2_edge.cli.build_summary import summarise, to_json
     from mnv2_edge.engine_building import BuildOptions, prepare_build
@@ -142,6 +143,7 @@ def _build(flags: _Flags) -> int:
         accept_loss=flags.accept_loss,
         threads=flags.threads or len(os.sched_getaffinity(0)),
     )
+    return_memory_early()
     with show_progress() as progress:
         prepared = prepare_build(options, read_environment(os.environ), progress)
         result = build_engine(prepared.request, progress)
