@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 
 from mnv2_edge.app import run
-from mnv2_edge.capture import Camera
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
 from mnv2_edge.environment import Environment
 from mnv2_edge.pipeline import Network, Pipeline
+from mnv2_edge.reader import Camera
 from mnv2_edge.records import Record, Result
 from mnv2_edge.scenes import render
 from mnv2_edge.sources.demo import DemoSource, Film

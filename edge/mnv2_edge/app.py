@@ -9,19 +9,22 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
-from mnv2_edge.capture import Camera
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig, camera_ids
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import SourceError
+from mnv2_edge.gate import GateSettings
 from mnv2_edge.identity import Identity, read_identity
 from mnv2_edge.pipeline import Network, Observer, Outcome, Pipeline
 from mnv2_edge.plugins import load_plugin
+from mnv2_edge.reader import Camera, Supervision
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.sinks import Sink, SinkOptions
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
+from mnv2_edge.sources.region import Region
+from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine, read_engine
@@ -35,6 +38,8 @@ from mnv2_engines.tensors import TensorSpec
 __all__ = ["camera_ids", "open_cameras", "open_network", "open_sinks", "run"]
 
 _log = logging.getLogger(__name__)
+_RECORDED: Final = frozenset({"demo", "file"})
+"""Sources that show no sensor's pictures."""
 
 
 def run(
@@ -89,7 +94,7 @@ def open_network(
 
 @contextlib.contextmanager
 def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> Iterator[tuple[Camera, ...]]:
-    """Open every camera; a reader that loses its device opens it again the same way."""
+    """Open every camera that is required; a reader opens the others, and again what it loses, in the same way."""
     with contextlib.ExitStack() as stack:
         opened = []
         for name, config in zip(camera_ids(cameras), cameras, strict=True):
@@ -102,11 +107,14 @@ def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> I
                     pace=config.pace,
                     rotate=config.rotate,
                     flip=config.flip,
+                    region=None if config.roi is None else Region.of(config.roi),
                     secret=secret,
                 )
 
-            source = stack.enter_context(contextlib.closing(reopen()))
-            opened.append(Camera(name, source, reopen))
+            recorded = parse_uri(config.uri).kind in _RECORDED
+            wait = not config.required and not recorded
+            source = None if wait else stack.enter_context(contextlib.closing(reopen()))
+            opened.append(Camera(name, source, reopen, _supervision(config, recorded=recorded), _gate_settings(config)))
         yield tuple(opened)
 
 
@@ -137,6 +145,16 @@ def open_sinks(
             sink = cast("Sink", load_plugin("mnv2_edge.sinks", kind)(sink_options))
             opened.append(stack.enter_context(contextlib.closing(sink)))
         yield tuple(opened)
+
+
+def _supervision(config: CameraConfig, *, recorded: bool) -> Supervision:
+    if recorded:  # what was filmed or drawn may stand still or be black, and is none the worse for it
+        return Supervision(stall_s=config.stall_s)
+    return Supervision(stall_s=config.stall_s, frozen_s=config.frozen_s, black_s=config.black_s)
+
+
+def _gate_settings(config: CameraConfig) -> GateSettings:
+    return GateSettings(max_rate=config.max_rate or 0.0, motion=config.motion or 0.0)
 
 
 def _quieten_opencv() -> None:

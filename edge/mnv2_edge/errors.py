@@ -6,6 +6,7 @@
     ├── SourceError                69  a camera or file cannot be opened or read           (OSError)
     │   ├── SourceNotFoundError    69  it is not there
     │   └── SourcePermissionError  77  it may not be opened by this user
+    │       └── SourceLoginError   77  it refuses the password
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
@@ -20,6 +21,7 @@ __all__ = [
     "PluginError",
     "SinkError",
     "SourceError",
+    "SourceLoginError",
     "SourceNotFoundError",
     "SourcePermissionError",
     "TemporaryError",
@@ -59,6 +61,10 @@ class SourcePermissionError(SourceError):
     """Say that a camera or file may not be opened, and which group to join."""
 
     exit_status = 77
+
+
+class SourceLoginError(SourcePermissionError):
+    """Say that a camera refuses the user or the password; asking again soon would lock the account."""
 
 
 class SinkError(EdgeError, OSError):

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mnv2_edge.capture import Camera, Capture
+from mnv2_edge.capture import Capture, CaptureListener, Outage
 from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
-from mnv2_edge.records import CameraState, Latency, Record, Result, StateName
+from mnv2_edge.gate import FrameGate
+from mnv2_edge.reader import Camera
+from mnv2_edge.records import CameraState, Event, Latency, Record, Result, StateName
 from mnv2_edge.sinks import BACKLOG, Sink
+from mnv2_edge.timer import Timer
 from mnv2_engines.backends import Backend
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.preprocess import Preprocess, ResizeQuality
@@ -63,7 +66,8 @@ class Pipeline:
 
     Camera ids must differ. `observers` see every record before the sinks do; a run does not end for want of them.
 
-    Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread.
+    Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread, by the clock
+    that `timer` is.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Pipeline:
         observers: Sequence[Observer] = (),
         device: str = "",
         clock: Clock | None = None,
+        timer: Timer | None = None,
     ) -> None:
         self._network = network
         self._sinks = tuple(sinks)
@@ -82,23 +87,26 @@ class Pipeline:
         self._broken: set[Sink] = set()
         self._device = device
         self._clock = clock or Clock()
+        self._timer = timer or Timer()
         self._exchange = Exchange()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._captures: dict[Lane, Capture] = {}
         self._results: dict[str, int] = {}
         self._error: BaseException | None = None
+        listener = CaptureListener(self._publish_state, self._publish_outage, self._wake.set)
         for camera in cameras:
             lane = self._exchange.add_lane(
-                live=camera.source.live, allocate=network.backend.allocate_input, make_preparer=self._make_preparer
+                live=camera.live, allocate=network.backend.allocate_input, make_preparer=self._make_preparer
             )
-            self._captures[lane] = Capture(camera, lane, self._publish_state, self._wake.set)
+            gate = FrameGate(camera.gate)
+            self._captures[lane] = Capture(camera, lane, listener, gate=gate, timer=self._timer)
             self._results[camera.id] = 0
 
     def run(self, stop: threading.Event | None = None, *, max_frames: int | None = None) -> Outcome:
         """Run until every source has ended, `max_frames` results are out, every sink is broken, or `stop` is set.
 
-        Raises what went wrong in any thread.
+        Raises what went wrong in any thread, and TemporaryError when one hangs beyond repair.
         """
         stop = stop or threading.Event()
         inference = threading.Thread(target=self._main, args=(max_frames,), name="inference", daemon=True)
@@ -107,8 +115,10 @@ class Pipeline:
         inference.start()
         try:
             while inference.is_alive() and not stop.is_set() and not self._errors() and not self._deaf():
-                self._wake.wait(_WATCH_S)
+                self._timer.wait(self._wake, _WATCH_S)
                 self._wake.clear()
+                for capture in self._captures.values():
+                    capture.check()
         finally:
             stuck = self._end(inference)
         for error in self._errors():
@@ -163,6 +173,7 @@ class Pipeline:
             age_ms=_ms(decoded - frame.captured_ns),
             dropped=capture.dropped,
             skipped=capture.skipped,
+            gated=capture.gated,
             latency=Latency(
                 prepare_ms=_ms(ready.prepare_ns),
                 wait_ms=_ms(began - frame.captured_ns - ready.prepare_ns),
@@ -199,8 +210,20 @@ class Pipeline:
                 dropped=capture.dropped,
                 skipped=capture.skipped,
                 reopened=capture.reopened,
+                gated=capture.gated,
             )
         )
+
+    def _publish_outage(self, capture: Capture, outage: Outage) -> None:
+        began, ended = self._clock.stamp(outage.began_ns), self._clock.stamp(outage.ended_ns)
+        details: dict[str, str | int | float | bool] = {
+            "reason": outage.reason,
+            "began": began.time,
+            "ended": ended.time,
+            "seconds": round((outage.ended_ns - outage.began_ns) / 1e9, 3),
+            "recovered": outage.recovered,
+        }
+        self._publish(Event(self._device, capture.camera_id, "outage", ended, details))
 
     def _deaf(self) -> bool:
         """Return True when there are sinks and nobody is behind any of them; tell of each that broke, once."""

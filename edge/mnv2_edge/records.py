@@ -43,6 +43,14 @@ _Dropped: TypeAlias = Annotated[
 _Skipped: TypeAlias = Annotated[
     int, Meta(ge=0, description="Pictures of this camera since the start that could not be decoded.")
 ]
+_Gated: TypeAlias = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="Frames of this camera since the start that were held back: above `max_rate`, without motion, "
+        "black or frozen.",
+    ),
+]
 _Version: TypeAlias = Annotated[Literal[1], Meta(description="Version of this schema.")]
 
 
@@ -76,6 +84,7 @@ class Result:
     width: Annotated[_Count, Meta(description="Width of the frame in pixels.")]
     height: Annotated[_Count, Meta(description="Height of the frame in pixels.")]
     picture: Annotated[str, Meta(description="Name of the picture's file; empty for a camera and a video.")] = ""
+    gated: _Gated = 0
     type: Literal["result"] = "result"
     version: _Version = SCHEMA_VERSION
 
@@ -93,6 +102,7 @@ class CameraState:
     dropped: _Dropped
     skipped: _Skipped
     reopened: Annotated[_Count, Meta(description="How often the source was opened again and gave a frame.")] = 0
+    gated: _Gated = 0
     type: Literal["state"] = "state"
     version: _Version = SCHEMA_VERSION
 

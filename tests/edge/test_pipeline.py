@@ -3,15 +3,19 @@ import time
 
 import pytest
 
-from mnv2_edge.capture import Camera
 from mnv2_edge.clock import Clock
-from mnv2_edge.errors import SourceError
+from mnv2_edge.errors import SourceError, TemporaryError
+from mnv2_edge.gate import GateSettings
 from mnv2_edge.pipeline import Network, Outcome, Pipeline
-from mnv2_edge.records import CameraState, Result
+from mnv2_edge.reader import Camera
+from mnv2_edge.records import CameraState, Event, Result
+from mnv2_edge.sources import FrameSource
+from mnv2_edge.timer import Timer
 from mnv2_engines.errors import InferenceError
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import FloatArray, TensorArray
 from support.fakes import EchoBackend, EchoTask, FilmSource, HangingSource, ListSink
+from support.watching import FastTimer
 
 IDENTITY = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize=ResizePolicy("stretch"))
 
@@ -22,10 +26,11 @@ def run(
     max_frames: int | None = None,
     stop_after_s: float | None = None,
     sink: ListSink | None = None,
+    timer: Timer | None = None,
 ) -> tuple[list[Result], list[CameraState], Outcome]:
     sink = sink or ListSink()
     network = Network(backend or EchoBackend(), EchoTask(), IDENTITY, "echo@0")
-    pipeline = Pipeline(cameras, network, [sink], device="dev", clock=Clock())
+    pipeline = Pipeline(cameras, network, [sink], device="dev", clock=Clock(), timer=timer)
     stop = threading.Event()
     if stop_after_s is not None:
         threading.Timer(stop_after_s, stop.set).start()
@@ -130,3 +135,52 @@ def test_a_run_ends_when_nobody_can_hear_it_any_more() -> None:
 
     _, _, outcome = run(Camera("cam", FilmSource(10**9, live=True, period_s=0.001)), sink=Deaf())
     assert outcome.results < 10**4
+
+
+class TestSupervision:
+    @staticmethod
+    def events(sink: ListSink) -> list[Event]:
+        return [record for record in sink.records if isinstance(record, Event)]
+
+    def test_a_hung_read_is_replaced_in_the_same_process_and_the_outage_is_published(self) -> None:
+        hung = HangingSource()
+        camera = Camera("cam", hung, lambda: FilmSource(10**9, live=True, endless=True, period_s=0.002))
+        sink = ListSink()
+        results, states, outcome = run(camera, sink=sink, timer=FastTimer(50), max_frames=20)
+        hung.let_go.set()
+        assert [state.state for state in states][:5] == [
+            "starting", "streaming", "stalled", "reconnecting", "streaming"
+        ]  # fmt: skip
+        assert [result.frame for result in results] == sorted({result.frame for result in results})
+        (event,) = self.events(sink)
+        assert (event.event, event.camera, event.device) == ("outage", "cam", "dev")
+        assert event.details["recovered"] is True
+        assert event.details["seconds"] >= 5
+        assert event.details["began"] < event.details["ended"]
+        assert outcome.stuck == ("capture of cam",)
+
+    def test_one_camera_that_is_away_leaves_the_others_alone(self) -> None:
+        def absent() -> FrameSource:
+            raise SourceError("not there")
+
+        good = Camera("good", FilmSource(10**9, live=True, endless=True, period_s=0.005, source_id="good"))
+        results, states, _ = run(Camera("away", None, absent), good, stop_after_s=0.5)
+        assert len(results) > 40
+        assert [state.state for state in states if state.camera == "away"] == ["starting", "reconnecting", "ended"]
+        assert [state.state for state in states if state.camera == "good"] == ["starting", "streaming", "ended"]
+
+    def test_a_second_hung_read_ends_the_run_with_temporary_error(self) -> None:
+        sources = [HangingSource(), HangingSource()]
+        began = time.monotonic()
+        with pytest.raises(TemporaryError):
+            run(Camera("cam", sources[0], lambda: sources[1]), timer=FastTimer(100))
+        assert time.monotonic() - began < 3
+        for source in sources:
+            source.let_go.set()
+
+    def test_what_is_held_back_is_counted_in_results_and_states(self) -> None:
+        film = FilmSource(200, live=True, period_s=0.005)
+        results, states, outcome = run(Camera("cam", film, gate=GateSettings(max_rate=20)))
+        assert 15 <= outcome.results <= 25
+        assert results[-1].gated > 100
+        assert states[-1].gated + states[-1].frames + states[-1].dropped == 200

@@ -5,18 +5,19 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 import msgspec
 
-from mnv2_edge.cli.common import current_session
+from mnv2_edge.cli.common import current_session, print_error
 from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import TemporaryError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import refuse_password_in_argv
 
@@ -64,6 +65,7 @@ class _Flags:
     rotate: int | None
     flip: str | None
     pace: str | None
+    wait_for_camera: bool
     device_name: str | None
 
 
@@ -93,6 +95,7 @@ class _Flags:
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), help="Turn pictures clockwise.")
 @click.option("--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), help="Mirror them after that.")
 @click.option("--pace", type=click.Choice(["realtime", "max"]), help="Of files: at their own rate, or all of it. [max]")
+@click.option("--wait-for-camera", is_flag=True, help="Wait for cameras that are not there at the start.")
 @click.option("--device-name", metavar="NAME", help="Name of this device in records and topics.")
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE.yaml", help="All of it, in a file."
@@ -114,19 +117,23 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     meter = RunMeter()
     with stop_on_signals() as stop:
-        outcome = run(config, read_environment(os.environ), max_frames=max_frames, observers=[meter], stop=stop)
+        try:
+            outcome = run(config, read_environment(os.environ), max_frames=max_frames, observers=[meter], stop=stop)
+        except TemporaryError as exc:
+            print_error(str(exc))
+            leave_stuck(("a camera's thread",), exc.exit_status)
     _log.info("%s; %d dropped, %d skipped", meter.summary(), outcome.dropped, outcome.skipped)
     if outcome.stuck:
         leave_stuck(outcome.stuck)
     return ExitStatus.DONE
 
 
-def leave_stuck(threads: tuple[str, ...]) -> None:
+def leave_stuck(threads: tuple[str, ...], status: int = ExitStatus.DONE) -> NoReturn:
     """End the process although threads hang in foreign code: everything is closed, and waiting would take for ever."""
     _log.warning("%s did not answer and was left behind", ", ".join(threads))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(ExitStatus.DONE)
+    os._exit(status)
 
 
 def configure(config: Config, flags: _Flags) -> Config:
@@ -137,7 +144,16 @@ def configure(config: Config, flags: _Flags) -> Config:
     return msgspec.structs.replace(
         config,
         device=_with(config.device, name=flags.device_name),
-        cameras=tuple(_with(cam, rotate=flags.rotate, flip=flags.flip, pace=flags.pace) for cam in cameras),
+        cameras=tuple(
+            _with(
+                camera,
+                rotate=flags.rotate,
+                flip=flags.flip,
+                pace=flags.pace,
+                required=False if flags.wait_for_camera else None,
+            )
+            for camera in cameras
+        ),
         engine=_with(
             config.engine,
             model=flags.model,

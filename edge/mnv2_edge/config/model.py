@@ -23,6 +23,7 @@ __all__ = [
     "camera_ids",
 ]
 
+Region: TypeAlias = tuple[float, float, float, float]
 Triple: TypeAlias = tuple[float, float, float]
 
 """One number per channel."""
@@ -60,6 +61,20 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """After rotating."""
     password_file: str | None = None
     """Holds the camera's password; the environment's MNV2_EDGE_CAMERA_PASSWORD when absent."""
+    required: bool = True
+    """Whether a run ends at once when it cannot be opened at the start; else it is waited for, as after an outage."""
+    stall_s: Annotated[float, msgspec.Meta(ge=0.5, le=3600)] = 5.0
+    """Seconds without a new frame after which it is closed and opened again."""
+    frozen_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
+    """Seconds of the very same picture after which that is done too; 0: never. Not for files and the demo."""
+    black_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2.0
+    """Black pictures are not looked at, and reported after so many seconds; 0: they are. Not for files and the demo."""
+    roi: Region | None = None
+    """Left, top, width and height of the part to look at, after rotating: shares of the picture, or whole pixels."""
+    max_rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    """Frames per second that are looked at, at most."""
+    motion: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    """Look only while this share of the picture changes, and shortly after."""
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

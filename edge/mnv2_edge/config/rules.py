@@ -16,6 +16,7 @@ from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import redact
 from mnv2_edge.sinks.broker import parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
+from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.errors import ContractError
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
@@ -114,6 +115,11 @@ def _config(config: Config, _registered: Registered | None) -> Iterator[Broken]:
 
 
 def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Broken]:
+    if camera.roi is not None:
+        try:
+            Region.of(camera.roi)
+        except UsageError as exc:
+            yield Broken(("roi",), str(exc))
     if redact(camera.uri) != camera.uri:
         yield Broken(
             ("uri",), "holds a password: put it in a file that only you can read, and name that as password_file"

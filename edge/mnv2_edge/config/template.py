@@ -35,6 +35,13 @@ cameras:
 #    rotate: 0            # clockwise: 0, 90, 180 or 270
 #    flip: none           # after rotating: none, horizontal, vertical or both
 #    password_file: null  # holds the camera's password
+#    required: true       # false: wait for it when it is not there at the start
+#    stall_s: 5.0         # without a new frame for so long it is opened again
+#    frozen_s: 30.0       # the same picture for so long: opened again; 0: no check. Not for files and demo
+#    black_s: 2.0         # black pictures are not looked at, and reported after so long; 0: no check
+#    roi: null            # [left, top, width, height] of what to look at: shares of the picture, or whole pixels
+#    max_rate: null       # frames a second to look at, at most
+#    motion: null         # look only while this share of the picture changes, for example 0.005
 
 # Which network runs, and how.
 #engine:

@@ -8,6 +8,7 @@ from mnv2_edge.errors import UsageError
 from mnv2_edge.plugins import load_plugin
 from mnv2_edge.sources import FrameSource, Pace, SourceOptions
 from mnv2_edge.sources.orientation import Flip, OrientedSource, Rotation
+from mnv2_edge.sources.region import Region, RegionSource
 from mnv2_edge.sources.uri import parse_uri
 
 __all__ = ["open_source"]
@@ -22,12 +23,14 @@ def open_source(
     pace: Pace | None = None,
     rotate: Rotation = 0,
     flip: Flip = "none",
+    region: Region | None = None,
     secret: str = "",
 ) -> FrameSource:
     """Open the camera, file or plug-in that `uri` names; the caller closes it.
 
-    Frames come out upright: turned clockwise by `rotate`, then mirrored by `flip`. Raises UsageError for a URI or an
-    option that makes no sense, SourceError when the camera or file cannot be opened, PluginError for a broken plug-in.
+    Frames come out upright, turned clockwise by `rotate`, then mirrored by `flip`, and cut to `region`. Raises
+    UsageError for a URI or an option that makes no sense, SourceError when the camera or file cannot be opened,
+    PluginError for a broken plug-in.
     """
     parsed = parse_uri(uri)
     installed = {point.name for point in metadata.entry_points(group=_GROUP)}
@@ -36,7 +39,9 @@ def open_source(
     factory = load_plugin(_GROUP, parsed.kind)
     options = SourceOptions(parsed.target, camera_id, pace, parsed.query, secret)
     source = cast("FrameSource", factory(options))
-    return source if rotate == 0 and flip == "none" else OrientedSource(source, rotate, flip)
+    if rotate or flip != "none":
+        source = OrientedSource(source, rotate, flip)
+    return source if region is None else RegionSource(source, region)
 
 
 def _unknown(kind: str, installed: Iterable[str]) -> str:
