@@ -11,7 +11,7 @@ Triple: TypeAlias = tuple[float, float, float]
 _Function: TypeAlias = Callable[..., Any]
 
 
-class TripleType(click.ParamType):
+class TripleType(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no arguments for it yet
     """Three numbers, `R,G,B` on the scale of pixels (0 to 255), or one for all three."""
 
     name = "R,G,B"
