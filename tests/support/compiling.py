@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from support.networks import run_onnx
-from support.simulation import real, simulate, stored
 
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite.calibrate import calibrate, normalised
@@ -16,6 +14,8 @@ from mnv2_engines.tflite.quantise import Quantised, QuantiserOptions, quantise
 from mnv2_engines.tflite.runner import Runner
 from mnv2_engines.tflite.translate import translate
 from mnv2_engines.tflite.writer import write_tflite
+from support.networks import run_onnx
+from support.simulation import real, simulate, stored
 
 PLAIN = Preprocess()
 
@@ -30,11 +30,11 @@ class Stages:
     preprocess: Preprocess
 
 
-def compile_stages(path, pictures, preprocess=PLAIN, options=QuantiserOptions()) -> Stages:
+def compile_stages(path, pictures, preprocess=PLAIN, options=None) -> Stages:
     graph = translate(read_onnx(path)).graph
     simplify(graph)
     observations = calibrate(graph, pictures, preprocess, threads=1)
-    return Stages(path, graph, quantise(graph, preprocess, observations, options), preprocess)
+    return Stages(path, graph, quantise(graph, preprocess, observations, options or QuantiserOptions()), preprocess)
 
 
 def float_error(stages, picture) -> float:
@@ -51,7 +51,7 @@ def float_error(stages, picture) -> float:
 
 
 def step_error(stages, picture) -> dict[str, float]:
-    """Return, per int8 activation, the most steps that LiteRT is away from the simulation given the same integers in front.
+    """Return, per int8 activation, how many steps LiteRT is off the simulation given the same integers in front.
 
     A float32 activation behind a DEQUANTIZE counts in thousandths of its largest value.
     """
@@ -87,7 +87,11 @@ def end_to_end_steps(stages, picture) -> float:
     worst = 0.0
     for tensor in graph.outputs:
         difference = np.abs(real(tensor, arrays[tensor.name]) - real(tensor, found[tensor.name])).max()
-        step = float(tensor.scales.scale[0]) if tensor.scales is not None else max(1e-3, np.abs(found[tensor.name]).max()) / 255
+        step = (
+            float(tensor.scales.scale[0])
+            if tensor.scales is not None
+            else max(1e-3, np.abs(found[tensor.name]).max()) / 255
+        )
         worst = max(worst, float(difference) / step)
     return worst
 

@@ -38,7 +38,9 @@ class Network:
         return names[0] if outputs == 1 else names
 
     def conv(self, channels_in, channels_out, kernel=3, group=1, bias=True, source=None, **attributes):
-        weights = self.rng.normal(0, 1 / np.sqrt(channels_in // group * kernel * kernel), (channels_out, channels_in // group, kernel, kernel))
+        weights = self.rng.normal(
+            0, 1 / np.sqrt(channels_in // group * kernel * kernel), (channels_out, channels_in // group, kernel, kernel)
+        )
         inputs = [source or self.last, self.constant(weights.astype(np.float32))]
         if bias:
             inputs.append(self.constant(self.rng.normal(0, 0.2, channels_out).astype(np.float32)))
@@ -71,7 +73,7 @@ def run_onnx(path: Path, picture_nchw):
 
 
 def random_pictures(count, size=(16, 16), seed=0):
-    """Return smooth random pictures, uint8 [H, W, 3]: noise of several sizes, as calibration material for tiny networks."""
+    """Return random pictures, uint8 [H, W, 3], coarse and fine noise: calibration material for tiny networks."""
     rng = np.random.default_rng(seed)
     pictures = []
     for _ in range(count):

@@ -24,7 +24,7 @@ SAMPLES_PER_PICTURE = 1024
 MAX_MAGNITUDE = 1e15
 """Larger activations are nonsense, and their squares would leave float32."""
 MAX_OBSERVED_BYTES = 64 << 20
-"""Activations watched in one run of the network; a larger network runs several times per picture instead of swapping."""
+"""Activations watched in one run; a larger network runs several times per picture instead of making a board swap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def calibrate(
 ) -> Mapping[str, Observation]:
     """Run the pictures through the float graph; return an observation per float activation, the input's included.
 
-    XNNPACK runs at full speed because the activations are declared as outputs; `preserve_all_tensors` would turn it off.
+    XNNPACK runs at full speed because the activations are declared as outputs; `preserve_all_tensors` turns it off.
     Raises ModelError when an activation becomes infinite or no number.
     """
     (network_input,) = graph.inputs

@@ -81,7 +81,7 @@ def compile_model(
     preprocess: Preprocess,
     precision: Literal["int8", "fp32"] = "int8",
     threads: int = 1,
-    options: QuantiserOptions = QuantiserOptions(),
+    options: QuantiserOptions | None = None,
     progress: Progress | None = None,
 ) -> CompiledModel:
     """Compile a network; `pictures` calibrate an int8 build and may be empty for fp32.
@@ -115,7 +115,7 @@ def compile_model(
         graph, pictures, preprocess, threads=threads, progress=lambda done, total: report("calibrate", done, total)
     )
     report("quantise", 0, 1)
-    quantised = quantise(graph, preprocess, observations, options)
+    quantised = quantise(graph, preprocess, observations, options or QuantiserOptions())
     int8 = quantised.graph
     report("quantise", 1, 1)
     report("write", 0, 1)

@@ -1,7 +1,8 @@
 """Predict what rounding a layer's weights adds to its output on average, so that the bias can take it back.
 
-The sum over inputs of (rounded - exact weight) * E[input]: analytic bias correction (Nagel et al., arXiv 1906.04721, 4.2.1),
-here with means measured on the calibration pictures. Measured: the largest single gain of the quantiser (docs/quantisation.md).
+The sum over inputs of (rounded - exact weight) * E[input]: analytic bias correction (Nagel et al., arXiv 1906.04721,
+4.2.1), here with means measured on the calibration pictures, and with the share of each tap that falls on padding. It
+is the largest single gain of the quantiser (docs/quantisation.md).
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ __all__ = ["expected_shift"]
 
 
 def expected_shift(node: Node, error: FloatArray, input_mean: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the mean shift of each output channel, from the weights' errors (shaped as the weights) and the input's means."""
+    """Return each output channel's mean shift; `error` is shaped as the weights, `input_mean` is per channel."""
     operator = node.operator
     if isinstance(operator, DepthwiseConv2D):
         taps = _share_inside(node, operator)

@@ -175,6 +175,12 @@ def _quantize(node: OnnxNode, inputs: Constants) -> TensorArray:
     return np.clip(rounded, limits.min, limits.max).astype(zero_point.dtype)
 
 
+def _where(node: OnnxNode, inputs: Constants) -> TensorArray:
+    del node
+    inputs.limit(prod(np.broadcast_shapes(inputs[0].shape, inputs[1].shape, inputs[2].shape)))
+    return np.where(inputs[0], inputs[1], inputs[2])
+
+
 def _binary(function: Callable[[TensorArray, TensorArray], TensorArray]) -> Folder:
     def apply(node: OnnxNode, inputs: Constants) -> TensorArray:
         del node
@@ -185,7 +191,11 @@ def _binary(function: Callable[[TensorArray, TensorArray], TensorArray]) -> Fold
 
 
 def _unary(function: Callable[[TensorArray], TensorArray]) -> Folder:
-    return lambda node, inputs: np.asarray(function(inputs[0]))
+    def apply(node: OnnxNode, inputs: Constants) -> TensorArray:
+        del node
+        return np.asarray(function(inputs[0]))
+
+    return apply
 
 
 def _reduction(function: Callable[..., TensorArray]) -> Folder:
@@ -212,7 +222,7 @@ FOLDERS: dict[str, Folder] = {
     "Floor": _unary(np.floor),
     "Gather": lambda node, inputs: np.take(inputs[0], inputs[1].astype(np.int64), node.integer("axis", 0)),
     "Greater": _binary(np.greater),
-    "Identity": lambda node, inputs: inputs[0],
+    "Identity": _unary(np.asarray),
     "Less": _binary(np.less),
     "Max": _binary(np.maximum),
     "Min": _binary(np.minimum),
@@ -239,6 +249,6 @@ FOLDERS: dict[str, Folder] = {
         inputs[0], node.integers("perm", tuple(reversed(range(inputs[0].ndim))))
     ),
     "Unsqueeze": _unsqueeze,
-    "Where": lambda node, inputs: np.where(inputs[0], inputs[1], inputs[2]),
+    "Where": _where,
 }
 """ONNX operator to what computes it from constants."""

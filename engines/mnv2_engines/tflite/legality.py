@@ -1,7 +1,8 @@
 """Keep the ratios of scales inside what XNNPACK's kernels can compute.
 
-An activation that is nearly always zero gets a tiny scale; a ratio out of range makes XNNPACK refuse the whole delegate, and
-LiteRT 2.3 then crash. Coarser steps for such an activation cost nothing: it moves its readers by less than one of theirs.
+An activation that is nearly always zero gets a tiny scale; a ratio out of range makes XNNPACK refuse the whole
+delegate, and LiteRT 2.3 then crash. Coarser steps for such an activation cost nothing: it moves its readers by less
+than one of theirs.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -19,7 +20,7 @@ from mnv2_engines.tflite.ranges import constant_scales
 __all__ = ["MAX_RATIO", "widen"]
 
 MAX_RATIO = 64.0
-"""XNNPACK converts by 2**-8 to 2**7, adds by 2**-10 to 2**8: between any two scales at most this, with room for rounding."""
+"""XNNPACK converts by 2**-8 to 2**7 and adds by 2**-10 to 2**8: any two scales stay within this, room to spare."""
 _PRODUCT_LOW, _PRODUCT_HIGH = 2.0**-15, 2.0**7
 """It multiplies with input scale * input scale / output scale from 2**-16 up to 2**8."""
 _WEIGHT_RATIO = 128.0
@@ -29,11 +30,14 @@ _ROUNDS = 8
 _Demand: TypeAlias = "tuple[Tensor, float]"
 
 
-def widen(nodes: Sequence[Node], groups: Groups, scales: MutableMapping[Tensor, Scales], fixed: frozenset[Tensor]) -> None:
+def widen(
+    nodes: Sequence[Node], groups: Groups, scales: MutableMapping[Tensor, Scales], fixed: frozenset[Tensor]
+) -> None:
     """Raise scales (by group root) that are too small for the operators around them; those of `fixed` roots stay.
 
     Raises ModelError where fixed scales, which only a quantised file can bring, are out of all proportion.
     """
+    unmet: list[tuple[Node, Tensor, float]] = []
     for _ in range(_ROUNDS):
         unmet = [(node, *demand) for node in nodes for demand in _demands(node, groups, scales)]
         if not unmet:
@@ -41,7 +45,9 @@ def widen(nodes: Sequence[Node], groups: Groups, scales: MutableMapping[Tensor, 
         for node, tensor, least in unmet:
             root = groups.root(tensor)
             if root in fixed:
-                raise ModelError(f"node {node.origin!r}: scale {scales[root].scale[0]:g} of {tensor.name!r} is below {least:g}")
+                raise ModelError(
+                    f"node {node.origin!r}: scale {scales[root].scale[0]:g} of {tensor.name!r} is below {least:g}"
+                )
             scales[root] = Scales.of(max(least * 1.001, float(scales[root].scale[0])), scales[root].zero_point)
     raise ModelError(f"the activations around node {unmet[0][0].origin!r} are of sizes that int8 cannot hold together")
 

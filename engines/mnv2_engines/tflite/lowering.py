@@ -1,7 +1,8 @@
 """Give the code of one operator what it needs to turn an ONNX node into TFLite nodes.
 
-A value is kept as a `View`: a tensor and the order of its axes. TFLite wants pictures as NHWC, ONNX has NCHW; an operator
-asks for the order it needs, and a TRANSPOSE appears only where no bookkeeping can avoid it. An ONNX Transpose is bookkeeping.
+A value is kept as a `View`: a tensor and the order of its axes. TFLite wants pictures as NHWC, ONNX has NCHW; an
+operator asks for the order it needs, and a TRANSPOSE appears only where bookkeeping cannot avoid it. An ONNX Transpose
+is bookkeeping.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ NHWC = (0, 2, 3, 1)
 
 MAX_TENSOR_BYTES = 1 << 28
 MAX_ACTIVATION_BYTES = 1 << 31
-"""DeepLab at 513x513 needs 22 MB and 0.4 GB; a file that asks for more than this is damaged or will not run on a small board."""
+"""DeepLab at 513x513 needs 22 MB and 0.4 GB; a file that asks for more is damaged, or too large for these boards."""
 MAX_NODES = 20_000
 
 

@@ -24,13 +24,14 @@ MAX_MODEL_BYTES = 1 << 30
 """A MobileNetV2 is 14 MB; beyond this, reading alone would push a small board into swap."""
 
 _DTYPES: dict[int, str] = {
-    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
-    12: "uint32", 13: "uint64",
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
+    11: "float64", 12: "uint32", 13: "uint64",
 }  # fmt: skip
 """TensorProto.DataType to numpy; strings, complex, bfloat16 and the float8 types are left out on purpose."""
 
 _TYPED_FIELDS: dict[str, str] = {
-    "float32": "float_data", "float64": "double_data", "int64": "int64_data", "uint64": "uint64_data", "uint32": "uint64_data",
+    "float32": "float_data", "float64": "double_data", "int64": "int64_data", "uint64": "uint64_data",
+    "uint32": "uint64_data",
 }  # fmt: skip
 """Where a tensor without raw bytes keeps its elements; every other type is in int32_data."""
 
@@ -81,7 +82,8 @@ class _Reader:
         opset = max((entry.version for entry in proto.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
         if not OLDEST_OPSET <= opset <= newest:
             raise ModelError(
-                f"{self._path} uses ONNX opset {opset}: expected {OLDEST_OPSET} to {newest}; export it again with opset_version=17"
+                f"{self._path} uses ONNX opset {opset}: expected {OLDEST_OPSET} to {newest}; "
+                "export it again with opset_version=17"
             )
         return opset
 
@@ -127,7 +129,7 @@ class _Reader:
         dtype = _DTYPES.get(tensor.data_type)
         if dtype is None:
             raise ModelError(
-                f"{self._path}: tensor {tensor.name!r} has element type {tensor.data_type}, which is no number type known here"
+                f"{self._path}: tensor {tensor.name!r} has element type {tensor.data_type}, no number type known here"
             )
         shape = tuple(int(size) for size in tensor.dims)
         if min(shape, default=1) < 0 or prod(shape) * np.dtype(dtype).itemsize > MAX_MODEL_BYTES:
@@ -143,7 +145,7 @@ class _Reader:
             flat = _typed_elements(tensor, dtype)
         if flat.size != prod(shape):
             raise ModelError(
-                f"{self._path}: tensor {tensor.name!r} has {flat.size} elements, its shape {list(shape)} needs {prod(shape)}"
+                f"{self._path}: tensor {tensor.name!r} has {flat.size} elements, its shape is {list(shape)}"
             )
         return flat.astype(dtype, copy=False).reshape(shape)
 
@@ -158,22 +160,16 @@ class _Reader:
                 f"{self._path}: tensor {tensor.name!r} lies in {location!r}, expected a file in the folder of the model"
             )
         try:
-            offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
-            size = path.stat().st_size
-            length = length or size - offset
-            if offset < 0 or length < 0 or offset + length > size:
-                raise ModelError(
-                    f"{path}: tensor {tensor.name!r} needs bytes {offset} to {offset + length}, the file has {size}"
-                )
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
             with path.open("rb") as file:
                 file.seek(offset)
-                return file.read(length)
+                data: bytes = file.read(length if length >= 0 else MAX_MODEL_BYTES)
         except (OSError, ValueError) as exc:
-            if isinstance(exc, ModelError):
-                raise
             raise ModelError(
-                f"{self._path}: the weights of {tensor.name!r} cannot be read from {location!r}: {exc}; copy both files together"
+                f"{self._path}: the weights of {tensor.name!r} cannot be read from {location!r}: {exc}; "
+                "copy both files together"
             ) from exc
+        return data
 
 
 def _typed_elements(tensor: onnx.TensorProto, dtype: str) -> TensorArray:

@@ -86,7 +86,7 @@ class Fusable(Operator):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighted(Fusable):
-    """Be a layer: input 0 is the data, 1 the constant weights, 2 the constant bias of one element per output channel."""
+    """Be a layer: input 0 is the data, 1 the constant weights, 2 the constant bias with one element per channel."""
 
     rule: ClassVar[Rule] = Rule.WEIGHTED
     channel_axis: ClassVar[int]

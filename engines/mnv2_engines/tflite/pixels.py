@@ -28,9 +28,10 @@ class PixelMapping:
 def fold_pixels(graph: Graph, preprocess: Preprocess) -> PixelMapping:
     """Fold mean and std into the first convolution, in place, and return how pixels are to be mapped.
 
-    The int8 input then means ``(pixel - m) / s`` with an integer m, so that ``int8 = pixel - 128`` exactly. m is the mean's
-    average: zero padding, which TFLite does with the input's zero, then stays within the spread of the three means.
-    Where something else than a convolution reads the input, only a common mean and std can be mapped this way.
+    The int8 input then means ``(pixel - m) / s`` with an integer m, so that ``int8 = pixel - 128`` exactly. m is the
+    average of the means: padding, for which TFLite takes the input's zero, is then off by no more than their spread,
+    and the weights of the other taps are exact. Where something else than a convolution reads the input, only a common
+    mean and std can be mapped this way.
     """
     mean, std = np.array(preprocess.mean, np.float64), np.array(preprocess.std, np.float64)
     middle = float(np.clip(np.ceil(mean.mean() - 0.5), 0, 255))

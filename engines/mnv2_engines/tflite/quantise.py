@@ -7,9 +7,11 @@ from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite.calibrate import Moments, Observation
 from mnv2_engines.tflite.equalise import equalise
 from mnv2_engines.tflite.given import take_given_scales
-from mnv2_engines.tflite.graph import Graph
+from mnv2_engines.tflite.graph import Graph, Scales, Tensor
 from mnv2_engines.tflite.operator import Rule
+from mnv2_engines.tflite.passes.activations import fuse_activations
 from mnv2_engines.tflite.pixels import PixelMapping, fold_pixels
+from mnv2_engines.tflite.ranges import saturates
 from mnv2_engines.tflite.rewrite import rewrite
 from mnv2_engines.tflite.scaling import assign_scales
 from mnv2_engines.tflite.tail import float_tail
@@ -47,6 +49,7 @@ def quantise(
     """Quantise a graph by what calibration observed; the float graph stays as it is. Raises ModelError."""
     graph = _copy(graph)
     given = take_given_scales(graph)
+    fuse_activations(graph)  # what the file's own conversions stood in between
     pixels = fold_pixels(graph, preprocess)
     (network_input,) = graph.inputs
     given[network_input] = pixels.scales
@@ -55,7 +58,7 @@ def quantise(
     observations = {name: o.scaled(factors[name]) if name in factors else o for name, o in observations.items()}
     float_nodes = float_tail(graph) if options.float_tail else frozenset()
     scales = assign_scales(graph, float_nodes, given, observations, range_search=options.range_search)
-    _absorb_clamps(graph)
+    _absorb_clamps(graph, scales)
     means = {name: observation.mean for name, observation in observations.items()}
     means[network_input.name] = (means[network_input.name] - pixels.offset) / pixels.factor
     int8 = rewrite(graph, float_nodes, scales, means, bias_correction=options.bias_correction)
@@ -67,7 +70,7 @@ def _copy(graph: Graph) -> Graph:
     return Graph(list(graph.inputs), list(graph.outputs), nodes)
 
 
-def _absorb_clamps(graph: Graph) -> None:
+def _absorb_clamps(graph: Graph, scales: Mapping[Tensor, Scales]) -> None:
     """Drop a clamp whose producer nothing else reads: writing to the clamp's scales saturates at its bounds."""
     producers, consumers = graph.producers(), graph.consumers()
     for node in list(graph.nodes):
@@ -79,7 +82,8 @@ def _absorb_clamps(graph: Graph) -> None:
             or producer.operator.rule not in {Rule.WEIGHTED, Rule.OWN}
         ):
             continue
-        if len(consumers[source]) == 1 and source not in graph.outputs:
+        alone = len(consumers[source]) == 1 and source not in graph.outputs
+        if alone and saturates(scales[node.output], node.operator.bounds):
             producer.outputs = node.outputs
             producers[node.output] = producer
             graph.nodes.remove(node)

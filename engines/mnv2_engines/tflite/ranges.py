@@ -5,7 +5,7 @@ import numpy as np
 from mnv2_engines.tensors import FloatArray, TensorArray
 from mnv2_engines.tflite.graph import Scales
 
-__all__ = ["STEPS", "activation_scales", "constant_scales", "search_range"]
+__all__ = ["STEPS", "activation_scales", "constant_scales", "representable", "saturates", "search_range"]
 
 STEPS = 255
 LOWEST, HIGHEST = -128, 127
@@ -13,9 +13,9 @@ _SMALLEST_SCALE = 1e-8
 """Keeps the ratios that the kernels compute finite for an activation that is always zero."""
 _SHRINKAGES = np.linspace(1.0, 0.5, 26)
 _CLIPPING_WEIGHT = 4.0
-"""Errors of clipping all point the same way and hit the values that matter most, so they cost more than those of rounding.
+"""Clipping errors all point the same way and hit the values that matter most, so they count more than rounding errors.
 
-Measured on two classifiers: 1 loses top-10 log probability against no clipping at all, 4 to 64 gain (docs/quantisation.md).
+Measured on two classifiers: 1 loses against no clipping at all, 4 to 64 gain (docs/quantisation.md).
 """
 
 
@@ -25,6 +25,19 @@ def activation_scales(low: float, high: float) -> Scales:
     scale = max((high - low) / STEPS, _SMALLEST_SCALE)
     zero_point = int(np.clip(np.round(LOWEST - low / scale), LOWEST, HIGHEST))
     return Scales.of(scale, zero_point)
+
+
+def representable(scales: Scales) -> tuple[float, float]:
+    """Return the smallest and the largest real that int8 holds under these scales."""
+    scale = float(scales.scale[0])
+    return (LOWEST - scales.zero_point) * scale, (HIGHEST - scales.zero_point) * scale
+
+
+def saturates(scales: Scales, bounds: tuple[float, float]) -> bool:
+    """Say whether int8 itself clamps to these bounds, to half a step."""
+    low, high = representable(scales)
+    half = float(scales.scale[0]) / 2
+    return low >= bounds[0] - half and high <= bounds[1] + half
 
 
 def constant_scales(data: TensorArray) -> Scales:

@@ -53,7 +53,7 @@ def run_int8(
 def compare_layers(
     compiled: CompiledModel, pictures: Sequence[UInt8Array], *, threads: int = 1
 ) -> tuple[LayerLoss, ...]:
-    """Run both files with every shared activation as an output; return the loss of each layer, in the network's order."""
+    """Run both files with every shared activation as an output; return each layer's loss, in the network's order."""
     names = [layer.name for layer in compiled.layers]
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     factors = {layer.name: np.array(layer.channel_factors) for layer in compiled.layers if layer.channel_factors}
@@ -77,7 +77,7 @@ def compare_layers(
 
 
 def engine_input(compiled: CompiledModel, picture: UInt8Array) -> TensorArray:
-    """Turn a picture into the engine's input tensor: bytes XOR 0x80 where its quantisation means that, else by the formula."""
+    """Turn a picture into the engine's input tensor, by the formula that XOR 0x80 is a shortcut for."""
     real = normalised(picture, compiled.preprocess, compiled.input.shape)
     quantization = compiled.input.quantization
     if quantization is None:

@@ -11,7 +11,7 @@ from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 from mnv2_engines.tflite.legality import MAX_RATIO
 from mnv2_engines.tflite.operator import Rule, Weighted
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize
-from mnv2_engines.tflite.ranges import constant_scales
+from mnv2_engines.tflite.ranges import activation_scales, constant_scales, representable, saturates
 from mnv2_engines.tflite.weights import quantise_weights
 
 __all__ = ["rewrite"]
@@ -54,8 +54,10 @@ class _Rewriter:
                 self._reals.update({tensor: tensor for tensor in node.outputs})
             elif isinstance(node.operator, Weighted):
                 self._weighted(node, node.operator)
-            elif node.operator.rule is Rule.CLAMP or isinstance(node.operator, Quantize):
+            elif isinstance(node.operator, Quantize):
                 self._rescale(node, self._integer(node.inputs[0], node), self._make(node.output))
+            elif node.operator.rule is Rule.CLAMP:
+                self._clamp(node)
             elif node.operator.rule is Rule.SHARED:
                 self._shared(node)
             elif node.operator.rule is Rule.INDEX:
@@ -110,6 +112,22 @@ class _Rewriter:
 
     def _rescale(self, node: Node, source: Tensor, target: Tensor) -> None:
         self._nodes.append(Node(Quantize(), [source], [target], node.origin))
+
+    def _clamp(self, node: Node) -> None:
+        """Rescale to where int8 saturates at the bounds; on to the output's scales when those reach further."""
+        source, output = self._integer(node.inputs[0], node), self._make(node.output)
+        low, high = node.operator.bounds
+        if output.scales is not None and not saturates(output.scales, (low, high)):
+            least, most = representable(output.scales)
+            clamped = Tensor(
+                f"{output.name}/clamped",
+                output.shape,
+                "int8",
+                scales=activation_scales(max(least, low), min(most, high)),
+            )
+            self._rescale(node, source, clamped)
+            source = clamped
+        self._rescale(node, source, output)
 
     def _shared(self, node: Node) -> None:
         """Pass integers through; an input of other scales is rescaled first."""

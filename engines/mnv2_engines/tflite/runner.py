@@ -13,6 +13,7 @@ from mnv2_engines.tensors import FloatArray, TensorArray
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
+    from typing_extensions import Self
 
 __all__ = ["Runner", "dequantise"]
 
@@ -33,7 +34,7 @@ class Runner:
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -46,7 +47,7 @@ class Runner:
         self._interpreter = None
 
     def operators(self) -> list[str]:
-        """List what runs, after delegation: exactly one `DELEGATE` beside the replaced operators means all is on XNNPACK."""
+        """List what runs after delegation, with the operators that a `DELEGATE` replaced."""
         return [str(detail["op_name"]) for detail in self._open()._get_ops_details()]  # noqa: SLF001 - int8.md: nothing public tells
 
     def run(self, picture: TensorArray) -> Iterator[tuple[str, TensorArray]]:

@@ -39,7 +39,7 @@ def read_slice(node: OnnxNode, inputs: ConstantInputs, shape: tuple[int, ...]) -
         axes, steps = node.integers("axes", tuple(range(len(starts)))), (1,) * len(starts)
     if not len(starts) == len(stops) == len(axes) == len(steps) or 0 in steps:
         raise ModelError(
-            f"{node}: starts {list(starts)}, ends {list(stops)}, axes {list(axes)}, steps {list(steps)} do not fit together"
+            f"{node}: starts {list(starts)}, ends {list(stops)}, axes {list(axes)}, steps {list(steps)} do not fit"
         )
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
         if not -len(shape) <= axis < len(shape):

@@ -10,8 +10,8 @@ __all__ = ["float_tail"]
 def float_tail(graph: Graph) -> frozenset[Node]:
     """Return the sigmoids, softmaxes, joins and reshapes at the very end.
 
-    They are cheap there, and int8 would cost: probabilities in steps of 1/256 tie, and joining the heads of a detector would
-    force the scale of the widest on all of them. XNNPACK takes the DEQUANTIZE and what follows in the same delegate.
+    They are cheap there, and int8 would cost: probabilities in steps of 1/256 tie, and joining the heads of a detector
+    would force the scale of the widest on all of them. XNNPACK takes the DEQUANTIZE and what follows in one delegate.
     """
     consumers = graph.consumers()
     movable: set[Node] = set()

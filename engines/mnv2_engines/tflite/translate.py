@@ -56,7 +56,8 @@ def _translate_node(node: OnnxNode, lowering: Lowering) -> None:
             _lower(node, lowering)
         else:
             raise UnsupportedOperatorError(
-                f"operator {node.op_type} of node {node.name!r} is not supported; supported are {', '.join(sorted(LOWERINGS))}"
+                f"operator {node.op_type} of node {node.name!r} does not compile; "
+                f"these do: {', '.join(sorted(LOWERINGS))}"
             )
     except ModelError:
         raise
@@ -115,7 +116,7 @@ def _add_input(lowering: Lowering, model: OnnxModel) -> TensorSpec:
     channels = shape[3] if layout == "NHWC" else shape[1]
     if channels != _COLORS:
         raise ModelError(
-            f"input {value.name!r} of shape {list(shape)} has {channels} channels: expected the {_COLORS} of a colour picture"
+            f"input {value.name!r} of shape {list(shape)} has {channels} channels: expected the 3 of a colour picture"
         )
     order = NHWC if layout == "NCHW" else (0, 1, 2, 3)
     tensor = Tensor(value.name, tuple(shape[axis] for axis in order))

@@ -43,7 +43,7 @@ def quantise_weights(
 ) -> QuantisedWeights:
     """Round symmetric weights with a scale per slice of `channel_axis`, or with the scales that a quantised file gives.
 
-    `expected_shift` maps the weights' rounding errors to what they add to each output on average; it is taken off the bias.
+    `expected_shift` maps the weights' rounding errors to what they add to each output on average: the bias takes it.
     """
     moved = np.moveaxis(weights, channel_axis, 0)
     rows = moved.reshape(len(moved), -1)

@@ -1,9 +1,10 @@
-"""Random small networks over the whole operator set: the float graph against ONNX Runtime, int8 against a simulation."""
+"""Random small networks over the operator set: the float graph against ONNX Runtime, int8 against a simulation."""
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from support.compiling import compile_stages, delegated, end_to_end_steps, float_error, step_error
 from support.networks import Network, random_pictures
 
@@ -84,7 +85,10 @@ def padding(g, kernel):
 @block
 def batch_normalization(g):
     c = g.channels
-    g.node("BatchNormalization", [g.last, g.floats(c, low=0.5, high=2), g.floats(c), g.floats(c), g.floats(c, low=0.5, high=2)])
+    g.node(
+        "BatchNormalization",
+        [g.last, g.floats(c, low=0.5, high=2), g.floats(c), g.floats(c), g.floats(c, low=0.5, high=2)],
+    )
 
 
 @block
@@ -179,7 +183,6 @@ def max_pool(g):
         g.node("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
         g.height, g.width = g.height // 2, g.width // 2
     else:
-        g.node("Relu")
         g.node("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
         g.height, g.width = (g.height - 1) // 2 + 1, (g.width - 1) // 2 + 1
 
@@ -226,7 +229,12 @@ def resize(g):
         g.height, g.width = g.height * 2, g.width * 2
     else:
         height, width = g.height + g.pick(1, 5), g.width * 2
-        g.node("Resize", [g.last, roi, none, g.ints(1, g.channels, height, width)], mode=mode, coordinate_transformation_mode=transform)
+        g.node(
+            "Resize",
+            [g.last, roi, none, g.ints(1, g.channels, height, width)],
+            mode=mode,
+            coordinate_transformation_mode=transform,
+        )
         g.height, g.width = height, width
 
 
@@ -266,7 +274,9 @@ def finish(g):
         g.node("Flatten")
         dense(g, g.channels * g.height * g.width)
     elif kind == "mean":
-        g.node("ReduceMean", [g.last, g.ints(2, 3)], keepdims=0) if g.network.opset >= 18 else g.node("ReduceMean", axes=[2, 3], keepdims=0)
+        g.node("ReduceMean", [g.last, g.ints(2, 3)], keepdims=0) if g.network.opset >= 18 else g.node(
+            "ReduceMean", axes=[2, 3], keepdims=0
+        )
         dense(g, g.channels)
     elif kind == "head":
         g.node("Transpose", perm=[0, 2, 3, 1])

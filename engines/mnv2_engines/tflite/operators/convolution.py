@@ -101,7 +101,7 @@ def lower_conv(node: OnnxNode, lowering: Lowering) -> View:
     depthwise = groups > 1 and group_inputs == 1
     if groups > 1 and not depthwise:
         raise UnsupportedOperatorError(
-            f"{node}: {groups} groups of {group_inputs} channels; only 1 group or one group per channel (depthwise) compiles"
+            f"{node}: {groups} groups of {group_inputs} channels; only 1 or one per channel (depthwise) compiles"
         )
     if window.explicit:
         picture = pad_picture(node, lowering, picture, window.explicit)

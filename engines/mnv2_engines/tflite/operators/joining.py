@@ -15,7 +15,7 @@ from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.padding import Pads
 from mnv2_engines.tflite.slicing import read_slice, split_sizes
 
-__all__ = ["Concatenation", "Pad", "Slice", "emit_concatenation", "pad_picture"]
+__all__ = ["Concatenation", "Pad", "Slice", "emit_concatenation", "emit_slice", "pad_picture"]
 
 MAX_CONCATENATED = 4
 """XNNPACK takes no CONCATENATION of more inputs (measured with LiteRT 2.3); longer ones are nested."""

@@ -15,7 +15,7 @@ from mnv2_engines.tflite.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
-from mnv2_engines.tflite.operators.joining import pad_picture
+from mnv2_engines.tflite.operators.joining import emit_concatenation, emit_slice, pad_picture
 from mnv2_engines.tflite.operators.shaping import reshape
 from mnv2_engines.tflite.padding import Window, read_window, window_size
 
@@ -91,16 +91,17 @@ def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> View:
 
 @lowers("MaxPool")
 def lower_max_pool(node: OnnxNode, lowering: Lowering) -> View:
-    """Lower; padding that TFLite's SAME does not give is made of zeros, which needs an input that is never negative."""
+    """Lower; where TFLite's SAME does not give the padding, rows and columns at the edge are repeated.
+
+    Every window that reaches into the padding also holds the edge, so the repetition never changes the largest element;
+    zeros would, wherever the picture is negative.
+    """
     picture, window = _pooled(node, lowering)
     if len(node.outputs) > 1:
         raise UnsupportedOperatorError(f"{node}: the indices output does not compile")
     if window.explicit:
-        if not _never_negative(lowering, picture):
-            raise UnsupportedOperatorError(
-                f"{node}: pads {window.explicit} are not TFLite's SAME, and the input may be negative; put the pool behind a ReLU"
-            )
-        picture = pad_picture(node, lowering, picture, window.explicit)
+        for axis, (front, behind) in zip((1, 2), window.explicit, strict=True):
+            picture = _repeat_edges(node, lowering, picture, axis, front, behind)
     return View(lowering.emit(node, MaxPool2D(window.kernel, window.stride, window.same), [picture]), NHWC)
 
 
@@ -143,16 +144,16 @@ def _mean(node: OnnxNode, lowering: Lowering, tensor: Tensor, axes: tuple[int, .
     return lowering.emit(node, Mean(axes), [tensor, lowering.add_constant(f"{node.name}/axes", np.array(axes))])
 
 
-def _never_negative(lowering: Lowering, tensor: Tensor) -> bool:
-    """Follow the tensor back through operators that keep the sign to one that leaves nothing below zero."""
-    producer = lowering.graph.producers().get(tensor)
-    while producer is not None:
-        if producer.operator.rule is Rule.FIXED or producer.operator.bounds[0] >= 0.0:
-            return True
-        if producer.operator.rule not in {Rule.SHARED, Rule.CLAMP} or sum(t.data is None for t in producer.inputs) != 1:
-            return False
-        producer = lowering.graph.producers().get(producer.inputs[0])
-    return False
+def _repeat_edges(node: OnnxNode, lowering: Lowering, picture: Tensor, axis: int, front: int, behind: int) -> Tensor:
+    def edge(place: int) -> Tensor:
+        begin = tuple(place if k == axis else 0 for k in range(4))
+        return emit_slice(
+            node, lowering, picture, begin, tuple(1 if k == axis else n for k, n in enumerate(picture.shape))
+        )
+
+    parts = [edge(0)] * front if front else []
+    parts += [picture, *([edge(picture.shape[axis] - 1)] * behind if behind else [])]
+    return emit_concatenation(node, lowering, parts, axis)
 
 
 def _divisor_factors(node: OnnxNode, window: Window, size: tuple[int, int], outputs: tuple[int, int]) -> FloatArray:

@@ -116,7 +116,7 @@ def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
 
 
 def _repeat(node: OnnxNode, lowering: Lowering, picture: Tensor, repeats: tuple[int, int]) -> Tensor:
-    """Repeat rows and columns by joining the picture with itself, which XNNPACK takes, unlike RESIZE_NEAREST_NEIGHBOR."""
+    """Repeat rows and columns by joining the picture with itself: XNNPACK takes no RESIZE_NEAREST_NEIGHBOR."""
     batch, height, width, channels = picture.shape
     rows, columns = repeats
     wide = emit_concatenation(node, lowering, [picture] * columns, 3)  # each pixel's channels, several times in a row
@@ -147,7 +147,7 @@ def _target(node: OnnxNode, lowering: Lowering, shape: Shape) -> tuple[tuple[int
         raise ModelError(f"{node}: neither scales nor sizes are given")
     if sizes[:2] != shape[:2]:
         raise UnsupportedOperatorError(
-            f"{node}: scales batch or channels from {list(shape[:2])} to {list(sizes[:2])}; only height and width compile"
+            f"{node}: scales batch or channels, {list(shape[:2])} to {list(sizes[:2])}; only height and width compile"
         )
     if not all(1 <= size <= _MAX_SIDE for size in sizes[2:]):
         raise ModelError(f"{node}: target size {list(sizes[2:])} makes no sense")

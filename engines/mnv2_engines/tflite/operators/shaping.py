@@ -1,4 +1,4 @@
-"""Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout and Cast: RESHAPE, TRANSPOSE, or nothing at all."""
+"""Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout, Cast: RESHAPE, TRANSPOSE, or nothing at all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Reshape(Operator):
         """Return the new shape."""
         if prod(shapes[0]) != prod(self.shape):
             raise ValueError(
-                f"shape {list(shapes[0])} cannot become {list(self.shape)}: {prod(shapes[0])} elements are not {prod(self.shape)}"
+                f"shape {list(shapes[0])} cannot become {list(self.shape)}: it has {prod(shapes[0])} elements"
             )
         return (self.shape,)
 

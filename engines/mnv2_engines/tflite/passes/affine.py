@@ -48,26 +48,30 @@ def fold_affine(graph: Graph) -> None:
 
 def _read_affine(node: Node, source: Tensor) -> _Affine | None:
     """Return what a node does to each channel of `source`, None when it does more than that."""
-    operator, channels = node.operator, source.shape[-1]
-    ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    if isinstance(operator, DepthwiseConv2D):
-        weights, bias = node.inputs[1].data, node.inputs[2].data
-        single = weights is not None and weights.shape == (1, 1, 1, channels) and operator.stride == (1, 1)
-        if (
-            not single
-            or weights is None
-            or bias is None
-            or node.inputs[0] is not source
-            or node.inputs[1].scales is not None
-        ):
-            return None
-        return _Affine(weights.reshape(-1), bias, operator.activation)
-    if not isinstance(operator, (Add, Mul, Sub)) or node.output.shape != source.shape:
+    if isinstance(node.operator, DepthwiseConv2D):
+        return _read_depthwise(node, node.operator, source)
+    if isinstance(node.operator, (Add, Mul, Sub)):
+        return _read_arithmetic(node, node.operator, source)
+    return None
+
+
+def _read_depthwise(node: Node, operator: DepthwiseConv2D, source: Tensor) -> _Affine | None:
+    weights, bias = node.inputs[1], node.inputs[2]
+    single = weights.shape == (1, 1, 1, source.shape[-1]) and operator.stride == (1, 1)
+    if not single or weights.data is None or bias.data is None or weights.scales is not None:
         return None
+    return _Affine(weights.data.reshape(-1), bias.data, operator.activation)
+
+
+def _read_arithmetic(node: Node, operator: Add | Mul | Sub, source: Tensor) -> _Affine | None:
+    channels = source.shape[-1]
     constant = next((tensor.data for tensor in node.inputs if tensor.data is not None), None)
-    if constant is None or constant.size not in {1, channels} or (constant.size > 1 and constant.shape[-1] != channels):
+    if constant is None or node.output.shape != source.shape:
+        return None
+    if constant.size not in {1, channels} or (constant.size > 1 and constant.shape[-1] != channels):
         return None
     values = np.broadcast_to(constant.reshape(-1), (channels,))
+    ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
     if isinstance(operator, Mul):
         return _Affine(values, zeros, operator.activation)
     if isinstance(operator, Add):

@@ -1,4 +1,4 @@
-"""Drop reshapes that another reshape undoes, and move data around a dense layer at build time instead of at run time."""
+"""Drop reshapes that another one undoes, and move data in front of a dense layer at build time, not at run time."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ __all__ = ["merge_reshapes"]
 
 
 def merge_reshapes(graph: Graph) -> None:
-    """Read through chains of RESHAPE, drop those that change nothing, and absorb a transposed flatten into the weights."""
+    """Shorten chains of RESHAPE, drop those that change nothing, absorb a transposed flatten into the weights."""
     producers = graph.producers()
     for node in list(graph.nodes):
         if isinstance(node.operator, Reshape):
