@@ -9,7 +9,7 @@ from typing import Final
 
 from mnv2_edge.records import Record, Result
 
-__all__ = ["Percentiles", "Summary", "RunMeter"]
+__all__ = ["Percentiles", "RunMeter", "Summary"]
 
 _KEPT: Final = 10_000  # results; 5 minutes at 30 frames/s, and bounded memory in a run of years
 
