@@ -1,0 +1,28 @@
+"""Measure a model file without running it: layers, shapes, work, parameters, memory."""
+
+from pathlib import Path
+
+from mnv2_engines.inspection.family import FamilyMember, find_family_member
+from mnv2_engines.inspection.graph import Inspection, Operation, Value
+from mnv2_engines.inspection.memory import PeakMemory
+from mnv2_engines.inspection.onnx_file import inspect_onnx
+from mnv2_engines.inspection.tflite_file import inspect_tflite, is_tflite
+
+__all__ = [
+    "FamilyMember",
+    "Inspection",
+    "Operation",
+    "PeakMemory",
+    "Value",
+    "find_family_member",
+    "inspect_model",
+]
+
+
+def inspect_model(path: Path) -> Inspection:
+    """Read an ONNX or a TFLite file, told apart by what is in it.
+
+    Raises ModelError or EngineError for a file that cannot be read, and BackendUnavailableError when the library that
+    knows its format is missing.
+    """
+    return inspect_tflite(path) if is_tflite(path) else inspect_onnx(path)
