@@ -120,8 +120,9 @@ class BrokerSession:
             _log.info("%s does not know MQTT 5: going on with MQTT 3.1.1", self._broker)
             self._client = self._start(newest=False)
         elif self._client.loop_start() == 0 and not self._closing:
-            # It had ended, by an answer that paho could not understand: begin anew.
+            # It had ended by an exception (paho before 2.2, reason codes that it does not know): begin anew.
             self._connected = False
+            self._trouble.garbled()
             self._client.connect_async(self._broker.host, self._broker.port, self._keepalive_s)
 
     def close(self, deadline_ns: int) -> None:

@@ -109,6 +109,10 @@ class Trouble:
             hint = "does this port speak MQTT, without TLS? For TLS write mqtts://"
         self._tell(f"broker {self._broker} ended the connection without an answer: {hint}")
 
+    def garbled(self) -> None:
+        """Note that the broker answered what no MQTT broker does."""
+        self._tell(f"broker {self._broker} gives answers that make no sense: is it a broker? Trying again")
+
     def lost(self, code: int, reason: str, now_ns: int) -> Delays | None:
         """Note that an open connection ended; return other delays where the usual ones would not do.
 

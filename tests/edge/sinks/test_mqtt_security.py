@@ -196,6 +196,8 @@ def test_a_broker_that_does_not_know_mqtt_5_is_spoken_to_in_mqtt_3(stack, caplog
     until(lambda: any(b"offline" in packet for packet in server.received[2:]))
 
 
+# paho before 2.2 ends its thread with an exception when it meets a reason code that it does not know.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize(
     "answer",
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 64, b"\x20\x02\x00\xee", b"\x20\x01\x00"],
