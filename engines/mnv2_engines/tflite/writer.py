@@ -30,6 +30,8 @@ _TENSOR_TYPES = {
     "bool": "BOOL",
 }
 _ROOM_FOR_TABLES = 1 << 17
+_OUTPUTS_SLOT, _SIGNATURES_SLOT = 8, 18
+"""Where the vtables of SubGraph and Model have these fields: 4 + 2 * the field's place in schema.fbs."""
 
 
 def write_tflite(graph: Graph, *, outputs: Sequence[Tensor] | None = None, description: str = "mnv2-edge") -> bytes:
@@ -48,20 +50,28 @@ def write_tflite(graph: Graph, *, outputs: Sequence[Tensor] | None = None, descr
     model.signatureDefs = [writer.signature()]
     builder = flatbuffers.Builder(sum(0 if b.data is None else b.data.nbytes for b in model.buffers) + _ROOM_FOR_TABLES)
     builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])  # builder.Output() would copy the weights once more
 
 
 def with_outputs(tflite: bytes, names: Sequence[str]) -> bytes:
-    """Return a file of ours with other tensors as its outputs; raises KeyError for a name that it has not."""
-    schema, flatbuffers = _import_schema()
-    model = schema.ModelT.InitFromPackedBuf(tflite)
-    subgraph = model.subgraphs[0]
-    indices = {tensor.name.decode(): index for index, tensor in enumerate(subgraph.tensors)}
-    subgraph.outputs = np.array([indices[name] for name in names], np.int32)
-    model.signatureDefs = None  # it would still name the old outputs
-    builder = flatbuffers.Builder(len(tflite) + _ROOM_FOR_TABLES)
-    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    """Return a file of ours with other tensors as its outputs; raises KeyError for a name that it has not.
+
+    The list of outputs is appended and one offset bent to it, so that the weights are copied once and not unpacked.
+    """
+    schema, _ = _import_schema()
+    changed = bytearray(tflite)
+    model = schema.Model.GetRootAs(changed)
+    subgraph = model.Subgraphs(0)
+    indices = {subgraph.Tensors(index).Name().decode(): index for index in range(subgraph.TensorsLength())}
+    outputs = np.array([len(names), *(indices[name] for name in names)], "<u4")
+    field = subgraph._tab.Pos + subgraph._tab.Offset(_OUTPUTS_SLOT)  # noqa: SLF001 - the generated code has no setters
+    if model.SignatureDefsLength():  # they would still name the old outputs: a vector begins with its length
+        signatures = model._tab.Vector(model._tab.Offset(_SIGNATURES_SLOT)) - 4  # noqa: SLF001
+        changed[signatures : signatures + 4] = bytes(4)
+    changed += bytes(-len(changed) % 4)
+    changed[field : field + 4] = np.array(len(changed) - field, "<u4").tobytes()
+    changed += outputs.tobytes()
+    return bytes(changed)
 
 
 class _Writer:

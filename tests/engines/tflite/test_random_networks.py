@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.compiling import compile_stages, delegated, end_to_end_steps, float_error, step_error
+from support.compiling import compile_stages, delegated, float_error, step_error
 from support.networks import Network, random_pictures
 
 BLOCKS = {}
@@ -305,7 +305,7 @@ def check(network, path):
     assert float_error(stages, pictures[4]) < 1e-4
     errors = step_error(stages, pictures[4])
     assert max(errors.values()) <= 2, max(errors, key=errors.get)
-    return stages, pictures[4]
+    return stages
 
 
 SETTINGS = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -314,9 +314,8 @@ SETTINGS = settings(deadline=None, derandomize=True, suppress_health_check=list(
 @settings(SETTINGS, max_examples=200)
 @given(networks())
 def test_random_networks(tmp_path_factory, network):
-    stages, picture = check(network, tmp_path_factory.mktemp("network") / "model.onnx")
+    stages = check(network, tmp_path_factory.mktemp("network") / "model.onnx")
     assert delegated(stages)
-    assert end_to_end_steps(stages, picture) <= 2
 
 
 @pytest.mark.acceptance
