@@ -2,9 +2,9 @@
 
 import json
 import logging
+import resource
 import subprocess
 import sys
-import time
 
 import click
 import jsonschema
@@ -64,17 +64,19 @@ def test_help_imports_no_command_and_nothing_heavy():
 
 
 def test_help_is_quick():
-    """It is promised within 0.15 s on a quiet machine; the best of five, against what Python itself takes there."""
+    """It is promised within 0.15 s on a quiet desktop. CPU time is what a busy machine leaves comparable."""
 
-    def best(*command):
+    def best_s(*command):
         times = []
         for _ in range(5):
-            begun = time.perf_counter()
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run(command, capture_output=True, check=True)
-            times.append(time.perf_counter() - begun)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return min(times)
 
-    assert best(*COMMAND, "--help") - best(sys.executable, "-c", "") < 0.3
+    slowness = best_s(sys.executable, "-c", "") / 0.02  # what Python alone takes on such a desktop
+    assert best_s(*COMMAND, "--help") < 0.15 * max(1.0, slowness)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
