@@ -48,7 +48,7 @@ class Delays:
 
 
 class Trouble:
-    """Remember how connecting went and log what a person has to know; called on the client's thread only."""
+    """Remember how connecting went, log what a person has to know, and choose how long to wait."""
 
     def __init__(self, broker: str, client_id: str, *, user: str, tls: bool, has_certificate: bool) -> None:
         self._broker = broker

@@ -94,7 +94,7 @@ def test_only_changes_are_published_by_default(broker, stack, make_result):
     sink = stack.enter_context(closing(open_mqtt(options(broker.uri, min_interval_s=0))))
     for frame, label in enumerate("aaabbbbac"):
         sink.publish(make_result(label, frame))
-        time.sleep(0.02)  # at 0 s every change passes as soon as it is seen
+        assert sink.wait_backlog(0, 5.0)  # at 0 s every change passes as soon as it is seen
     sink.close()
     subscriber.wait(lambda: labels(subscriber)[-1:] == ["c"])
     assert labels(subscriber) == ["a", "b", "a", "c"]
@@ -102,7 +102,7 @@ def test_only_changes_are_published_by_default(broker, stack, make_result):
 
 def test_a_change_within_the_interval_is_published_at_its_end(broker, stack, make_result):
     subscriber = stack.enter_context(closing(broker.subscribe(RESULT)))
-    sink = stack.enter_context(closing(open_mqtt(options(broker.uri, min_interval_s=0.5))))
+    sink = stack.enter_context(closing(open_mqtt(options(broker.uri, min_interval_s=1.0))))
     sink.publish(make_result("a", 0))
     subscriber.wait(lambda: labels(subscriber) == ["a"])
     began = time.monotonic()
@@ -116,10 +116,13 @@ def test_a_change_within_the_interval_is_published_at_its_end(broker, stack, mak
 def test_a_heartbeat_comes_without_a_change(broker, stack, make_result):
     subscriber = stack.enter_context(closing(broker.subscribe(RESULT)))
     sink = stack.enter_context(closing(open_mqtt(options(broker.uri, heartbeat_s=0.3))))
+    began = time.monotonic()
     for frame in range(60):
         sink.publish(make_result("a", frame))
         time.sleep(0.02)
-    assert 3 <= len(subscriber.on(RESULT)) <= 6
+    took = time.monotonic() - began
+    subscriber.wait(lambda: len(subscriber._payloads(RESULT)) >= 3)
+    assert len(subscriber.on(RESULT)) <= 2 + took / 0.3
 
 
 def test_every_frame_of_a_file_arrives_in_order(broker, stack, make_result):
@@ -229,13 +232,13 @@ def test_a_frozen_broker_holds_nobody_up_and_the_memory_is_bounded(broker, stack
         slowest = max(slowest, time.monotonic() - began)
         if frame % 50 == 0:
             time.sleep(0.001)
-    assert slowest < 0.2
+    assert slowest < 1.0  # the machine may be busy; a blocked write would last for ever
     until(lambda: sink.dropped > 0)
     assert sink._backlog() <= 1024 + 256 + 101
     assert not sink.wait_backlog(0, 0.05)
     began = time.monotonic()
     sink.close()
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 1.0
     broker.thaw()
     subscriber = stack.enter_context(closing(broker.subscribe(STATUS)))
     subscriber.wait_for(STATUS, "offline")
@@ -249,7 +252,7 @@ def test_closing_says_offline_also_to_a_broker_that_wakes_up_later(broker, stack
     sink.publish(make_result())
     began = time.monotonic()
     sink.close()
-    assert time.monotonic() - began < 0.7
+    assert time.monotonic() - began < 1.0
     broker.thaw()
     subscriber.wait_for(STATUS, "offline")
 
@@ -273,7 +276,7 @@ def test_closing_is_quick_without_a_broker(tmp_path):
     began = time.monotonic()
     sink.close()
     sink.close()
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 1.0
 
 
 def test_another_client_with_the_same_id_is_named_once(broker, stack, caplog):

@@ -98,7 +98,7 @@ def test_a_stopped_reader_costs_the_publisher_nothing_and_the_newest_records_are
         began = time.monotonic()
         sink.publish(make_result(frame=frame))
         slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 0.2  # the machine may be busy; a write to the full pipe would last for ever
+    assert slowest < 1.0  # the machine may be busy; a write to the full pipe would last for ever
     assert not sink.wait_backlog(BACKLOG, 0.02)
     until(lambda: sink.dropped > 0)
     thread_done = threading.Event()
