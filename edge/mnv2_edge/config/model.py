@@ -81,10 +81,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Which network runs and how."""
 
     model: str | None = None
-    """An engine file or the name of an engine in the store; the default engine, else the demo network, when absent."""
+    """An engine file; the demo network when absent."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     """CPU threads of LiteRT; when absent, one less than the cores, at most 4, at least 1."""
-    build: Literal["never", "missing", "stale"] = "never"
     mean: Triple | None = None
     """Per channel, on the scale 0 to 255; the engine's own when absent. So are the next three."""
     std: Triple | None = None

@@ -47,7 +47,6 @@ cameras:
 #engine:
 #  model: null            # an engine file, as `mnv2-edge build-engine` makes it; the demo network when empty
 #  threads: null          # CPU threads, 1 to 64; one less than the cores, at most 4, when empty
-#  build: never           # build the engine: never, when it is missing, or when it is stale too
 #  mean: null             # [R, G, B] on the scale 0 to 255, together with std; the engine's own when empty
 #  std: null
 #  color: null            # RGB or BGR; the engine's own when empty
