@@ -7,6 +7,7 @@
     │   ├── SourceNotFoundError    69  it is not there
     │   └── SourcePermissionError  77  it may not be opened by this user
     │       └── SourceLoginError   77  it refuses the password
+    ├── LibraryMissingError        69  a library that a source needs cannot be imported    (ImportError)
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
@@ -18,6 +19,7 @@ expected and the next command to type, in one line.
 __all__ = [
     "ConfigError",
     "EdgeError",
+    "LibraryMissingError",
     "PluginError",
     "SinkError",
     "SourceError",
@@ -65,6 +67,12 @@ class SourcePermissionError(SourceError):
 
 class SourceLoginError(SourcePermissionError):
     """Say that a camera refuses the user or the password; asking again soon would lock the account."""
+
+
+class LibraryMissingError(EdgeError, ImportError):
+    """Say which library a source needs and how to install it; waiting for the camera would not bring it."""
+
+    exit_status = 69
 
 
 class SinkError(EdgeError, OSError):
