@@ -35,7 +35,7 @@ device: {name: Front door, instance: a}
 cameras:
   - uri: 0
   - {uri: demo, id: yard, pace: realtime, rotate: 90, flip: both, password_file: /etc/secret}
-engine: {model: bird.tflite, threads: 2, build: stale, mean: [1, 2, 3.5], std: [1, 1, 1], color: BGR, resize: stretch}
+engine: {model: bird.tflite, threads: 2, mean: [1, 2, 3.5], std: [1, 1, 1], color: BGR, resize: stretch}
 task: {name: detect, top_k: 1, score_threshold: 0.5, groups: {cat: [tabby, Egyptian cat], 7: [8]}}
 labels: labels.txt
 sinks:
