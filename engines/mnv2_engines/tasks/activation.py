@@ -66,8 +66,9 @@ def judge_scale(scores: FloatArray, operators: Sequence[str]) -> Scale:
     return scale
 
 
-def softmax(logits: FloatArray) -> FloatArray:
-    """Return probabilities; the largest logit is taken off first, so that no exponential overflows."""
-    exponentials: FloatArray = np.exp(logits - logits.max())
+def softmax(logits: FloatArray, peak: np.float32) -> FloatArray:
+    """Return probabilities; `peak`, the largest logit, is taken off first, so that no exponential overflows."""
+    exponentials = logits - peak
+    np.exp(exponentials, out=exponentials)
     exponentials /= exponentials.sum()
     return exponentials

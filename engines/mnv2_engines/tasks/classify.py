@@ -1,5 +1,6 @@
 """Name what a picture shows: scores of classes to the best labels."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,14 +87,15 @@ class Classify:
     def _probabilities(self, scores: FloatArray) -> FloatArray:
         if scores.size != self._classes:
             raise InferenceError(f"the network gave {scores.size} numbers, {self._classes} were expected")
-        if not np.isfinite(scores.max()):
+        peak = scores.max()  # NaN when one of them is
+        if not math.isfinite(peak):
             raise InferenceError(
                 "the network's output holds NaN or infinity: its weights or its float16 range are broken; build the "
                 "engine again with `mnv2-edge build-engine`"
             )
         if self._softmax is None:
             self._softmax = judge_scale(scores, self._operators) == "logits"
-        return softmax(scores) if self._softmax else scores
+        return softmax(scores, peak) if self._softmax else scores
 
 
 class _GroupSums:
