@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, overload
 
 from mnv2_edge.errors import SourceError
 from mnv2_edge.redaction import redact
@@ -18,7 +18,7 @@ from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.preprocess import ColorOrder, Preprocess
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["take_pictures"]
+__all__ = ["open_pictures", "take_pictures"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,10 @@ _INTERVAL_S: Final = 0.2
 """Neighbouring frames of a camera are nearly one picture."""
 
 
+def _ignore(_done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
 def take_pictures(
     uri: str,
     *,
@@ -40,20 +44,16 @@ def take_pictures(
     width: int,
     preprocess: Preprocess,
     secret: str = "",
-    progress: _Progress = lambda _done, _total: None,
+    progress: _Progress = _ignore,
 ) -> Pictures:
     """Return at most `limit` pictures as a network of height x width would see them, through the frame path itself.
 
     Of a folder or a video that holds more they are spread evenly over it; of a camera one is taken every 0.2 s, after
     one second. Unreadable files are skipped and counted in a warning. Raises SourceError when there is no picture.
     """
-
-    def fit(pixels: UInt8Array, color: ColorOrder) -> UInt8Array:
-        return fit_picture(pixels, color, height, width, preprocess)[0]
-
     source = redact(uri)
     items = []
-    for picture in _pictures(uri, limit, secret, fit):
+    for picture in _pictures(uri, limit, secret, _fitter(height, width, preprocess)):
         items.append(picture)
         progress(len(items), limit)
     if not items:
@@ -62,23 +62,73 @@ def take_pictures(
     return Pictures(source, items)
 
 
+def open_pictures(
+    folder: Path, *, limit: int, height: int, width: int, preprocess: Preprocess, progress: _Progress = _ignore
+) -> Pictures:
+    """Return the pictures of a folder, decoded anew whenever they are looked at: hundreds need no memory.
+
+    Each is decoded once now, so that unreadable ones are skipped and counted as in `take_pictures`; of more than
+    `limit` some are taken, spread evenly. Raises SourceError when there is none.
+    """
+    paths = []
+    chosen = _evenly(_list(folder), limit)
+    for path, _ in _readable(folder, chosen):
+        paths.append(path)
+        progress(len(paths), len(chosen))
+    if not paths:
+        raise SourceError(f"{folder} holds no picture to verify with: expected a folder of pictures")
+    return Pictures(str(folder), _FolderPictures(paths, _fitter(height, width, preprocess)))
+
+
+class _FolderPictures(Sequence[UInt8Array]):
+    """Decode a picture when it is asked for."""
+
+    def __init__(self, paths: Sequence[Path], fit: _Fit) -> None:
+        self._paths = paths
+        self._fit = fit
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> UInt8Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[UInt8Array]: ...
+    def __getitem__(self, index: int | slice) -> UInt8Array | Sequence[UInt8Array]:
+        if isinstance(index, slice):
+            return _FolderPictures(self._paths[index], self._fit)
+        return self._fit(read_picture(self._paths[index]), "BGR")
+
+
+def _fitter(height: int, width: int, preprocess: Preprocess) -> _Fit:
+    def fit(pixels: UInt8Array, color: ColorOrder) -> UInt8Array:
+        return fit_picture(pixels, color, height, width, preprocess)[0]
+
+    return fit
+
+
 def _pictures(uri: str, limit: int, secret: str, fit: _Fit) -> Iterator[UInt8Array]:
     parsed = parse_uri(uri)
     folder = Path(parsed.target).expanduser()
     if parsed.kind == "file" and folder.is_dir():
-        yield from _folder(folder, limit, fit)
+        for _, pixels in _readable(folder, _evenly(_list(folder), limit)):
+            yield fit(pixels, "BGR")
         return
     with contextlib.closing(open_source(uri, camera_id="calibration", secret=secret)) as source:
         yield from _watch(source, limit, fit) if source.endless or source.live else _spread(source, limit, fit)
 
 
-def _folder(folder: Path, limit: int, fit: _Fit) -> Iterator[UInt8Array]:
+def _list(folder: Path) -> list[Path]:
     try:
-        paths = list_pictures(folder)
+        return list_pictures(folder)
     except OSError as exc:
-        raise SourceError(f"{folder} cannot be read: {exc.strerror}") from exc
+        raise SourceError(f"{folder} cannot be read ({exc.strerror}): expected a folder of pictures") from exc
+
+
+def _readable(folder: Path, paths: Sequence[Path]) -> Iterator[tuple[Path, UInt8Array]]:
+    """Yield each picture's path and pixels in BGR; count those that cannot be read."""
     skipped = 0
-    for path in _evenly(paths, limit):
+    for path in paths:
         try:
             pixels = read_picture(path)
         except SourceError as exc:
@@ -86,7 +136,7 @@ def _folder(folder: Path, limit: int, fit: _Fit) -> Iterator[UInt8Array]:
             if skipped == 1:
                 _log.warning("skipped: %s (further ones are only counted)", exc)
             continue
-        yield fit(pixels, "BGR")
+        yield path, pixels
     if skipped:
         _log.warning("%s: %d pictures could not be read", folder, skipped)
 

@@ -1,8 +1,9 @@
 """Build an engine: compile, verify on pictures that calibration never saw, install with its manifest."""
 
+import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -30,7 +31,8 @@ from mnv2_engines.install import install_engine
 from mnv2_engines.manifest import Manifest, encode_manifest
 from mnv2_engines.pixel_table import pixel_table
 from mnv2_engines.selftest import load_in_child, remember_tested
-from mnv2_engines.tflite import CompiledModel, compare_layers, compile_model
+from mnv2_engines.tensors import UInt8Array
+from mnv2_engines.tflite import CompiledModel, LayerLoss, compare_layers, compile_model
 from mnv2_engines.verification import Verification, find_faults, verify
 
 __all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_engine", "hold_back"]
@@ -40,8 +42,10 @@ BuildProgress: TypeAlias = Callable[[str, int, int], None]
 
 _LAYER_PICTURES: Final = 8
 """Layers are compared on that many pictures: the ratio of two sums over a layer's activations settles early."""
+_LAYERS_AT_ONCE: Final = 8
 _EQUAL_DB: Final = 200.0
 """What `compare_layers` reports for no error."""
+_READ_BYTES: Final = 1 << 20
 _DISTRIBUTIONS: Final = ("ai-edge-litert", "tflite-runtime", "onnx", "numpy")
 
 
@@ -53,7 +57,7 @@ def build_engine(request: BuildRequest, progress: BuildProgress = lambda _phase,
     that cannot be written, CorruptEngineError when the engine does not survive its first load in a child process.
     """
     clock = _PhaseClock(progress)
-    model_facts = _file_facts(request.model.name, _read_model(request.model))
+    model_facts = _model_facts(request.model)
     compiled = compile_model(
         request.model,
         pictures=request.calibration.items,
@@ -77,7 +81,9 @@ def build_engine(request: BuildRequest, progress: BuildProgress = lambda _phase,
         builder=f"mnv2-edge {_version('mnv2-edge') or 'unknown'}",
         target="litert",
         precision=request.precision,
-        engine=_file_facts(path.name, compiled.tflite),
+        engine=FileFacts(
+            file=path.name, sha256=hashlib.sha256(compiled.tflite).hexdigest(), bytes=len(compiled.tflite)
+        ),
         model=model_facts,
         built_on=device,
         runtimes={name: version for name in _DISTRIBUTIONS if (version := _version(name))},
@@ -125,7 +131,7 @@ def _verify(compiled: CompiledModel, request: BuildRequest, clock: _PhaseClock) 
                 operator=loss.operator,
                 sqnr_db=loss.sqnr_db if loss.sqnr_db < _EQUAL_DB else None,
             )
-            for loss in compare_layers(compiled, sample, threads=request.threads)
+            for loss in _compare_in_parts(compiled, sample, request.threads)
         )
         clock("layers", 1, 1)
     return verify(
@@ -137,6 +143,13 @@ def _verify(compiled: CompiledModel, request: BuildRequest, clock: _PhaseClock) 
         threads=request.threads,
         progress=lambda done, total: clock("verify", done, total),
     )
+
+
+def _compare_in_parts(compiled: CompiledModel, sample: Sequence[UInt8Array], threads: int) -> Iterator[LayerLoss]:
+    """Look at some layers at a time: every activation that is looked at keeps its own memory in both networks."""
+    for start in range(0, len(compiled.layers), _LAYERS_AT_ONCE):
+        part = dataclasses.replace(compiled, layers=compiled.layers[start : start + _LAYERS_AT_ONCE])
+        yield from compare_layers(part, sample, threads=threads)
 
 
 def _explain(
@@ -171,17 +184,19 @@ def _accepted_loss(request: BuildRequest, faults: Sequence[str]) -> AcceptedLoss
     return AcceptedLoss(reasons=tuple(faults), min_sqnr_db=limits.sqnr_db, min_agreement=limits.agreement)
 
 
-def _read_model(path: Path) -> bytes:
+def _model_facts(path: Path) -> FileFacts:
+    digest = hashlib.sha256()
+    size = 0
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            while part := file.read(_READ_BYTES):
+                digest.update(part)
+                size += len(part)
     except FileNotFoundError as exc:
         raise ModelError(f"{path} is not there: expected an ONNX file") from exc
     except OSError as exc:
         raise ModelError(f"{path} cannot be read ({exc.strerror}): expected an ONNX file") from exc
-
-
-def _file_facts(name: str, content: bytes) -> FileFacts:
-    return FileFacts(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    return FileFacts(file=path.name, sha256=digest.hexdigest(), bytes=size)
 
 
 def _version(distribution: str) -> str:

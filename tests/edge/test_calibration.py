@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mnv2_edge.calibration import take_pictures
+from mnv2_edge.calibration import open_pictures, take_pictures
 from mnv2_edge.errors import SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_engines.frame_path import fit_picture
@@ -158,3 +158,25 @@ def test_a_camera_settles_and_is_looked_at_now_and_then(monkeypatch) -> None:
 def test_what_is_no_source_says_so() -> None:
     with pytest.raises(UsageError, match="no source 'gopher'"):
         take_pictures("gopher:x", limit=3, **SIZE, preprocess=PREPROCESS)
+
+
+def test_a_folder_to_verify_with_is_decoded_when_it_is_looked_at(tmp_path: Path, caplog) -> None:
+    folder = folder_of(tmp_path / "photos", 6)
+    (folder / "2.png").write_bytes(b"no picture")
+    pictures = open_pictures(folder, limit=9, **SIZE, preprocess=PREPROCESS)
+    assert "1 pictures could not be read" in caplog.text
+    assert levels(pictures) == [0, 1, 3, 4, 5]
+    assert [int(picture.mean()) for picture in pictures.items[::2]] == [0, 3, 5]
+    assert int(pictures.items[-1].mean()) == 5
+    with pytest.raises(IndexError):
+        pictures.items[5]
+    cv2.imwrite(str(folder / "0.png"), grey(77))
+    assert int(pictures.items[0].mean()) == 77
+    assert levels(open_pictures(folder, limit=2, **SIZE, preprocess=PREPROCESS)) == [77, 3]
+
+
+def test_a_folder_to_verify_with_must_hold_a_picture(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no picture to verify with"):
+        open_pictures(folder_of(tmp_path / "photos", 0), limit=9, **SIZE, preprocess=PREPROCESS)
+    with pytest.raises(SourceError, match="cannot be read"):
+        open_pictures(tmp_path / "nowhere", limit=9, **SIZE, preprocess=PREPROCESS)
