@@ -5,6 +5,7 @@ import os
 import pty
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import pytest
 from mnv2_edge.scenes import SIGN_NAMES, render
 from mnv2_engines.engine import read_engine
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.sidecar import read_sidecar
 from support.command import COMMAND, call, environment, errors, json_lines
 
 
@@ -237,3 +239,22 @@ def test_a_terminal_sees_how_far_it_is(model: Path, photos: Path, tmp_path: Path
     assert told["installed"] is True
     assert b"Calibrating" in shown
     assert b"Verifying" in shown
+
+
+def test_the_example_in_the_guide_runs(root: Path, model: Path, photos: Path, tmp_path: Path) -> None:
+    guide = (root / "docs" / "build-engine.md").read_text(encoding="utf-8")
+    program = guide.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "photos").symlink_to(photos)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("signs.tflite (OutputFacts(")
+
+
+def test_the_sidecar_in_the_guide_is_read(root: Path, tmp_path: Path) -> None:
+    guide = (root / "docs" / "build-engine.md").read_text(encoding="utf-8")
+    (tmp_path / "signs.yaml").write_text(guide.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    stated = read_sidecar(tmp_path / "signs.onnx")
+    assert stated.mean == (123.675, 116.28, 103.53)
+    assert stated.labels_file == tmp_path / "labels.txt"
