@@ -63,11 +63,16 @@ class Network:
         return path
 
 
-def run_onnx(path: Path, picture_nchw):
-    """Return the outputs of ONNX Runtime, single-threaded."""
+def run_onnx(path: Path, picture_nchw, *, exact=False):
+    """Return the outputs of ONNX Runtime, single-threaded; `exact` runs every node as written, nothing fused.
+
+    Its fused int8 kernels saturate on x86 without VNNI.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: picture_nchw})
 

@@ -135,12 +135,9 @@ class _Reader:
         if min(shape, default=1) < 0 or prod(shape) * np.dtype(dtype).itemsize > MAX_MODEL_BYTES:
             raise ModelError(f"{self._path}: tensor {tensor.name!r} has the absurd shape {list(shape)}")
         if tensor.data_location == type(tensor).EXTERNAL:
-            flat = np.frombuffer(self._external(tensor), np.dtype(dtype).newbyteorder("<"))
+            flat = self._elements(tensor, self._external(tensor), dtype)
         elif tensor.HasField("raw_data"):
-            raw = tensor.raw_data
-            if len(raw) % np.dtype(dtype).itemsize:
-                raise ModelError(f"{self._path}: tensor {tensor.name!r} is cut short")
-            flat = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<"))
+            flat = self._elements(tensor, tensor.raw_data, dtype)
         else:
             flat = _typed_elements(tensor, dtype)
         if flat.size != prod(shape):
@@ -148,6 +145,12 @@ class _Reader:
                 f"{self._path}: tensor {tensor.name!r} has {flat.size} elements, its shape is {list(shape)}"
             )
         return flat.astype(dtype, copy=False).reshape(shape)
+
+    def _elements(self, tensor: onnx.TensorProto, raw: bytes, dtype: str) -> TensorArray:
+        stored = np.dtype(dtype).newbyteorder("<")
+        if len(raw) % stored.itemsize:
+            raise ModelError(f"{self._path}: the elements of tensor {tensor.name!r} are cut short")
+        return np.frombuffer(raw, stored)
 
     def _external(self, tensor: onnx.TensorProto) -> bytes:
         """Read weights that lie beside the file; a location that leads out of its folder is refused."""

@@ -15,6 +15,9 @@ __all__ = ["FIXED_SCALES", "assign_scales"]
 FIXED_SCALES = Scales.of(1.0 / 256.0, -128)
 """What the int8 SOFTMAX and LOGISTIC kernels produce, whatever the file says."""
 
+OUTPUT_HEADROOM = 1.125
+"""What the network answers is not clipped, and may be larger than any answer to a calibration picture."""
+
 
 def assign_scales(
     graph: Graph,
@@ -31,10 +34,16 @@ def assign_scales(
     """
     producers = graph.producers()
 
-    def observed(tensor: Tensor) -> tuple[float, float]:
-        return _observed_range(tensor, producers.get(tensor), observations, range_search=range_search)
-
     integer_nodes = [node for node in graph.nodes if node not in float_nodes]
+    last = {*graph.outputs, *(tensor for node in float_nodes for tensor in node.inputs)}
+
+    def observed(tensor: Tensor) -> tuple[float, float]:
+        low, high = _observed_range(tensor, observations, range_search=range_search and tensor not in last)
+        if tensor in last:
+            low, high = low * OUTPUT_HEADROOM, high * OUTPUT_HEADROOM
+        least, most = producers[tensor].operator.bounds if tensor in producers else (low, high)
+        return max(low, least), min(high, most)
+
     groups = Groups(given)
     for node in graph.nodes:
         if node.operator.rule in {Rule.FIXED, Rule.FLOAT}:
@@ -66,15 +75,10 @@ def _share(node: Node, groups: Groups) -> None:
 
 
 def _observed_range(
-    tensor: Tensor, producer: Node | None, observations: Mapping[str, Observation], *, range_search: bool
+    tensor: Tensor, observations: Mapping[str, Observation], *, range_search: bool
 ) -> tuple[float, float]:
     observation = observations.get(tensor.name)
     if observation is None:
         raise ModelError(f"activation {tensor.name!r} was not observed while calibrating")
     low, high = float(observation.minimum.min()), float(observation.maximum.max())
-    if range_search:
-        low, high = search_range(low, high, observation.samples)
-    if producer is not None:
-        least, most = producer.operator.bounds
-        low, high = max(low, least), min(high, most)
-    return low, high
+    return search_range(low, high, observation.samples) if range_search else (low, high)
