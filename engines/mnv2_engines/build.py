@@ -27,7 +27,7 @@ from mnv2_engines.facts import (
     PreprocessFacts,
 )
 from mnv2_engines.golden import record_golden, shrink_picture, test_card
-from mnv2_engines.install import install_engine
+from mnv2_engines.install import install_engine, refuse_foreign_files
 from mnv2_engines.manifest import Manifest, encode_manifest
 from mnv2_engines.pixel_table import pixel_table
 from mnv2_engines.selftest import load_in_child, remember_tested
@@ -57,6 +57,7 @@ def build_engine(request: BuildRequest, progress: BuildProgress = lambda _phase,
     that cannot be written, CorruptEngineError when the engine does not survive its first load in a child process.
     """
     clock = _PhaseClock(progress)
+    refuse_foreign_files(request.output)
     model_facts = _model_facts(request.model)
     compiled = compile_model(
         request.model,

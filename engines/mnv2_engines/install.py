@@ -5,15 +5,37 @@ engine is replaced: that is the moment at which the new pair counts, because `re
 manifests describes the engine's bytes. The manifest's last rename only tidies up.
 """
 
+import fcntl
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from mnv2_engines.errors import BuildError
-from mnv2_engines.manifest import manifest_path, pending_manifest_path
+from mnv2_engines.errors import BuildError, CorruptEngineError
+from mnv2_engines.manifest import decode_manifest, manifest_path, pending_manifest_path
 
-__all__ = ["install_engine"]
+__all__ = ["install_engine", "refuse_foreign_files"]
+
+_ABANDONED_S: Final = 3600.0
+"""A staging folder is needed for seconds; one that old belongs to a build that was killed."""
+
+
+def refuse_foreign_files(output: Path) -> None:
+    """Raise BuildError when the manifest's place is taken by a JSON file that is no manifest, labels say."""
+    beside = manifest_path(output)
+    try:
+        manifest = decode_manifest(beside.read_bytes(), beside)
+    except (OSError, CorruptEngineError):  # nothing there, or a manifest that is to be replaced because it is damaged
+        return
+    if manifest is None:
+        raise BuildError(
+            f"{beside} is not a manifest and would be overwritten: rename it, or choose another place with "
+            "`--output FILE.tflite`"
+        )
 
 
 def install_engine(
@@ -22,17 +44,21 @@ def install_engine(
     """Write `output` and its manifest, replacing a pair that is there.
 
     `check` is called with the engine's path in a staging folder, its manifest beside it; when it raises, nothing has
-    happened. Returns when everything is on the disk. Raises BuildError when it cannot be written: what was there stays.
+    happened. Returns when everything is on the disk. Of two at once one comes after the other. Raises BuildError when
+    it cannot be written: what was there stays.
     """
+    refuse_foreign_files(output)
     try:
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+        _sweep(output)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=_staging_prefix(output)) as folder:
             staged = Path(folder) / output.name
             _write(staged, engine)
             _write(manifest_path(staged), manifest)
             check(staged)
-            _replace(manifest_path(staged), pending_manifest_path(output))
-            _replace(staged, output)
-            _replace(pending_manifest_path(output), manifest_path(output))
+            with _alone_in(output.parent):
+                _replace(manifest_path(staged), pending_manifest_path(output))
+                _replace(staged, output)
+                _replace(pending_manifest_path(output), manifest_path(output))
     except OSError as exc:
         raise BuildError(
             f"{output} cannot be written ({exc.strerror}): what was there is unchanged; free space or choose another "
@@ -50,8 +76,35 @@ def _write(path: Path, content: bytes) -> None:
 def _replace(source: Path, target: Path) -> None:
     """Rename, and wait until the folder is on the disk: else a power cut may undo this step and keep the next."""
     source.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with _opened(target.parent) as folder:
         os.fsync(folder)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one builder at a time rename files in a folder, among all processes; locks end with their process."""
+    with _opened(folder) as descriptor:
+        with suppress(OSError):  # NFS locks no folders: builders there must not share one
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
     finally:
-        os.close(folder)
+        os.close(descriptor)
+
+
+def _sweep(output: Path) -> None:
+    """Remove what builds of this engine left behind when they were killed."""
+    for left in output.parent.glob(f"{_staging_prefix(output)}*"):
+        with suppress(FileNotFoundError):  # another build has just ended
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _staging_prefix(output: Path) -> str:
+    return f".{output.name}.staging-"

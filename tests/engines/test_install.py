@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -127,8 +128,6 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, describe_engine, monk
 
 
 def test_readers_never_see_half_of_an_installation(tmp_path: Path, describe_engine) -> None:
-    import threading
-
     output = tmp_path / "net.tflite"
     pairs = [(content, encode_manifest(describe_engine(content))) for content in (OLD, NEW)]
     install_engine(output, *pairs[0])
@@ -149,6 +148,56 @@ def test_readers_never_see_half_of_an_installation(tmp_path: Path, describe_engi
     done.set()
     reader.join()
     assert seen == []
+
+
+def test_of_two_builders_one_comes_after_the_other(tmp_path: Path, describe_engine) -> None:
+    output = tmp_path / "net.tflite"
+    failures: list[BaseException] = []
+
+    def build(content: bytes) -> None:
+        manifest = encode_manifest(describe_engine(content))
+        try:
+            for _ in range(40):
+                install_engine(output, content, manifest)
+        except BuildError as exc:
+            failures.append(exc)
+
+    builders = [threading.Thread(target=build, args=(content,)) for content in (OLD, NEW)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join()
+    assert failures == []
+    assert read_engine(output).manifest is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.json", "net.tflite"]
+
+
+def test_somebody_elses_json_is_not_overwritten(tmp_path: Path, describe_engine) -> None:
+    output = tmp_path / "net.tflite"
+    manifest_path(output).write_text('{"0": "cat"}')
+    with pytest.raises(BuildError, match=r"net\.json is not a manifest"):
+        install_engine(output, NEW, encode_manifest(describe_engine(NEW)))
+    assert manifest_path(output).read_text() == '{"0": "cat"}'
+    assert not output.exists()
+
+
+def test_a_damaged_manifest_is_replaced(tmp_path: Path, describe_engine) -> None:
+    output = tmp_path / "net.tflite"
+    manifest_path(output).write_bytes(encode_manifest(describe_engine(NEW))[:500])
+    install_engine(output, NEW, encode_manifest(describe_engine(NEW)))
+    assert read_engine(output).manifest is not None
+
+
+def test_what_a_killed_build_left_is_swept_up_later(tmp_path: Path, describe_engine) -> None:
+    output = tmp_path / "net.tflite"
+    old, young = tmp_path / ".net.tflite.staging-old", tmp_path / ".net.tflite.staging-young"
+    for left in (old, young):
+        left.mkdir()
+        (left / "net.tflite").write_bytes(OLD)
+    os.utime(old, (1, 1))
+    install_engine(output, NEW, encode_manifest(describe_engine(NEW)))
+    assert not old.exists()
+    assert young.exists()
 
 
 def _umask() -> int:
