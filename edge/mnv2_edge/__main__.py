@@ -1,9 +1,11 @@
 """Run the command line: the console script `mnv2-edge`, and `python -m mnv2_edge`."""
 
+import errno
 import faulthandler
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
@@ -12,6 +14,8 @@ from mnv2_edge.cli.common import Session, logging_to_stderr, print_error, print_
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
 
 __all__ = ["main"]
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with logging_to_stderr(session):
         try:
             status = _invoke(args, session)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None: the process was started without one
+                sys.stdout.flush()
         except (KeyboardInterrupt, click.Abort):
             return ExitStatus.INTERRUPTED
         except BrokenPipeError:
@@ -51,6 +56,10 @@ def _explain(error: Exception, session: Session) -> int:
     if session.debug:
         print_traceback(error)
     status = exit_status_of(error)
+    if status is None and isinstance(error, OSError) and error.errno in _FULL:
+        _discard_stdout()
+        print_error(f"{error.filename or 'stdout'} cannot be written ({error.strerror}): free some space and try again")
+        return ExitStatus.TRY_AGAIN
     if status is None:
         again = "" if session.debug else ": run again with --debug"
         print_error(f"{type(error).__name__}: {error} (this is a bug{again})")
@@ -60,7 +69,9 @@ def _explain(error: Exception, session: Session) -> int:
 
 
 def _discard_stdout() -> None:
-    """Point stdout nowhere, so that the interpreter's last flush does not complain about the reader that left."""
+    """Point stdout nowhere, so that the interpreter's last flush does not complain about what cannot be written."""
+    if sys.stdout is None:
+        return
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError:  # stdout is no file (a test's buffer): there is nothing to flush either

@@ -193,6 +193,34 @@ def test_a_reader_that_has_gone_is_no_error():
     assert process.wait() == 141
 
 
+@pytest.mark.parametrize("command", ["schema", "plugins"])
+@pytest.mark.parametrize(
+    ("redirection", "status", "says"),
+    [
+        (">&-", 0, ""),
+        (">/dev/full", 75, "mnv2-edge: error: stdout cannot be written (No space left on device): free some space"),
+        ("2>&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_a_stream_that_is_missing_or_full_is_no_bug(command, redirection, status, says):
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr.startswith(says)
+    assert bool(done.stderr) == bool(says)
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_an_error_that_nobody_can_read_keeps_its_status_and_stays_out_of_stdout(redirection):
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, "rnu"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
 def test_logs_go_to_stderr_and_a_traceback_is_one_line(capsys):
     session = Session()
     with logging_to_stderr(session):

@@ -5,7 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -70,13 +70,20 @@ def logging_to_stderr(session: Session) -> Iterator[None]:
 
 def print_error(message: str) -> None:
     """Write every line of `message` to stderr, each as an error of its own, without secrets."""
-    for line in redact(message).splitlines() or [""]:
-        print(f"mnv2-edge: error: {line}", file=sys.stderr)  # noqa: T201 - this is the one place for errors
+    _write("".join(f"mnv2-edge: error: {line}\n" for line in redact(message).splitlines() or [""]))
 
 
 def print_traceback(error: BaseException) -> None:
     """Write where `error` comes from to stderr, without secrets."""
-    print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")  # noqa: T201 - as above
+    _write(redact("".join(traceback.format_exception(error))))
+
+
+def _write(text: str) -> None:
+    """Write to stderr; where there is none, or nobody reads it, the exit status has to say it alone."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 def accept_debug(command: click.Command) -> click.Command:

@@ -16,7 +16,7 @@ def print_table(
     `colors` gives the cells that read exactly so a rich style, for example ``{"fail": "bold red"}``; a terminal alone
     shows it. Plain text is never cut or wrapped: it is for `grep` and for bug reports.
     """
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         _print_rich(columns, rows, colors or {})
         return
     lines = [tuple(column.upper() for column in columns), *rows]
