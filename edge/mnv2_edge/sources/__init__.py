@@ -17,7 +17,8 @@ class SourceOptions:
     """What a source is opened with."""
 
     uri: str
-    """As the user wrote it, without its query; never log it unredacted, it may hold a password."""
+    """As the user wrote it, without its query unless that is a network camera's own; never log it unredacted, it may
+    hold a password."""
     camera_id: str
     """Becomes `Frame.source_id`."""
     pace: Pace | None = None

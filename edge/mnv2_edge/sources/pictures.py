@@ -15,7 +15,7 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_picture", "list_pictures", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_cut", "is_picture", "list_pictures", "read_picture"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def read_picture(path: Path) -> UInt8Array:
         raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
     except OSError as exc:
         raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
-    if _is_cut(data):
+    if is_cut(data):
         raise SourceError(f"{path} ends in the middle of its picture ({len(data)} bytes): copy it again")
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
@@ -139,7 +139,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name.casefold())]
 
 
-def _is_cut(data: bytes) -> bool:
+def is_cut(data: bytes) -> bool:
     """Say whether a JPEG or PNG lacks its end mark.
 
     In a JPEG's entropy-coded data 0xff is always followed by a zero, so the last start of scan (ff da) that has no end

@@ -12,6 +12,8 @@ __all__ = ["CameraUri", "parse_uri"]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """Two letters at least, as RFC 3986 allows one and nobody uses it: `c:pic.jpg` is a file."""
 
+_URL = re.compile(r"(https?|rtsps?)://", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class CameraUri:
@@ -20,7 +22,7 @@ class CameraUri:
     kind: str
     """Name of the entry point in `mnv2_edge.sources` that opens it."""
     target: str
-    """What the user wrote, without the query; may hold a password."""
+    """What the user wrote, without the query unless that is a camera's own; may hold a password."""
     query: dict[str, str]
 
 
@@ -28,14 +30,16 @@ def parse_uri(text: str) -> CameraUri:
     """Take a camera URI apart.
 
     ``demo``, ``3`` (the fourth usable camera), ``/dev/video0``, ``file:PATH``, ``SCHEME:ANYTHING`` (the source that is
-    registered under that name), else a path; options follow as ``?size=1280x720&fps=30``. A file whose very name looks
-    like one of these is reached as ``./demo``. Raises UsageError for an empty text or malformed options.
+    registered under that name), else a path; options follow as ``?size=1280x720&fps=30``. The query in the address of a
+    network camera (http, https, rtsp, rtsps) is left where it is: most of it is for the camera. A file whose very name
+    looks like one of these is reached as ``./demo``. Raises UsageError for an empty text or malformed options.
     """
     if not text.strip():
         raise UsageError("the camera is empty: expected demo, a file, a folder, /dev/videoN or a number (--camera 0)")
     if not text.startswith("/dev/") and text != "demo" and not text.isdecimal() and Path(text).exists():
         return CameraUri("file", text, {})
-    target, _, options = text.partition("?")
+    url = _URL.match(text)
+    target, options = (text, "") if url else text.partition("?")[::2]
     query = _parse_query(options)
     if target == "demo":
         return CameraUri("demo", target, query)

@@ -1,0 +1,69 @@
+"""Take the address of a network camera apart: user and password are not part of what is shown."""
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from mnv2_edge.errors import UsageError
+
+__all__ = ["Address", "split_address", "take_options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a network camera is, and who asks."""
+
+    url: str
+    """Without user and password."""
+    host: str
+    port: int | None
+    path: str
+    """With the query, as it is asked for."""
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def shown(self) -> str:
+        """Return what may stand in a message: the query may hold a key."""
+        return self.url.partition("?")[0]
+
+
+def split_address(uri: str, secret: str) -> Address:
+    """Take ``scheme://[user[:password]@]host[:port]/path?query`` apart.
+
+    `secret` is the password unless the URI has one. Raises UsageError when there is no host or the port is none.
+    """
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise UsageError(f"the camera's address cannot be read: {exc}; expected scheme://user@host:port/path") from exc
+    if not host:
+        raise UsageError(f"the camera's address has no host: expected {parts.scheme}://user@host/path")
+    netloc = f"[{host}]" if ":" in host else host
+    netloc = netloc if port is None else f"{netloc}:{port}"
+    path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    return Address(
+        url=f"{parts.scheme.lower()}://{netloc}{path}",
+        host=host,
+        port=port,
+        path=path,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or "") or secret,
+    )
+
+
+def take_options(uri: str, ours: frozenset[str]) -> tuple[str, dict[str, str]]:
+    """Return the URI without those options of its query that are `ours`, and these; the rest is the camera's own.
+
+    What is left stays as it was written, byte for byte.
+    """
+    address, _, query = uri.partition("?")
+    taken: dict[str, str] = {}
+    left = []
+    for piece in query.split("&") if query else ():
+        name, _, value = piece.partition("=")
+        if name in ours:
+            taken[name] = unquote(value)
+        else:
+            left.append(piece)
+    return f"{address}?{'&'.join(left)}" if left else address, taken
