@@ -281,6 +281,19 @@ class TestConfig:
         lines = capsys.readouterr().err.splitlines()
         assert [line.split(": ")[2] for line in lines] == [f"{path}:{number}" for number in (2, 3, 4, 5, 6)]
 
+    def test_a_file_of_somebody_else_is_a_configuration_that_cannot_be_read(self, tmp_path, monkeypatch, capsys):
+        path = tmp_path / "c.yaml"
+        path.write_text("version: 1\n")
+
+        def refuse(*_args, **_options):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr("os.access", lambda *_args, **_options: False)
+        monkeypatch.setattr("pathlib.Path.open", refuse)
+        for args in (["config", "check", str(path)], ["doctor", "--config", str(path)], ["run", "--config", str(path)]):
+            assert program.main(args) == 78
+            assert capsys.readouterr().err == f"mnv2-edge: error: {path} cannot be read: Permission denied\n"
+
     def test_show_as_json_without_a_file_is_the_defaults(self, capsys):
         assert program.main(["config", "show", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["cameras"][0]["uri"] == "0"

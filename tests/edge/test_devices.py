@@ -321,8 +321,9 @@ def test_the_command_prints_json(on_machine):
     assert [entry["camera"] for entry in everything] == ["csi:0", "csi:1", "0", ""]
 
 
-def test_the_command_says_when_there_is_nothing(monkeypatch):
+@pytest.mark.parametrize("args", [[], ["--all"]])
+def test_the_command_says_when_there_is_nothing(monkeypatch, args):
     monkeypatch.setattr(devices, "list_cameras", lambda: ())
-    result = CliRunner().invoke(command, [])
+    result = CliRunner().invoke(command, args)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "--camera demo" in result.stderr

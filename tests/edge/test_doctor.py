@@ -170,10 +170,10 @@ def test_this_machines_litert_and_opencv_pass():
 
 def test_no_camera_is_a_warning_and_a_ribbon_camera_is_named(machine):
     finding = check_cameras(change(machine, list_cameras=lambda: ()))
-    assert (finding.verdict, finding.mend) == ("warn", "mnv2-edge cameras --all")
+    assert (finding.verdict, finding.mend) == ("warn", "")
     ribbon = dataclasses.replace(usb_camera(), camera="picamera:0", hidden="ribbon camera: use --camera picamera:0")
     finding = check_cameras(change(machine, list_cameras=lambda: (ribbon,)))
-    assert finding.verdict == "warn"
+    assert (finding.verdict, finding.mend) == ("warn", "mnv2-edge cameras --all")
     assert "use --camera picamera:0" in finding.why
 
 
@@ -361,6 +361,10 @@ class TestCommand:
     def test_a_password_in_argv_is_refused(self, here, capsys):
         assert program.main(["doctor", "--mqtt", "mqtt://me:swordfish@b"]) == 2
         assert "swordfish" not in capsys.readouterr().err
+
+    def test_a_flag_that_names_no_broker_is_wrong_usage(self, here, capsys):
+        assert program.main(["doctor", "--mqtt", "broker.local"]) == 2
+        assert "--mqtt: broker 'broker.local' makes no sense: expected mqtt[s]://" in capsys.readouterr().err
 
     def test_a_wrong_configuration_is_status_78(self, here, tmp_path):
         path = tmp_path / "c.yaml"

@@ -193,6 +193,14 @@ class TestBadInput:
         assert "MNV2_EDGE_MQTT_PASSWORD" in line
         assert "hush" not in line
 
+    def test_home_assistant_without_a_broker(self, tmp_path: Path) -> None:
+        line = self.failed(2, "run", "--camera", "demo", "--homeassistant", home=tmp_path)
+        assert "--mqtt mqtt://HOST" in line
+
+    @pytest.mark.parametrize("flag", ["--mqtt", "--model", "--labels", "--device-name", "--task", "--resize"])
+    def test_a_shell_variable_that_is_not_set(self, flag: str, tmp_path: Path) -> None:
+        assert f"{flag} is empty" in self.failed(2, "run", "--camera", "demo", flag, "", home=tmp_path)
+
     def test_a_configuration_with_five_mistakes(self, tmp_path: Path) -> None:
         config = tmp_path / "config.yaml"
         config.write_text(

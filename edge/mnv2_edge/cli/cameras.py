@@ -50,7 +50,7 @@ def command(*, show_all: bool, as_json: bool) -> None:
             ("camera", "name", "node", "stable path", "formats"),
             [(*_cells(camera), "; ".join(camera.formats) or _unknown(camera)) for camera in usable],
         )
-    if not show_all:
+    if not (show_all and cameras):
         _tell_the_rest(cameras, any_usable=bool(usable))
 
 

@@ -9,7 +9,7 @@ from mnv2_edge.cli.groups import HelpfulGroup
 
 __all__ = ["command"]
 
-_FILE = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot, with the right status
 
 
 @click.group(

@@ -12,6 +12,7 @@ import click
 from mnv2_edge import __version__
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.tables import print_table
+from mnv2_edge.errors import ConfigError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, refuse_password_in_argv
 
@@ -31,7 +32,13 @@ Examples:
   mnv2-edge doctor --config mnv2-edge.yaml --json
 """
 )
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE.yaml", help="Try its broker.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE.yaml",
+    help="Try its broker.",
+)
 @click.option("--mqtt", metavar="URI", help="Try to log in to this broker.")
 @json_option
 def command(config_file: Path | None, mqtt: str | None, *, as_json: bool) -> int:
@@ -48,6 +55,7 @@ def command(config_file: Path | None, mqtt: str | None, *, as_json: bool) -> int
 
     if mqtt is not None:
         refuse_password_in_argv(mqtt)
+        _require_broker(mqtt)
     config = read_config(config_file) if config_file else Config(version=1)
     logins = broker_logins(config, mqtt, read_environment(os.environ))
     findings = examine(this_machine(logins), CHECKS)
@@ -58,6 +66,16 @@ def command(config_file: Path | None, mqtt: str | None, *, as_json: bool) -> int
     else:
         _print(findings)
     return ExitStatus.CHECK_FAILED if failed else ExitStatus.DONE
+
+
+def _require_broker(uri: str) -> None:
+    """Raise UsageError unless the flag names a broker; in a file the same mistake is one of the configuration."""
+    from mnv2_edge.sinks.broker import parse_broker
+
+    try:
+        parse_broker(uri)
+    except ConfigError as exc:
+        raise UsageError(f"--mqtt: {exc}") from exc
 
 
 def _print(findings: "Sequence[tuple[str, Finding]]") -> None:

@@ -1,5 +1,6 @@
 """`mnv2-edge run`: tell what cameras see."""
 
+import dataclasses
 import logging
 import os
 import sys
@@ -17,7 +18,7 @@ from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import TemporaryError
+from mnv2_edge.errors import TemporaryError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import refuse_password_in_argv
 
@@ -98,7 +99,11 @@ class _Flags:
 @click.option("--wait-for-camera", is_flag=True, help="Wait for cameras that are not there at the start.")
 @click.option("--device-name", metavar="NAME", help="Name of this device in records and topics.")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE.yaml", help="All of it, in a file."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE.yaml",
+    help="All of it, in a file.",
 )
 def command(config_file: Path | None, max_frames: int | None, rotate: str | None, **flags: Any) -> int:  # noqa: ANN401
     """Read frames, run the network on them, and publish what it sees.
@@ -137,8 +142,17 @@ def leave_stuck(threads: tuple[str, ...], status: int = ExitStatus.DONE) -> NoRe
 
 
 def configure(config: Config, flags: _Flags) -> Config:
-    """Return the configuration with what the flags say instead. Raises UsageError for a password in a flag."""
-    for uri in (*flags.camera, *([flags.mqtt] if flags.mqtt else [])):
+    """Return the configuration with what the flags say instead.
+
+    Raises UsageError for a password in a flag, and for a flag without effect.
+    """
+    for field in dataclasses.fields(flags):
+        if getattr(flags, field.name) == "":
+            raise UsageError(
+                f"--{field.name.replace('_', '-')} is empty: expected a value; is a shell variable not set? "
+                "Leave the flag out for the default"
+            )
+    for uri in (*flags.camera, flags.mqtt or ""):
         refuse_password_in_argv(uri)
     cameras = tuple(CameraConfig(uri=uri) for uri in flags.camera) or config.cameras
     return msgspec.structs.replace(
@@ -165,7 +179,7 @@ def configure(config: Config, flags: _Flags) -> Config:
             resize_quality=flags.resize_quality,
         ),
         task=_with(config.task, name=flags.task, top_k=flags.top_k, score_threshold=flags.score_threshold),
-        labels=flags.labels or config.labels,
+        labels=config.labels if flags.labels is None else flags.labels,
         sinks=_sinks(config.sinks, flags),
     )
 
@@ -176,11 +190,13 @@ def _with(struct: _Struct, **given: object) -> _Struct:
 
 def _sinks(sinks: tuple[SinkConfig, ...], flags: _Flags) -> tuple[SinkConfig, ...]:
     given: dict[str, dict[str, object]] = {}
-    if flags.output_format:
+    if flags.output_format is not None:
         given["stdout"] = {"format": flags.output_format}
-    if flags.mqtt:
+    if flags.mqtt is not None:
         given["mqtt"] = {"uri": flags.mqtt}
     if flags.homeassistant:
+        if "mqtt" not in {*given, *(kind for sink in sinks for kind in sink)}:
+            raise UsageError("--homeassistant has no broker to publish to: add `--mqtt mqtt://HOST`")
         given.setdefault("mqtt", {})["homeassistant"] = True
     merged = [{kind: options | given.pop(kind, {}) for kind, options in sink.items()} for sink in sinks]
     return (*merged, *({kind: options} for kind, options in given.items()))

@@ -46,7 +46,7 @@ def check_cameras(machine: Machine) -> Finding:
     if not usable:
         ribbon = next((camera for camera in cameras if camera.camera), None)
         why = f"no camera on /dev/videoN: {ribbon.hidden}" if ribbon else "no camera; files and the demo work without"
-        return Finding("warn", why, "mnv2-edge cameras --all")
+        return Finding("warn", why, "mnv2-edge cameras --all" if cameras else "")
     closed = [camera for camera in usable if not machine.may_open(camera.node.path)]
     if closed:
         paths = ", ".join(str(camera.node.path) for camera in closed)
