@@ -5,10 +5,10 @@ NUMPY1_VENV ?= .venv-numpy1
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format acceptance test-numpy1 test-arm64 bench clean
+.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.installed  ## install, then read signs off a rendered film with the network in the package
 	$(BIN)/mnv2-edge demo
@@ -31,6 +31,9 @@ test-numpy1: $(NUMPY1_VENV)/.installed-test  ## the test suite on numpy 1 and Op
 
 test-arm64: $(VENV)/.installed-test  ## the package on arm64, emulated (Debian's packages, no root)
 	$(BIN)/python -m pytest -m roots tests/aarch64
+
+test-picamera2: $(VENV)/.installed-test  ## picamera2 on libcamera's virtual cameras (Debian's packages, as root)
+	$(BIN)/python -m pytest -m roots tests/virtual_camera
 
 acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
 	$(BIN)/python -m pytest -m acceptance
