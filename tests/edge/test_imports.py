@@ -13,6 +13,7 @@ BLOCKED = (
     "flatbuffers",
     "gi",
     "google",
+    "h5py",
     "libcamera",
     "onnx",
     "onnxruntime",

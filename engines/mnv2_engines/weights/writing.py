@@ -1,0 +1,59 @@
+"""Write an imported model and its sidecar, so that a crash leaves whole files."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from mnv2_engines.errors import BuildError
+from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.sidecar import Channels, sidecar_path
+
+__all__ = ["render_sidecar", "write_model"]
+
+
+def render_sidecar(preprocess: Preprocess, source: str, origin: str) -> str:
+    """Return the YAML that `read_sidecar` reads: what the network expects, and why that is assumed."""
+    return f"""\
+# Written by `mnv2-edge import-weights` from {source}: {origin}.
+# Change what your training did otherwise; `mnv2-edge build-engine` reads this file, and its flags win.
+task: classify
+# labels: labels.txt
+preprocess:
+  color: {preprocess.color}
+  mean: {_channels(preprocess.mean)}
+  std: {_channels(preprocess.std)}
+  resize: {preprocess.resize}
+"""
+
+
+def write_model(output: Path, model: bytes, sidecar: str) -> None:
+    """Put both in place, the sidecar first: a model never lies there without what it expects.
+
+    Returns when both are on the disk. Raises BuildError when they cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+            for target, content in ((sidecar_path(output), sidecar.encode()), (output, model)):
+                staged = Path(folder) / target.name
+                with staged.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                staged.replace(target)
+                _sync_folder(output.parent)
+    except OSError as exc:
+        raise BuildError(
+            f"{output} cannot be written ({exc.strerror}): free space or choose another place with `-o FILE.onnx`"
+        ) from exc
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _channels(values: Channels) -> str:
+    return f"{values[0]:.9g}" if len(set(values)) == 1 else f"[{', '.join(f'{value:.9g}' for value in values)}]"
