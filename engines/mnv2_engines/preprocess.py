@@ -1,5 +1,6 @@
 """State what a network expects of its picture: colour order, mean, std, and how a frame is fitted to its size."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -64,5 +65,7 @@ class Preprocess:
     resize: ResizePolicy = ResizePolicy()
 
     def __post_init__(self) -> None:
-        if min(self.std) <= 0.0:
+        if not all(math.isfinite(mean) for mean in self.mean):
+            raise ContractError(f"mean {self.mean} is out of range: every channel must be a finite number")
+        if not all(math.isfinite(std) and std > 0.0 for std in self.std):
             raise ContractError(f"std {self.std} is out of range: every channel must be above 0")

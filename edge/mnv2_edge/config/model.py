@@ -25,7 +25,6 @@ __all__ = [
 
 Region: TypeAlias = tuple[float, float, float, float]
 Triple: TypeAlias = tuple[float, float, float]
-
 """One number per channel."""
 CameraId: TypeAlias = Annotated[
     str,

@@ -10,11 +10,20 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mnv2_edge.config.mistakes import did_you_mean
-from mnv2_edge.config.model import SINK_SETTINGS, CameraConfig, Config, EngineConfig, TaskConfig, camera_ids
+from mnv2_edge.config.model import (
+    SINK_SETTINGS,
+    CameraConfig,
+    Config,
+    DeviceConfig,
+    EngineConfig,
+    TaskConfig,
+    camera_ids,
+)
 from mnv2_edge.errors import ConfigError, UsageError
+from mnv2_edge.identity import topic_safe
 from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import redact
-from mnv2_edge.sinks.broker import parse_broker
+from mnv2_edge.sinks.broker import is_topic, parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
@@ -71,7 +80,8 @@ def require_sound(config: Config) -> None:
     A file is checked as it is read; only there can every mistake be told with its line. Names of plug-ins are not
     looked up: that happens when they are opened.
     """
-    structs: list[tuple[str, msgspec.Struct]] = [("", config), ("engine", config.engine), ("task", config.task)]
+    structs: list[tuple[str, msgspec.Struct]] = [("", config), ("device", config.device)]
+    structs += [("engine", config.engine), ("task", config.task)]
     structs += [(f"cameras[{index}]", camera) for index, camera in enumerate(config.cameras)]
     for index, sink in enumerate(config.sinks):
         for name, options in sink.items():
@@ -114,6 +124,15 @@ def _config(config: Config, _registered: Registered | None) -> Iterator[Broken]:
             seen.add(name)
 
 
+def _device(device: DeviceConfig, _registered: Registered | None) -> Iterator[Broken]:
+    for key, text, what in (("name", device.name, "device name"), ("instance", device.instance, "instance")):
+        if text:
+            try:
+                topic_safe(text, what)
+            except ConfigError as exc:
+                yield Broken((key,), str(exc))
+
+
 def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Broken]:
     if camera.roi is not None:
         try:
@@ -142,11 +161,13 @@ def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[Br
     for given, other in (("mean", "std"), ("std", "mean")):
         if getattr(engine, given) is not None and getattr(engine, other) is None:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
-    if engine.std is not None:
-        try:
-            Preprocess(std=engine.std)
-        except ContractError as exc:
-            yield Broken(("std",), str(exc))
+    for name in ("mean", "std"):
+        value = getattr(engine, name)
+        if value is not None:
+            try:
+                Preprocess(**{name: value})
+            except ContractError as exc:
+                yield Broken((name,), str(exc))
     if engine.resize is not None:
         try:
             ResizePolicy.parse(engine.resize)
@@ -177,6 +198,10 @@ def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[Broken
         for name in ("ca_file", "cert_file", "key_file"):
             if not broker.tls and getattr(mqtt, name) is not None:
                 yield Broken((name,), "has no effect without TLS: write mqtts:// in uri, or leave it out")
+    if not is_topic(mqtt.homeassistant_prefix):
+        yield Broken(
+            ("homeassistant_prefix",), f"{mqtt.homeassistant_prefix!r} is no topic, expected e.g. homeassistant"
+        )
     for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if getattr(mqtt, given) is not None and getattr(mqtt, other) is None:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
@@ -184,6 +209,7 @@ def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[Broken
 
 _RULES: Mapping[type, Callable[[Any, Registered | None], Iterator[Broken]]] = {
     Config: _config,
+    DeviceConfig: _device,
     CameraConfig: _camera,
     EngineConfig: _engine,
     TaskConfig: _task,

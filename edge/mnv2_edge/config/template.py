@@ -78,7 +78,7 @@ sinks:
 #      every: change      # change: when the label changes; frame: every result
 #      min_interval_s: 1.0
 #      heartbeat_s: 60.0  # publish the last result again this often; 0 never
-#      keepalive_s: 30    # a frozen client counts as offline after about twice this
+#      keepalive_s: 30    # a frozen client counts as offline after one and a half times this
 #      client_id: null    # what the broker knows this by; mnv2-edge- and the device's id when empty
 #      homeassistant: false  # publish discovery documents
 #      homeassistant_prefix: homeassistant
@@ -94,10 +94,10 @@ def write_template(path: Path, *, force: bool) -> None:
 
     Raises UsageError when the file is there and `force` is not, or when it cannot be written.
     """
-    if path.exists() and not force:
-        raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        if path.exists() and not force:
+            raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
         with temporary.open("x", encoding="utf-8") as file:
             file.write(TEMPLATE)
             file.flush()

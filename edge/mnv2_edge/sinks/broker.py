@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.redaction import redact
 
-__all__ = ["Broker", "Topics", "parse_broker"]
+__all__ = ["Broker", "Topics", "is_topic", "parse_broker"]
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _PREFIX: Final = "mnv2-edge"
-_PREFIX_LEVEL: Final = re.compile(r"[^/+#\x00-\x1f]+")
+_LEVEL: Final = re.compile(r"[^/+#\x00-\x1f]+")
 _EXPECTED: Final = "expected mqtt[s]://[user@]host[:port][/prefix]"
 
 
@@ -79,6 +79,11 @@ def parse_broker(uri: str) -> Broker:
             f"broker {shown!r} holds a password: leave it out, and set MNV2_EDGE_MQTT_PASSWORD or `password_file`"
         )
     prefix = parts.path.strip("/") or _PREFIX
-    if prefix.startswith("$") or not all(_PREFIX_LEVEL.fullmatch(level) for level in prefix.split("/")):
+    if not is_topic(prefix):
         raise ConfigError(f"topic prefix {prefix!r} of {shown!r} is no topic: expected e.g. `home/cameras`")
     return Broker(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts", unquote(parts.username or ""), prefix)
+
+
+def is_topic(text: str) -> bool:
+    """Return True for one or more levels that a client may publish to: no wildcards, nothing empty, no `$SYS`."""
+    return not text.startswith("$") and all(_LEVEL.fullmatch(level) for level in text.split("/"))

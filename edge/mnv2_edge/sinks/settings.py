@@ -35,7 +35,8 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     """0 publishes no heartbeat."""
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5)] = 30
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=65535)] = 30
+    """MQTT has 16 bits for it."""
     client_id: str | None = None
     """What the broker knows this runtime by; `mnv2-edge-DEVICE` when absent. No two clients may have the same."""
     homeassistant: bool = False

@@ -1,5 +1,7 @@
 """A configuration file is read, or everything that is wrong with it is said at once."""
 
+import math
+
 import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
@@ -117,6 +119,7 @@ sinks:
         ("version: 1\nsinks: [webhook: {password_file: [a]}]", "sinks[0].webhook.password_file: a list, expected text"),
         ("version: 1\nsinks: [stdout: {format: json}]", "did you mean 'jsonl'?"),
         ("version: 1\nsinks: [mqtt: {}]", "c.yaml:2: sinks[0].mqtt.uri: is missing, expected text"),
+        ("version: 1\nsinks: [mqtt: {uri: 'mqtt://h', keepalive_s: 65536}]", "a whole number from 5 to 65535"),
         ("version: 1\nlog: {level: INFO}", "did you mean 'info'?"),
     ],
 )
@@ -139,6 +142,8 @@ def test_wrong_types_and_names(text, expected):
         ("version: 1\nengine: {std: [1, 1, 1]}", "c.yaml:2: engine.std: stands without mean, expected both or neither"),
         ("version: 1\nengine: {mean: [1, 1, 1]}", "c.yaml:2: engine.mean: stands without std"),
         ("version: 1\nengine: {mean: [1, 1, 1], std: [1, 0, 1]}", "c.yaml:2: engine.std: std (1.0, 0.0, 1.0) is out"),
+        ("version: 1\ndevice: {name: '###'}", "c.yaml:2: device.name: device name '###' has no letter or digit"),
+        ("version: 1\ndevice: {instance: '/'}", "c.yaml:2: device.instance: instance '/' has no letter or digit"),
         ("version: 1\nengine: {resize: centre-crop}", "did you mean 'center-crop'?"),
         ("version: 1\nengine: {resize: 'center-crop:2'}", "c.yaml:2: engine.resize: crop fraction 2.0 is out of range"),
         ("version: 1\ntask: {name: clasify}", "no installed task is called 'clasify', did you mean 'classify'?"),
@@ -161,6 +166,10 @@ def test_wrong_types_and_names(text, expected):
         (
             "version: 1\nsinks: [mqtt: {uri: 'mqtt://h', ca_file: x}]",
             "sinks[0].mqtt.ca_file: has no effect without TLS",
+        ),
+        (
+            "version: 1\nsinks: [mqtt: {uri: 'mqtt://h', homeassistant_prefix: 'a/#'}]",
+            "sinks[0].mqtt.homeassistant_prefix: 'a/#' is no topic",
         ),
         ("version: 1\nsinks: [mqtt: {uri: 'mqtts://h', key_file: x}]", "sinks[0].mqtt.key_file: stands without cert_"),
     ],
@@ -237,6 +246,14 @@ def test_what_flags_made_of_a_configuration_is_held_to_the_same_rules():
         "cameras[0].uri",
         "sinks[0].mqtt.uri",
     ]
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_flags_may_say_what_no_file_can(key, value):
+    engine = {"mean": (1.0, 1.0, 1.0), "std": (1.0, 1.0, 1.0), key: (1.0, value, 1.0)}
+    with pytest.raises(UsageError, match=rf"engine\.{key}: {key} .* is out of range"):
+        require_sound(Config(version=1, engine=EngineConfig(**engine)))
 
 
 def test_a_sink_that_flags_left_incomplete_is_a_usage_error():

@@ -66,3 +66,12 @@ def test_a_new_file_has_the_users_own_permissions(tmp_path):
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
         write_template(tmp_path / "no" / "c.yaml", force=False)
+
+
+def test_a_folder_that_may_not_be_searched_is_a_usage_error(tmp_path, monkeypatch):
+    def refuse(path, **_options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.exists", refuse)
+    with pytest.raises(UsageError, match="cannot be written: Permission denied"):
+        write_template(tmp_path / "c.yaml", force=False)
