@@ -10,7 +10,7 @@ import msgspec
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.preprocess import ColorOrder, Preprocess, ResizePolicy
 
-__all__ = ["Channels", "Sidecar", "TaskName", "choose_preprocess", "parse_channels", "read_sidecar", "sidecar_path"]
+__all__ = ["Channels", "Sidecar", "TaskName", "choose_preprocess", "read_sidecar", "sidecar_path"]
 
 TaskName: TypeAlias = Literal["classify", "detect", "segment"]
 Channels: TypeAlias = tuple[float, float, float]
@@ -94,19 +94,6 @@ def read_sidecar(model: Path) -> Sidecar:
         labels=listed if isinstance(listed, tuple) else None,
         labels_file=path.parent / listed if isinstance(listed, str) else None,
     )
-
-
-def parse_channels(text: str) -> Channels:
-    """Read ``R,G,B`` or one number for all three channels. Raises ContractError."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError as exc:
-        raise ContractError(f"{text!r} is not one or three numbers: expected e.g. 123.675,116.28,103.53") from exc
-    if len(numbers) == 1:
-        numbers *= 3
-    if len(numbers) != 3:
-        raise ContractError(f"{text!r} has {len(numbers)} numbers: expected one or three, e.g. 123.675,116.28,103.53")
-    return numbers[0], numbers[1], numbers[2]
 
 
 def choose_preprocess(stated: Sidecar) -> Preprocess:

@@ -4,7 +4,7 @@ import pytest
 
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
-from mnv2_engines.sidecar import Sidecar, choose_preprocess, parse_channels, read_sidecar
+from mnv2_engines.sidecar import Sidecar, choose_preprocess, read_sidecar
 
 
 def beside(tmp_path: Path, text: str) -> Path:
@@ -81,11 +81,3 @@ def test_flags_win_and_the_file_completes() -> None:
 def test_half_a_normalisation_is_refused(half: Sidecar) -> None:
     with pytest.raises(ContractError, match="state both"):
         choose_preprocess(half)
-
-
-def test_channels() -> None:
-    assert parse_channels("1,2.5,3") == (1.0, 2.5, 3.0)
-    assert parse_channels("127.5") == (127.5, 127.5, 127.5)
-    for wrong in ("1,2", "a,b,c", ""):
-        with pytest.raises(ContractError, match=r"123\.675"):
-            parse_channels(wrong)
