@@ -1,5 +1,7 @@
 """Read the environment, once: secrets and where files go. Everything else is configured by file and flag."""
 
+import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ class Environment:
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
     """Read `os.environ`, or any mapping like it. systemd may name several folders, of which the first is ours."""
-    user = Path(variables.get("HOME", "/"))
+    user = Path(variables.get("HOME") or _home_of_this_user())
 
     def folder(own: str, systemd: str, xdg: str, default: str) -> Path:
         if variables.get(own):
@@ -38,3 +40,11 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         mqtt_password=variables.get("MNV2_EDGE_MQTT_PASSWORD", ""),
         camera_password=variables.get("MNV2_EDGE_CAMERA_PASSWORD", ""),
     )
+
+
+def _home_of_this_user() -> str:
+    """Return what the user database says: a service of systemd's or cron's may have no $HOME."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container that runs under a number without a name
+        return "/"

@@ -42,8 +42,11 @@ def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = 
 
 
 def is_tested(engine: Engine, cache_dir: Path | None) -> bool:
-    """Tell whether this very file has passed with this very runtime on this machine."""
-    return cache_dir is not None and _marker(engine, cache_dir).is_file()
+    """Tell whether this very file has passed with this very runtime on this machine, as far as this user may know."""
+    try:
+        return cache_dir is not None and _marker(engine, cache_dir).is_file()
+    except PermissionError:  # a cache folder that another user has made
+        return False
 
 
 def remember_tested(engine: Engine, cache_dir: Path | None) -> None:

@@ -1,4 +1,7 @@
+import pwd
 from pathlib import Path
+
+import pytest
 
 from mnv2_edge.environment import read_environment
 
@@ -9,6 +12,18 @@ def test_a_user_has_folders_of_the_desktop_standard() -> None:
     assert env.cache == Path("/home/ann/.cache/mnv2-edge")
     env = read_environment({"HOME": "/home/ann", "XDG_DATA_HOME": "/data", "XDG_CACHE_HOME": "/cache"})
     assert (env.home, env.cache) == (Path("/data/mnv2-edge"), Path("/cache/mnv2-edge"))
+
+
+@pytest.mark.parametrize("variables", [{}, {"HOME": ""}])
+def test_without_home_the_user_database_is_asked(variables: dict[str, str], monkeypatch) -> None:
+    entry = pwd.struct_passwd(("ann", "x", 1000, 1000, "", "/home/ann", "/bin/sh"))
+    monkeypatch.setattr("pwd.getpwuid", lambda _uid: entry)
+    assert read_environment(variables).cache == Path("/home/ann/.cache/mnv2-edge")
+
+
+def test_a_user_without_a_name_has_no_home(monkeypatch) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    assert read_environment({}).cache == Path("/.cache/mnv2-edge")
 
 
 def test_a_service_has_those_that_systemd_names_and_ours_comes_first() -> None:

@@ -56,6 +56,19 @@ def test_a_cache_that_cannot_be_written_is_a_log_line(bare: Path, tmp_path: Path
     assert "is tested again next time" in caplog.text
 
 
+def test_a_cache_of_another_user_is_no_cache(bare: Path, tmp_path: Path, monkeypatch, caplog) -> None:
+    def refuse(path: Path, *_args: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    engine = read_engine(bare)
+    for name in ("stat", "is_file", "mkdir", "touch"):  # is_file asks stat before Python 3.14
+        monkeypatch.setattr(f"pathlib.Path.{name}", refuse)
+    monkeypatch.setattr("mnv2_engines.selftest.load_in_child", lambda path, *, timeout_s: None)
+    with caplog.at_level(logging.INFO):
+        ensure_tested(engine, tmp_path)
+    assert "cannot be written (Permission denied)" in caplog.text
+
+
 def test_a_file_that_litert_refuses_is_corrupt(bare: Path, tmp_path: Path) -> None:
     bare.write_bytes(bare.read_bytes()[:100_000])
     engine = read_engine(bare)
