@@ -138,6 +138,7 @@ def test_without_pictures_the_command_to_type_is_told(model: Path, tmp_path: Pat
     [
         ((), 2, "no model is given"),
         (("none.onnx", "--calibration", "."), 65, "none.onnx"),
+        ((f"{'x' * 300}.onnx", "--calibration", "."), 65, "cannot be read: File name too long"),
         (("{model}", "--target", "tensorrt"), 69, "TensorRT"),
         (("{model}", "--precision", "fp16"), 2, "fp16 is TensorRT's"),
         (("{model}", "--calibration", "nowhere"), 69, "nowhere"),

@@ -171,8 +171,8 @@ def _choose_files(flags: _Flags) -> tuple[Path, Path]:
     output = flags.output or model.with_suffix(".tflite")
     if output.suffix != ".tflite":
         raise UsageError(f"--output {output} does not end in .tflite: its manifest is named after it, ending in .json")
-    if not model.exists():
-        return model, output  # the compiler says so: it knows what a model is
+    if not os.access(model, os.R_OK):
+        return model, output  # the compiler says why: it knows what a model is
     for target in [output] + ([flags.report] if flags.report else []):
         folder = target.parent
         if not folder.is_dir():
