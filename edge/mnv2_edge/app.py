@@ -53,7 +53,8 @@ def run(
     """Run what `config` describes until its sources end, `max_frames` results are out, or `stop` is set.
 
     Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
-    EnginesError for all that can be foreseen, SourceError also when a camera has failed and nothing was seen.
+    EnginesError for all that can be foreseen, SourceError also when nothing was seen because a camera has failed or no
+    picture could be read.
     """
     identity = read_identity(name=config.device.name, instance=config.device.instance)
     ids = camera_ids(config.cameras)
@@ -67,6 +68,9 @@ def run(
         outcome = pipeline.run(stop, max_frames=max_frames)
     if outcome.failed and outcome.results == 0:
         raise SourceError(outcome.failed)
+    stopped = stop is not None and stop.is_set()
+    if outcome.skipped and outcome.results == 0 and not stopped:
+        raise SourceError(f"none of {outcome.skipped} pictures could be read: the log says why, expected one at least")
     return outcome
 
 

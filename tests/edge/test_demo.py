@@ -1,12 +1,13 @@
 """The demo as a user sees it, and proof that its judge can say no."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from mnv2_edge.cli.demo import run_demo
 from mnv2_edge.scenes import SIGN_NAMES, true_class, true_label
-from support.command import call
+from support.command import call, start
 
 
 def test_it_passes_and_shows_labels_and_a_summary(tmp_path: Path) -> None:
@@ -28,3 +29,13 @@ def test_a_shuffled_truth_makes_it_fail(
 
     assert run_demo(60, 1, 120.0, shuffled) == 1
     assert "failed" in capsys.readouterr().out
+
+
+def test_ctrl_c_is_no_verdict(tmp_path: Path) -> None:
+    process = start("demo", "--frames", "100000", home=tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline()  # the first label
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert "interrupted" in out

@@ -163,6 +163,14 @@ class TestBadInput:
         assert records[-1]["skipped"] == 2
         assert sum("1.png" in line for line in done.stderr.splitlines()) == 1
 
+    def test_a_folder_in_which_no_picture_can_be_read(self, tmp_path: Path) -> None:
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for index in range(3):
+            (folder / f"{index}.png").write_bytes(b"no picture")
+        line = self.failed(69, "run", "--camera", folder, home=tmp_path)
+        assert "none of 3 pictures could be read" in line
+
     def test_a_truncated_video(self, tmp_path: Path, film: Path) -> None:
         cut = tmp_path / "cut.avi"
         cut.write_bytes(film.read_bytes()[: film.stat().st_size // 2])

@@ -51,14 +51,18 @@ def run_demo(frames: int, seed: int, fps: float, truth: Callable[[int], str]) ->
         outcome = run(config, read_environment(os.environ), max_frames=frames, observers=[judge, meter], stop=stop)
     summary = meter.summary()
     passed = judge.share_right >= REQUIRED_SHARE
+    interrupted = stop.is_set() and outcome.results < frames
+    verdict = "interrupted" if interrupted else "passed" if passed else "failed"
     click.echo(
         f"\n{summary.results} frames in {summary.seconds:.1f} s: {summary.frames_per_s:.1f} frames/s, "
         f"{outcome.dropped} dropped\n"
         f"age at publish: {summary.age}\n"
         f"inference:      {summary.infer}\n"
         f"{judge.right} right, {judge.wrong} wrong: {100 * judge.share_right:.1f} % "
-        f"({'passed' if passed else 'failed'}, {100 * REQUIRED_SHARE:g} % are required)"
+        f"({verdict}, {100 * REQUIRED_SHARE:g} % are required)"
     )
     if outcome.stuck:
         leave_stuck(outcome.stuck)
+    if interrupted:
+        return ExitStatus.INTERRUPTED
     return ExitStatus.DONE if passed else ExitStatus.CHECK_FAILED
