@@ -180,12 +180,12 @@ class Reader:
             source.close()
             if self._left:
                 return STOPPED
-            self._owner.counted(source.skipped)
             if self._stop.is_set() or not source.endless or self._camera.reopen is None:
                 return STOPPED if self._stop.is_set() else reason
             with self._lock:
                 verdict = self._verdict
                 self.source, self._verdict, self.closed_ns = None, "", None
+            self._owner.counted(source.skipped)  # whoever asks reads the count of the last source from itself
             self._owner.lost(verdict or reason, error)
             wait_s = self._backoff.wait_s(error)
 

@@ -110,6 +110,15 @@ def test_a_camera_that_comes_back_without_frames_stays_reconnecting() -> None:
     assert len(tries) == 6
 
 
+def test_what_could_not_be_decoded_is_counted_once_however_often_it_was_opened() -> None:
+    sources = [FilmSource(1, endless=True), FilmSource(1, endless=True), FilmSource(1)]
+    for source, skipped in zip(sources, (1, 2, 4), strict=True):
+        source.skipped = skipped
+    watched = Watched(Camera("cam", sources[0], sequence(*[lambda source=source: source for source in sources[1:]])))
+    watched.run()
+    assert watched.capture.skipped == 7
+
+
 def test_an_outage_is_told_when_it_is_over_with_its_length_and_first_reason() -> None:
     reopen = sequence(*[SourceError("still not there")] * 3, Endless)
     watched = Watched(Camera("cam", FilmSource(2, endless=True, error=SourceError("unplugged")), reopen), speed=FAST)
