@@ -38,6 +38,7 @@ HEAD = (
     "network",
     "compiling s",
     "command s",
+    "CPU s",
     "peak MiB",
     "float to ONNX Runtime dB",
     "int8 to float dB",
@@ -52,6 +53,8 @@ class Run:
     """One call of the command."""
 
     seconds: float
+    cpu_s: float
+    """Of all threads: what a busy machine leaves comparable."""
     peak_mib: float
     told: dict[str, Any]
 
@@ -68,10 +71,12 @@ def main() -> None:
     rows = [HEAD]
     with tempfile.TemporaryDirectory() as folder:
         calibration, judge = split(args, Path(folder))
-        for model in args.model:
-            runs = [build(model, calibration, judge, Path(folder), args.threads) for _ in range(args.rounds)]
-            against = against_onnx_runtime(model, judge, args.threads)
-            rows.append(row(model, runs, against))
+        # All commands first: Linux counts this process' own peak into that of a child it starts, so it must be small.
+        runs = {
+            model: [build(model, calibration, judge, Path(folder), args.threads) for _ in range(args.rounds)]
+            for model in args.model
+        }
+        rows += [row(model, runs[model], against_onnx_runtime(model, judge, args.threads)) for model in args.model]
     widths = [max(len(line[column]) for line in rows) for column in range(len(HEAD))]
     for line in rows:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
@@ -116,7 +121,9 @@ def build(model: Path, calibration: Path, judge: Path, folder: Path, threads: in
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
-    return Run(seconds, usage.ru_maxrss / 1024, json.loads((folder / "told.json").read_text()))
+    return Run(
+        seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads((folder / "told.json").read_text())
+    )
 
 
 def against_onnx_runtime(model: Path, judge: Path, threads: int) -> str:
@@ -157,6 +164,7 @@ def row(model: Path, runs: Sequence[Run], against: str) -> tuple[str, ...]:
         model.stem,
         f"{statistics.median(run.compiling_s for run in runs):.2f}",
         f"{statistics.median(run.seconds for run in runs):.2f}",
+        f"{statistics.median(run.cpu_s for run in runs):.2f}",
         f"{max(run.peak_mib for run in runs):.0f}",
         against,
         ", ".join(levels),

@@ -40,9 +40,9 @@ __all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_en
 BuildProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with the phase (read, calibrate, quantise, write, layers, verify, explain, install), done, and in all."""
 
-_LAYER_PICTURES: Final = 8
+_LAYER_PICTURES: Final = 6
 """Layers are compared on that many pictures: the ratio of two sums over a layer's activations settles early."""
-_LAYERS_AT_ONCE: Final = 8
+_LAYERS_AT_ONCE: Final = 12
 _EQUAL_DB: Final = 200.0
 """What `compare_layers` reports for no error."""
 _READ_BYTES: Final = 1 << 20
