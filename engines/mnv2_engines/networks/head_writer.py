@@ -50,8 +50,11 @@ def _write(graph: GraphWriter, name: str, layer: HeadLayer, value: _Value) -> _V
 
 
 def _global_pool(graph: GraphWriter, name: str, layer: GlobalPool, value: _Value) -> _Value:
-    channels = _map_shape(name, value)[0]
-    pooled = graph.node("GlobalAveragePool" if layer.kind == "average" else "GlobalMaxPool", name, [value[0]])
+    channels, *size_hw = _map_shape(name, value)
+    if layer.kind == "average":
+        pooled = graph.node("GlobalAveragePool", name, [value[0]])
+    else:  # a window as large as the map: TFLite has no operator of its own for it
+        pooled = graph.node("MaxPool", name, [value[0]], kernel_shape=size_hw)
     if layer.keep_map:
         return pooled, (channels, 1, 1)
     return graph.node("Flatten", f"{name}.vector", [pooled], axis=1), (channels,)

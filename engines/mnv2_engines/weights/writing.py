@@ -33,18 +33,24 @@ def write_model(output: Path, model: bytes, sidecar: str) -> None:
     """
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
-            for target, content in ((sidecar_path(output), sidecar.encode()), (output, model)):
-                staged = Path(folder) / target.name
-                with staged.open("xb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                staged.replace(target)
-                _sync_folder(output.parent)
+            staged = Path(folder)
+            _write(staged / "sidecar", sidecar.encode())
+            _write(staged / "model", model)
+            (staged / "sidecar").replace(sidecar_path(output))
+            _sync_folder(output.parent)
+            (staged / "model").replace(output)
+            _sync_folder(output.parent)
     except OSError as exc:
         raise BuildError(
             f"{output} cannot be written ({exc.strerror}): free space or choose another place with `-o FILE.onnx`"
         ) from exc
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:
