@@ -14,7 +14,7 @@ from mnv2_engines.tflite.quantise import Quantised, QuantiserOptions, quantise
 from mnv2_engines.tflite.runner import Runner
 from mnv2_engines.tflite.translate import translate
 from mnv2_engines.tflite.writer import write_tflite
-from support.networks import run_onnx
+from support.onnx_networks import run_onnx
 from support.simulation import real, simulate, stored
 
 PLAIN = Preprocess()

@@ -218,6 +218,13 @@ class Lowering:
             raise ModelError(f"{node}: input {name!r} is computed by no earlier node")
         return name
 
+    def name_output(self, tensor: Tensor, name: str) -> None:
+        """Give a graph output its ONNX name, taking it from the NHWC tensor that it may be a transposition of."""
+        for other in {*self.graph.activations(), *self.graph.inputs}:
+            if other.name == name and other is not tensor:
+                other.name = self.claim(f"{name}/nhwc")
+        tensor.name = name
+
     def claim(self, wish: str) -> str:
         """Take a name, with a number behind it when it is taken already."""
         name, count = wish, 1

@@ -143,7 +143,7 @@ def _add_output(value: OnnxValue, lowering: Lowering) -> TensorSpec:
     tensor = lowering.plain(node)
     if tensor in lowering.graph.inputs:
         raise ModelError(f"output {value.name!r} is the picture itself: the network does nothing")
-    tensor.name = lowering.claim(value.name) if tensor.name != value.name else tensor.name
+    lowering.name_output(tensor, value.name)
     lowering.graph.outputs.append(tensor)
     is_picture = view.rank == 4 and view.order == NHWC and min(view.shape[2:]) > 1
     return TensorSpec(value.name, tensor.shape, tensor.dtype, "NCHW" if is_picture else "flat")

@@ -77,7 +77,9 @@ def test_folding(op, inputs, attributes):
     opset = 21 if "Linear" in op else 17
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     expected = ReferenceEvaluator(model).run(None, {})
-    found = fold(ours := node_of(op, len(inputs), outputs, attributes), Constants(ours, [np.asarray(i) for i in inputs]))
+    found = fold(
+        ours := node_of(op, len(inputs), outputs, attributes), Constants(ours, [np.asarray(i) for i in inputs])
+    )
     for mine, reference in zip(found, expected, strict=True):
         assert mine.dtype == reference.dtype
         assert mine.shape == reference.shape

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
-from support.networks import Network, random_pictures
+from support.onnx_networks import Network, random_pictures
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.preprocess import Preprocess

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 from support.compiling import compile_stages, delegated, end_to_end_steps, float_error, step_error
-from support.networks import Network, random_pictures
+from support.onnx_networks import Network, random_pictures
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite import read_model_interface

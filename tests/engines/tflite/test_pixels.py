@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.networks import Network, random_pictures, run_onnx
+from support.onnx_networks import Network, random_pictures, run_onnx
 
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, run_float, run_int8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from support.compiling import compile_stages, delegated, float_error, step_error
-from support.networks import Network, random_pictures, run_onnx
+from support.onnx_networks import Network, random_pictures, run_onnx
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocess import Preprocess

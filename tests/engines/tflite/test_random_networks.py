@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.compiling import compile_stages, delegated, float_error, step_error
-from support.networks import Network, random_pictures
+from support.onnx_networks import Network, random_pictures
 
 BLOCKS = {}
 

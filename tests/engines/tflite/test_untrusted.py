@@ -8,7 +8,7 @@ import pytest
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, read_model_interface
-from support.networks import Network, random_pictures
+from support.onnx_networks import Network, random_pictures
 
 PICTURES = random_pictures(2)
 
