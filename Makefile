@@ -32,7 +32,7 @@ test-numpy1: $(NUMPY1_VENV)/.installed-test  ## the test suite on numpy 1 and Op
 test-arm64: $(VENV)/.installed-test  ## the package on arm64, emulated (Debian's packages, no root)
 	$(BIN)/python -m pytest -m roots tests/aarch64
 
-test-picamera2: $(VENV)/.installed-test  ## picamera2 on libcamera's virtual cameras (Debian's packages, as root)
+test-picamera2: $(VENV)/.installed-test  ## picamera2 on libcamera's virtual cameras (Debian's packages; as root)
 	$(BIN)/python -m pytest -m roots tests/virtual_camera
 
 acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)

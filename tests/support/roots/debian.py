@@ -60,6 +60,7 @@ def _private_apt(work: Path, suite: str, architecture: str) -> list[str]:
         "APT::Architecture": architecture,
         "APT::Architectures": architecture,
         "APT::Sandbox::User": "",
+        "APT::Update::Error-Mode": "any",
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
         "Dir::Cache": str(work / "cache"),
