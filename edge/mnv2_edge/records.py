@@ -5,6 +5,7 @@ A record is a `Result` (one a frame), a `CameraState` (on change) or an `Event` 
 ever added within one schema version; a reader ignores what it does not know.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -128,8 +129,12 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(record: Record) -> bytes:
-    """Return the record as one line of UTF-8 JSON without a line end."""
-    return _encoder.encode(record)
+    """Return the record as one line of UTF-8 JSON without a line end; a file name that is no UTF-8 shows `?`."""
+    try:
+        return _encoder.encode(record)
+    except UnicodeEncodeError:  # the bytes of such a name are lone surrogates in Python, which JSON cannot carry
+        text = json.dumps(msgspec.to_builtins(record), ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")
 
 
 def json_schema() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -88,6 +89,14 @@ def test_a_reader_survives_fields_that_it_does_not_know():
 def test_text_of_any_language_survives():
     record = dataclasses.replace(RECORDS[0], reason='Kabel "los" \N{WARNING SIGN}')
     assert json.loads(encode(record).decode())["reason"] == record.reason
+
+
+def test_a_file_name_that_is_no_utf_8_is_published_readably():
+    (result,) = (record for record in RECORDS if isinstance(record, Result))
+    published = json.loads(encode(dataclasses.replace(result, picture=os.fsdecode(b"caf\xe9 \xc3\xa9.jpg"))))
+    assert published["picture"] == "caf? é.jpg"
+    VALIDATOR.validate(published)
+    assert published | {"picture": ""} == json.loads(encode(result))
 
 
 def test_the_command_prints_this_schema():

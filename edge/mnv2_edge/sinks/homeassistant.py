@@ -44,7 +44,7 @@ def discovery_document(topics: Topics, device_name: str, cameras: Sequence[str])
         "cmps": {f"{camera}_label": _label_sensor(topics, node, camera) for camera in cameras},
         "qos": 0,
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _label_sensor(topics: Topics, node: str, camera: str) -> dict[str, object]:

@@ -50,7 +50,8 @@ class LiteRtBackend:
     def __init__(self, source: Path | bytes, *, threads: int = 1) -> None:
         runtime = _import_runtime()
         name = str(source) if isinstance(source, Path) else f"engine of {len(source)} bytes"
-        model = {"model_path": str(source)} if isinstance(source, Path) else {"model_content": source}
+        # As bytes: LiteRT refuses text that is no UTF-8, which a file's name need not be.
+        model = {"model_path": os.fsencode(source)} if isinstance(source, Path) else {"model_content": source}
         try:
             interpreter = runtime.interpreter(**model, num_threads=threads)
             interpreter.allocate_tensors()

@@ -39,3 +39,8 @@ def test_a_sensor_is_available_while_process_and_camera_are():
     assert status == {"topic": "home/porch/status"}  # online and offline are Home Assistant's defaults
     assert camera["topic"] == "home/porch/front/state"
     assert "value_json.state == 'streaming'" in camera["value_template"]
+
+
+def test_a_name_in_another_encoding_does_no_harm():
+    said = json.loads(discovery_document(Topics("home", "porch"), "Haust\udcfcr", ("front",)))
+    assert said["dev"]["name"] == "Haust?r"

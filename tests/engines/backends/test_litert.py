@@ -1,3 +1,6 @@
+import os
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,13 @@ def test_the_report_names_what_xnnpack_left(coral: Path) -> None:
 def test_bytes_are_taken_as_well_as_a_path(coral: Path) -> None:
     backend = LiteRtBackend(coral.read_bytes())
     assert backend.input_spec.size_hw == (224, 224)
+
+
+def test_a_name_need_not_be_utf_8(coral: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.tflite")
+    shutil.copy(coral, path)
+    with closing(LiteRtBackend(path)) as backend:
+        assert backend.input_spec.dtype == "uint8"
 
 
 @pytest.mark.parametrize("content", [b"", b"no flatbuffer at all", b"\x18\0\0\0TFL3" + bytes(64)])
