@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 
-def block(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, *, linear: bool = False) -> nn.Sequential:
+def block(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, *, linear: bool = False
+) -> nn.Sequential:
     """Return a convolution with BatchNorm and, unless linear, ReLU6."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
@@ -73,7 +75,9 @@ def export_all(network: nn.Module, picture: torch.Tensor, folder: Path) -> list[
     script = {**names, "dynamo": False}
     torch.onnx.export(network, (picture,), folder / "torchscript.onnx", opset_version=13, **script)
     free = {"input": {0: "N"}, "logits": {0: "N"}}
-    torch.onnx.export(network, (picture,), folder / "torchscript_free_batch.onnx", opset_version=17, dynamic_axes=free, **script)
+    torch.onnx.export(
+        network, (picture,), folder / "torchscript_free_batch.onnx", opset_version=17, dynamic_axes=free, **script
+    )
     torch.onnx.export(
         network,
         (picture,),

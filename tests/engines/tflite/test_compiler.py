@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 from onnx import TensorProto
-from support.onnx_networks import Network, random_pictures, run_onnx
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import compare_layers, compile_model, read_model_interface, run_float, run_int8
 from mnv2_engines.tflite.runner import Runner
+from support.onnx_networks import Network, random_pictures, run_onnx
 
 PICTURES = random_pictures(6)
 

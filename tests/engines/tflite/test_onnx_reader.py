@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
-from support.onnx_networks import Network, random_pictures
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, read_model_interface
 from mnv2_engines.tflite.onnx_reader import read_onnx
+from support.onnx_networks import Network, random_pictures
 
 
 def small():

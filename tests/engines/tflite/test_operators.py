@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from onnx import TensorProto
-from support.compiling import compile_stages, delegated, end_to_end_steps, float_error, step_error
-from support.onnx_networks import Network, random_pictures
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite import read_model_interface
+from mnv2_engines.tflite.folding import FOLDERS
 from mnv2_engines.tflite.lowering import LOWERINGS
+from support.compiling import compile_stages, delegated, end_to_end_steps, float_error, step_error
+from support.onnx_networks import Network, random_pictures
 
 CASES = {}
 
@@ -397,3 +398,18 @@ def test_every_operator_that_compiles_is_tried_here_or_at_random(root):
     folder = root / "tests" / "engines" / "tflite"
     sources = "".join(path.read_text() for path in folder.glob("test_*.py"))
     assert [op for op in LOWERINGS if f'"{op}"' not in sources and op != "Conv"] == []
+
+
+def test_the_guide_lists_what_compiles(root):
+    guide = (root / "docs" / "add-an-operator.md").read_text().split("## What compiles")[1]
+    rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| ")][1:]
+    assert {name.strip() for row in rows for name in row.split(",")} == set(LOWERINGS)
+    folded = guide.split("depends on the picture:")[1].replace(".", "").replace("\n", " ")
+    assert {name.strip() for name in folded.split(",")} == {*FOLDERS, "Size"}
+
+
+def test_the_guide_shows_the_code_as_it_is(root):
+    guide = (root / "docs" / "add-an-operator.md").read_text()
+    source = (root / "engines" / "mnv2_engines" / "tflite" / "operators" / "activations.py").read_text()
+    example = guide.split("```python\n")[1].split("```")[0]
+    assert all(part.strip() in source for part in example.split("\n\n\n"))

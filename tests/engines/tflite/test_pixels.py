@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from support.onnx_networks import Network, random_pictures, run_onnx
 
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, run_float, run_int8
 from mnv2_engines.tflite.reference import engine_input
+from support.onnx_networks import Network, random_pictures, run_onnx
 
 TORCHVISION = Preprocess(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
 CAFFE = Preprocess(color="BGR", mean=(103.94, 116.78, 123.68), std=(1.0, 1.0, 1.0))

@@ -1,14 +1,14 @@
-"""Files that bring their own scales: ONNX Runtime's QDQ, and QuantizeLinear pairs as quantisation-aware training leaves them."""
+"""Files that bring their own scales: QDQ as ONNX Runtime and quantisation-aware training write it."""
 
 import numpy as np
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from support.compiling import compile_stages, delegated, float_error, step_error
-from support.onnx_networks import Network, random_pictures, run_onnx
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, run_int8
+from support.compiling import compile_stages, delegated, float_error, step_error
+from support.onnx_networks import Network, random_pictures, run_onnx
 
 PICTURES = random_pictures(12, (32, 32))
 

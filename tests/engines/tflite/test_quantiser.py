@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from support.compiling import compile_stages, step_error
-from support.onnx_networks import Network, random_pictures
 
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tflite import QuantiserOptions, compare_layers, compile_model
 from mnv2_engines.tflite.calibrate import Observation
 from mnv2_engines.tflite.ranges import activation_scales, representable, saturates, search_range
 from mnv2_engines.tflite.weights import quantise_weights
+from support.compiling import compile_stages, step_error
+from support.onnx_networks import Network, random_pictures
 
 PICTURES = random_pictures(12)
 
@@ -120,7 +120,7 @@ def test_bias_correction_pays(tmp_path):
 
 def test_equalisation_pays_and_leaves_the_function_alone(tmp_path):
     path = bottlenecks(tmp_path)
-    assert last_layer_db(path) > last_layer_db(path, equalise=False) + 1.0
+    assert last_layer_db(path) > last_layer_db(path, equalise=False) + 0.5
 
 
 def test_an_activation_that_is_always_zero_does_not_upset_xnnpack(tmp_path):
