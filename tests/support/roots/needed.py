@@ -18,6 +18,7 @@ def need_root(make: Callable[[], Root]) -> Root:
     try:
         return make()
     except RootUnavailableError as exc:
-        if os.environ.get("CI"):
-            pytest.fail(str(exc), pytrace=False)
-        pytest.skip(str(exc))
+        missing = str(exc)
+    if os.environ.get("CI"):
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
