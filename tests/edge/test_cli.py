@@ -1,5 +1,6 @@
 """The command line as such: help, errors, exit statuses, logs."""
 
+import io
 import json
 import logging
 import resource
@@ -244,6 +245,14 @@ def test_logs_go_to_stderr_and_a_traceback_is_one_line(capsys):
         "DEBUG mnv2_edge.somewhere: shown under --debug, whatever the configuration says\n"
     )
     assert logging.getLogger().level == logging.WARNING
+
+
+def test_a_log_line_goes_above_a_progress_bar_that_has_taken_stderr(monkeypatch):
+    with logging_to_stderr(Session()):
+        bar = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", bar)
+        logging.getLogger("mnv2_edge.somewhere").warning("mean and std are not stated")
+    assert bar.getvalue() == "WARNING mnv2_edge.somewhere: mean and std are not stated\n"
 
 
 def test_a_command_knows_its_session(add_command):

@@ -57,7 +57,7 @@ def logging_to_stderr(session: Session) -> Iterator[None]:
     """Log to stderr inside of the `with`, from INFO upwards until the session says otherwise."""
     root = logging.getLogger()
     before = root.level
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStderr()
     handler.setFormatter(_Formatter(session))
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -108,6 +108,14 @@ def accept_debug(command: click.Command) -> click.Command:
 def _take_debug(context: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's call
     if value:
         context.find_root().ensure_object(Session).set_debug()
+
+
+class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 has none
+    """Write to what `sys.stderr` is at that moment: a progress bar takes its place, to stay below the lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class _Formatter(logging.Formatter):
