@@ -30,10 +30,10 @@ def need_gstreamer(*elements: str, packages: str = PACKAGES) -> ModuleType:
             gst = import_gstreamer()
             importlib.import_module("gi.repository.GLib")
     except LibraryMissingError as exc:
-        _give_up(f"{exc}", packages)
+        give_up(f"{exc}", packages)
     for element in elements:
         if gst.ElementFactory.find(element) is None:
-            _give_up(f"GStreamer has no {element}", packages)
+            give_up(f"GStreamer has no {element}", packages)
     return gst
 
 
@@ -51,7 +51,8 @@ def _borrow_gi() -> None:
         importlib.invalidate_caches()
 
 
-def _give_up(reason: str, packages: str) -> None:
+def give_up(reason: str, packages: str) -> None:
+    """Skip the test with the reason and what to install; in CI fail."""
     text = f"{reason} (apt install {packages})"
     if os.environ.get("CI"):
         pytest.fail(text)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import SourceLoginError, UsageError
 
-__all__ = ["Address", "split_address", "take_options"]
+__all__ = ["Address", "login_refused", "split_address", "take_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,16 @@ def split_address(uri: str, secret: str) -> Address:
         path=path,
         user=unquote(parts.username or ""),
         password=unquote(parts.password or "") or secret,
+    )
+
+
+def login_refused(shown: str, why: str) -> SourceLoginError:
+    """Return the error for a camera that refuses the user or the password; `why` is its answer."""
+    scheme = shown.partition(":")[0]
+    return SourceLoginError(
+        f"{shown} refuses the login ({why}): put the user into the address ({scheme}://user@host/...) and the password "
+        "into MNV2_EDGE_CAMERA_PASSWORD or a password_file; it is not tried again soon, so that the account is not "
+        "locked"
     )
 
 

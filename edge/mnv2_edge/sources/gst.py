@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mnv2_edge.errors import SourceError, SourceLoginError, UsageError
+from mnv2_edge.errors import SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
+from mnv2_edge.sources.address import login_refused
 from mnv2_edge.sources.guard import Guard
 from mnv2_edge.sources.libraries import import_gstreamer
 from mnv2_edge.sources.options import refuse_unknown
@@ -169,11 +170,7 @@ class GstSource:
         error, details = message.parse_error()
         not_authorized = error.matches(self._gst.ResourceError.quark(), self._gst.ResourceError.NOT_AUTHORIZED)
         if not_authorized or "401" in (details or ""):
-            raise SourceLoginError(
-                f"{self._name} refuses the login (401): put the user into the address (rtsp://user@host/...) and the "
-                "password into MNV2_EDGE_CAMERA_PASSWORD or a password_file; it is not tried again soon, so that the "
-                "account is not locked"
-            )
+            raise login_refused(self._name, "401 Unauthorized")
         more = (details or "").strip().splitlines()[-1:]  # above it stands where in GStreamer's source that is
         raise SourceError(f"{self._name}: {' '.join([error.message, *more])} ({message.src.get_name()}){self._hint}")
 

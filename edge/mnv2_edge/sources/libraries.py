@@ -6,7 +6,7 @@ from types import ModuleType
 
 from mnv2_edge.errors import LibraryMissingError
 
-__all__ = ["import_gstreamer", "import_picamera2"]
+__all__ = ["import_av", "import_gstreamer", "import_picamera2"]
 
 _VENV = "a virtual environment sees it only when made with `python3 -m venv --system-site-packages`"
 
@@ -30,6 +30,19 @@ def import_picamera2() -> ModuleType:
         raise LibraryMissingError(
             "this picamera2 is too old to be closed when a camera hangs: `sudo apt update && sudo apt full-upgrade`"
         )
+    return module
+
+
+def import_av() -> ModuleType:
+    """Return the module av (PyAV). Raises LibraryMissingError."""
+    try:
+        module = importlib.import_module("av")
+        importlib.import_module("av.error")
+    except ImportError as exc:
+        raise LibraryMissingError(
+            f"an RTSP camera needs PyAV or GStreamer, and neither can be imported ({exc}): "
+            "`pip install 'mnv2-edge[rtsp]'`"
+        ) from exc
     return module
 
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from mnv2_edge.errors import SourceError, SourceLoginError, UsageError
+from mnv2_edge.errors import SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.address import Address, split_address
+from mnv2_edge.sources.address import Address, login_refused, split_address
 from mnv2_edge.sources.guard import Guard
 from mnv2_edge.sources.multipart import JpegParts
 from mnv2_edge.sources.pictures import is_cut
@@ -105,11 +105,7 @@ class MjpegSource:
         response.close()
         shown, why = self._address.shown, f"{response.status} {response.reason}"
         if response.status in (401, 403):
-            raise SourceLoginError(
-                f"{shown} refuses the login ({why}): put the user into the address (http://user@host/...) and the "
-                "password into MNV2_EDGE_CAMERA_PASSWORD or a password_file; it is not tried again soon, so that the "
-                "account is not locked"
-            )
+            raise login_refused(shown, why)
         elsewhere = response.headers.get("Location")
         hint = f"it is at {elsewhere}" if elsewhere else "its manual names the address of its MJPEG stream"
         raise SourceError(f"{shown} answers {why}: {hint}")
