@@ -72,7 +72,11 @@ def recheck_engine(backend: object, engine: Engine) -> None:
 
 
 def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
-    """Load and run an engine file in a child process. Raises as `ensure_tested` does."""
+    """Load and run an engine file in a child process.
+
+    Raises as `ensure_tested` does, and KeyboardInterrupt when the child was interrupted: Ctrl-C reaches every process
+    of a terminal, so it says nothing about the engine.
+    """
     command = [sys.executable, "-m", "mnv2_engines.first_load", str(path)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
@@ -81,6 +85,12 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
     except OSError as exc:
         raise EngineError(f"{path} cannot be tested: {sys.executable} does not start ({exc.strerror})") from exc
     verdict = _read_verdict(done.stdout)
+    if verdict is None and done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
+    if (
+        verdict is None and done.returncode == -signal.SIGTERM
+    ):  # a service that is stopped, or a machine short of memory
+        raise EngineError(f"{path} was not tested: its first load was ended (SIGTERM); start again")
     if verdict is None:
         _log.debug("first load of %s: %s", path, done.stderr.decode(errors="replace"))
         raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)}): {_MEND}")

@@ -103,6 +103,19 @@ def test_a_crash_of_the_child_is_a_corrupt_engine(monkeypatch, tmp_path: Path, s
         load_in_child(tmp_path / "net.tflite")
 
 
+def test_ctrl_c_at_the_first_load_blames_no_engine(monkeypatch, tmp_path: Path) -> None:
+    child(monkeypatch, tmp_path, "kill -INT $$; exec sleep 10")
+    with pytest.raises(KeyboardInterrupt):
+        load_in_child(tmp_path / "engine.tflite")
+
+
+def test_a_service_that_is_stopped_at_the_first_load_blames_no_engine(monkeypatch, tmp_path: Path) -> None:
+    child(monkeypatch, tmp_path, "kill -TERM $$; exec sleep 10")
+    with pytest.raises(EngineError, match="was not tested") as caught:
+        load_in_child(tmp_path / "engine.tflite")
+    assert not isinstance(caught.value, CorruptEngineError)
+
+
 def test_a_child_that_hangs_is_a_corrupt_engine(monkeypatch, tmp_path: Path) -> None:
     child(monkeypatch, tmp_path, "exec sleep 60")
     with pytest.raises(CorruptEngineError, match=r"did not load within 0\.2 s"):
