@@ -15,7 +15,8 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.sources.options import read_fps, read_size, refuse_unknown
 from mnv2_edge.sources.shared_capture import SharedCapture, VideoReader
-from mnv2_edge.sources.v4l2_node import check_access, find_node
+from mnv2_edge.sources.stamps import monotonic_stamp
+from mnv2_edge.sources.v4l2_node import check_access, describe_users, find_node, find_usb
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["V4l2Request", "V4l2Source", "open_v4l2"]
@@ -24,7 +25,6 @@ _log = logging.getLogger(__name__)
 _KIND: Final = "a camera"
 _DEFAULT_SIZE: Final = (640, 480)
 _FORMATS: Final = {"mjpg": "MJPG", "yuyv": "YUYV"}
-_OLDEST_STAMP_NS: Final = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class V4l2Request:
 
 
 def open_v4l2(options: SourceOptions) -> "V4l2Source":
-    """Open ``/dev/videoN``, a link to one, or the N-th usable camera.
+    """Open ``/dev/videoN``, a link to one, the N-th usable camera, or ``usb:`` and a stable name or serial number.
 
     Raises SourceNotFoundError, SourcePermissionError, or SourceError when it gives no picture; UsageError for options
     that make no sense.
@@ -61,7 +61,8 @@ def open_v4l2(options: SourceOptions) -> "V4l2Source":
     request = V4l2Request.from_query(options)
     if options.pace == "max":
         raise UsageError(f"--pace max has no meaning for the camera {options.uri}: it comes at its own rate")
-    node = find_node(options.uri, list_cameras())
+    scheme, _, name = options.uri.partition(":")
+    node = find_usb(name, list_cameras()) if scheme == "usb" else find_node(options.uri, list_cameras())
     check_access(node)
     return V4l2Source(node, request, options.camera_id, _open_capture)
 
@@ -87,8 +88,8 @@ class V4l2Source:
         if self._first is None:
             self._capture.close()
             raise SourceError(
-                f"{node} opens but gives no picture: does another program use it? `fuser -v {node}` tells; "
-                "else unplug it and plug it in again"
+                f"{node} opens but gives no picture: does another program use it ({describe_users(node)})? "
+                "Else unplug it and plug it in again"
             )
         self._log_granted(request)
 
@@ -140,14 +141,12 @@ class V4l2Source:
     def _captured_ns(self) -> int:
         """Return the driver's stamp of the last picture, else now.
 
-        V4L2 stamps with the monotonic clock and OpenCV gives that in milliseconds; a driver that does otherwise is
-        found out by a stamp in the future or long ago.
+        V4L2 stamps with the monotonic clock, and OpenCV gives that in milliseconds.
         """
         import cv2
 
-        now = time.monotonic_ns()
-        stamp = int(self._capture.reader.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        return stamp if 0 <= now - stamp < _OLDEST_STAMP_NS else now
+        stamp_ns = int(self._capture.reader.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        return monotonic_stamp(stamp_ns, time.monotonic_ns())
 
     def _log_granted(self, request: V4l2Request) -> None:
         import cv2
@@ -177,7 +176,7 @@ def _open_capture(node: Path, request: V4l2Request) -> VideoReader:
     if not capture.isOpened():
         capture.release()
         raise SourceError(
-            f"{node} cannot be opened as a camera: does another program use it (`fuser -v {node}` tells), "
+            f"{node} cannot be opened as a camera: does another program use it ({describe_users(node)}), "
             "or is it none (`mnv2-edge cameras` lists them)?"
         )
     for prop, value in (

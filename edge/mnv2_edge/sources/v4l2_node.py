@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 from mnv2_edge.devices import Camera, usable_cameras
+from mnv2_edge.devices.users import users_of
 from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
 
-__all__ = ["check_access", "find_node"]
+__all__ = ["check_access", "describe_users", "find_node", "find_usb"]
 
 
 def find_node(target: str, cameras: tuple[Camera, ...]) -> Path:
@@ -29,6 +30,30 @@ def find_node(target: str, cameras: tuple[Camera, ...]) -> Path:
     return path
 
 
+def find_usb(name: str, cameras: tuple[Camera, ...], links: Path = Path("/dev/v4l")) -> Path:
+    """Return the node of a USB camera by what stays the same: its link in by-id or by-path, or its serial number.
+
+    Raises SourceNotFoundError when there is none, and UsageError when several have that serial number.
+    """
+    for folder in ("by-id", "by-path"):
+        link = links / folder / name
+        if name and "/" not in name and link.exists():
+            return find_node(str(link), cameras)
+    same = [camera for camera in usable_cameras(cameras) if name and camera.node.serial == name]
+    if len(same) > 1:
+        paths = ", ".join(f"usb:{camera.node.stable.name}" for camera in same if camera.node.stable)
+        raise UsageError(f"{len(same)} cameras have the serial number {name}: name one by its place, {paths}")
+    if not same:
+        raise SourceNotFoundError(f"there is no usb:{name}: {_what_there_is(cameras)}")
+    return same[0].node.path
+
+
+def describe_users(node: Path) -> str:
+    """Say which programs have the node open, or how to find out."""
+    users = users_of(node)
+    return f"{', '.join(users)} has it open" if users else f"`sudo fuser -v {node}` tells which"
+
+
 def check_access(node: Path) -> None:
     """Open and close the node, for an error that says more than OpenCV's silence."""
     try:
@@ -40,7 +65,7 @@ def check_access(node: Path) -> None:
         ) from exc
     except OSError as exc:
         if exc.errno == errno.EBUSY:
-            raise SourceError(f"{node} is in use by another program: `fuser -v {node}` tells which") from exc
+            raise SourceError(f"{node} is in use by another program: {describe_users(node)}") from exc
         raise SourceNotFoundError(
             f"{node} cannot be opened: {exc.strerror}; `mnv2-edge cameras` lists the cameras"
         ) from exc

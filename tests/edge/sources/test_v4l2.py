@@ -125,7 +125,7 @@ def test_unplugging_is_an_error_and_frees_the_camera(camera):
 
 def test_a_camera_counts_as_open_only_with_a_picture(camera):
     camera.plugged = False
-    with pytest.raises(SourceError, match=r"gives no picture.*`fuser -v /dev/video7`") as caught:
+    with pytest.raises(SourceError, match=r"gives no picture.*`sudo fuser -v /dev/video7`") as caught:
         open_on(camera)
     assert caught.value.exit_status == 69
     assert camera.opened is None
