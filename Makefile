@@ -44,7 +44,7 @@ bench: $(VENV)/.installed-test  ## measure what docs/performance.md says; wants 
 	$(BIN)/python benchmarks/build_engine.py
 
 clean:  ## remove the virtual environments and caches
-	rm -rf $(VENV) $(NUMPY1_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(NUMPY1_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
