@@ -3,6 +3,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mnv2_engines.backends.litert import LiteRtBackend
@@ -15,10 +16,9 @@ from mnv2_engines.selftest import ensure_tested, is_tested, load_in_child
 
 
 @pytest.fixture
-def bare(shared: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "bare.tflite"
-    shutil.copy(shared / "models" / "mobilenet_v2_1.0_224_quant.tflite", path)
-    return path
+def bare(root: Path, tmp_path: Path) -> Path:
+    """Copy the demo engine without its manifest."""
+    return Path(shutil.copy(root / "engines" / "mnv2_engines" / "demo" / "demo.tflite", tmp_path / "bare.tflite"))
 
 
 def child(monkeypatch, tmp_path: Path, script: str) -> None:
@@ -84,9 +84,7 @@ def test_the_child_runs_the_golden_test(install, bare: Path) -> None:
     golden = record_golden(backend, picture, describe_device())
     load_in_child(install(raw, golden=golden))
     other = record_golden(backend, picture + 99, describe_device())
-    wrong = type(golden)(
-        **{name: getattr(golden, name) for name in golden.__struct_fields__ if name != "outputs"}, outputs=other.outputs
-    )
+    wrong = msgspec.structs.replace(golden, outputs=other.outputs)
     path = install(raw, golden=wrong)
     with pytest.raises(CorruptEngineError, match="fails its golden test"):
         load_in_child(path)

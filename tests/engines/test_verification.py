@@ -1,5 +1,6 @@
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -48,10 +49,9 @@ def test_what_xnnpack_leaves_is_a_fault(signs, signs_pictures) -> None:
     found = verify(signs, signs_pictures[:2], source="scenes", task=None)
     slow = dataclasses.replace(
         found,
-        facts=type(found.facts)(**{**{n: getattr(found.facts, n) for n in found.facts.__struct_fields__},
-                                   "accelerated": False}),
+        facts=msgspec.structs.replace(found.facts, accelerated=False),
         fallback_operators=("TRANSPOSE_CONV",),
-    )  # fmt: skip
+    )
     assert find_faults(slow, Limits())[-1].endswith("plain kernels run TRANSPOSE_CONV")
 
 
