@@ -35,11 +35,6 @@ class Identity:
     instance: str
     """Tells several runtimes on one device apart; empty for the only one."""
 
-    @property
-    def client_id(self) -> str:
-        """Return what a broker knows this runtime by."""
-        return client_id_of(self.device_id)
-
 
 def client_id_of(device_id: str) -> str:
     """Return the MQTT client id of a device; no two clients of one broker may have the same."""

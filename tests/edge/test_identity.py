@@ -37,7 +37,7 @@ def test_a_pi_has_a_serial_number(machine):
     root = machine(tree=b"10000000ab12cd34\0", machine_id=MACHINE_ID.encode(), hostname=b"raspberrypi\n")
     identity = read_identity(root=root)
     assert identity.device_id == "10000000ab12cd34"
-    assert identity.client_id == "mnv2-edge-10000000ab12cd34"
+    assert client_id_of(identity.device_id) == "mnv2-edge-10000000ab12cd34"
     assert identity.device_name == "raspberrypi"
 
 
@@ -85,7 +85,7 @@ def test_an_instance_tells_two_runtimes_apart(machine):
     one, two = read_identity(root=root), read_identity(instance="North Side", root=root)
     assert two.device_id == "10000000ab12cd34-north-side"
     assert two.device_name == "pi (North Side)"
-    assert len({one.client_id, two.client_id}) == 2
+    assert len({client_id_of(one.device_id), client_id_of(two.device_id)}) == 2
 
 
 @pytest.mark.parametrize("text", ["a/b", "a+b", "a#b", "a b", "a\0b", "a\nb", "$SYS", "ä", "A.B_c-1", "x" * 300])
