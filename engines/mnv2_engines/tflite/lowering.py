@@ -210,14 +210,6 @@ class Lowering:
             view.tensor.name = self.claim(name)
         self.views[name] = view
 
-    def _input_name(self, node: OnnxNode, index: int) -> str:
-        if not node.has_input(index):
-            raise ModelError(f"{node}: input {index} is missing")
-        name = node.inputs[index]
-        if name not in self.views and name not in self.constants:
-            raise ModelError(f"{node}: input {name!r} is computed by no earlier node")
-        return name
-
     def name_output(self, tensor: Tensor, name: str) -> None:
         """Give a graph output its ONNX name, taking it from the NHWC tensor that it may be a transposition of."""
         for other in {*self.graph.activations(), *self.graph.inputs}:
@@ -231,6 +223,14 @@ class Lowering:
         while name in self._names:
             name, count = f"{wish}_{count}", count + 1
         self._names.add(name)
+        return name
+
+    def _input_name(self, node: OnnxNode, index: int) -> str:
+        if not node.has_input(index):
+            raise ModelError(f"{node}: input {index} is missing")
+        name = node.inputs[index]
+        if name not in self.views and name not in self.constants:
+            raise ModelError(f"{node}: input {name!r} is computed by no earlier node")
         return name
 
     def _charge(self, node: OnnxNode | None, tensor: Tensor) -> None:

@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 from mnv2_engines.tflite.operators.convolution import Conv2D
 from mnv2_engines.tflite.operators.joining import Pad
+from mnv2_engines.tflite.ranges import activation_scales
 
-__all__ = ["PixelMapping", "fold_pixels"]
+__all__ = ["PixelMapping", "fold_pixels", "pixels_to_input"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,15 @@ def fold_pixels(graph: Graph, preprocess: Preprocess) -> PixelMapping:
 
     The int8 input then means ``(pixel - m) / s`` with an integer m, so that ``int8 = pixel - 128`` exactly. m is the
     average of the means: padding, for which TFLite takes the input's zero, is then off by no more than their spread,
-    and the weights of the other taps are exact. Where something else than a convolution reads the input, only a common
-    mean and std can be mapped this way.
+    and all other taps are exact. Where something else than a convolution reads the input, or a quantised file gives
+    the weights' scales, only a common mean and std can be mapped this way.
     """
     mean, std = np.array(preprocess.mean, np.float64), np.array(preprocess.std, np.float64)
     middle = float(np.clip(np.ceil(mean.mean() - 0.5), 0, 255))
     spread = float(std.mean())
     factor, offset = spread / std, (middle - mean) / std
     readers = _first_convolutions(graph)
-    if readers:
+    if readers and (np.all(factor == 1.0) or all(node.inputs[1].scales is None for node in readers)):
         for node in readers:
             _fold(node, factor, offset)
     elif len(set(preprocess.mean)) > 1 or len(set(preprocess.std)) > 1:
@@ -49,6 +51,14 @@ def fold_pixels(graph: Graph, preprocess: Preprocess) -> PixelMapping:
     return PixelMapping(mapped, Scales.of(1.0 / spread, int(middle) - 128), factor, offset)
 
 
+def pixels_to_input(picture: UInt8Array, mapping: PixelMapping) -> npt.NDArray[np.int8]:
+    """Turn HxWx3 pixels into the int8 input [1, H, W, 3], by the formula that XOR 0x80 is a shortcut for."""
+    mean, std = np.array(mapping.preprocess.mean), np.array(mapping.preprocess.std)
+    integers = np.round((picture - mean) / std / float(mapping.scales.scale[0])) + mapping.scales.zero_point
+    clipped: npt.NDArray[np.int8] = np.clip(integers, -128, 127).astype(np.int8)
+    return clipped[None]
+
+
 def _first_convolutions(graph: Graph) -> list[Node]:
     """Return the convolutions that read the input, through a PAD or not; nothing when anything else reads it."""
     consumers = graph.consumers()
@@ -57,9 +67,9 @@ def _first_convolutions(graph: Graph) -> list[Node]:
     while pending:
         tensor = pending.pop()
         for node in consumers.get(tensor, []):
-            if isinstance(node.operator, Conv2D) and node.inputs[1].scales is None:
+            if isinstance(node.operator, Conv2D):
                 found.append(node)
-            elif isinstance(node.operator, Pad):
+            elif isinstance(node.operator, Pad) and node.output not in graph.outputs:
                 pending.append(node.output)
             else:
                 return []
@@ -71,7 +81,8 @@ def _fold(node: Node, factor: npt.NDArray[np.float64], offset: npt.NDArray[np.fl
     if weights.data is None or bias.data is None:
         return
     shifted = bias.data + (weights.data * offset).sum(axis=(1, 2, 3))
-    node.inputs[1] = Tensor.constant(weights.name, (weights.data * factor).astype(np.float32))
+    if np.any(factor != 1.0):
+        node.inputs[1] = Tensor.constant(weights.name, (weights.data * factor).astype(np.float32))
     node.inputs[2] = Tensor.constant(bias.name, shifted.astype(np.float32))
 
 
@@ -79,6 +90,4 @@ def _by_table(preprocess: Preprocess) -> PixelMapping:
     """Cover what all three channels can be with one scale: the frame path needs a 256x3 table."""
     mean, std = np.array(preprocess.mean, np.float64), np.array(preprocess.std, np.float64)
     low, high = float((-mean / std).min()), float(((255 - mean) / std).max())
-    from mnv2_engines.tflite.ranges import activation_scales
-
     return PixelMapping(preprocess, activation_scales(low, high), np.ones(3), np.zeros(3))

@@ -9,6 +9,7 @@ from mnv2_engines.tflite.groups import Groups
 from mnv2_engines.tflite.legality import widen
 from mnv2_engines.tflite.operator import Rule
 from mnv2_engines.tflite.ranges import activation_scales, search_range
+from mnv2_engines.tflite.tail import answers
 
 __all__ = ["FIXED_SCALES", "assign_scales"]
 
@@ -35,7 +36,7 @@ def assign_scales(
     producers = graph.producers()
 
     integer_nodes = [node for node in graph.nodes if node not in float_nodes]
-    last = {*graph.outputs, *(tensor for node in float_nodes for tensor in node.inputs)}
+    last = set(answers(graph, float_nodes))
 
     def observed(tensor: Tensor) -> tuple[float, float]:
         low, high = _observed_range(tensor, observations, range_search=range_search and tensor not in last)

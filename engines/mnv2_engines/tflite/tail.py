@@ -4,7 +4,7 @@ from mnv2_engines.tflite.graph import Graph, Node, Tensor
 from mnv2_engines.tflite.operator import Rule
 from mnv2_engines.tflite.operators.joining import Concatenation
 
-__all__ = ["float_tail"]
+__all__ = ["answers", "float_tail"]
 
 
 def float_tail(graph: Graph) -> frozenset[Node]:
@@ -27,3 +27,11 @@ def float_tail(graph: Graph) -> frozenset[Node]:
             tail.add(node)
             computed.update(node.outputs)
     return frozenset(tail)
+
+
+def answers(graph: Graph, float_nodes: frozenset[Node]) -> tuple[Tensor, ...]:
+    """Return what the int8 layers hand over: outputs, and what the float tail or an ArgMax reads."""
+    last = {node: None for node in graph.nodes if node in float_nodes or node.operator.rule is Rule.INDEX}
+    handed = [*graph.outputs, *(tensor for node in last for tensor in node.inputs)]
+    made_last = {tensor for node in last for tensor in node.outputs}
+    return tuple(t for t in dict.fromkeys(handed) if t.data is None and t not in made_last)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import Layout, TensorArray, TensorSpec
-from mnv2_engines.tflite import operators
+from mnv2_engines.tflite import operators  # noqa: F401 - importing them fills LOWERINGS
 from mnv2_engines.tflite.folding import FOLDERS, Constants, fold
 from mnv2_engines.tflite.graph import Graph, Scales, Tensor
 from mnv2_engines.tflite.lowering import LOWERINGS, NHWC, Lowering, View
@@ -16,7 +16,6 @@ from mnv2_engines.tflite.onnx_model import OnnxModel, OnnxNode, OnnxValue
 __all__ = ["Translation", "translate"]
 
 _COLORS = 3
-_OPERATOR_MODULES = operators.__all__  # importing them has filled LOWERINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,5 +144,13 @@ def _add_output(value: OnnxValue, lowering: Lowering) -> TensorSpec:
         raise ModelError(f"output {value.name!r} is the picture itself: the network does nothing")
     lowering.name_output(tensor, value.name)
     lowering.graph.outputs.append(tensor)
-    is_picture = view.rank == 4 and view.order == NHWC and min(view.shape[2:]) > 1
-    return TensorSpec(value.name, tensor.shape, tensor.dtype, "NCHW" if is_picture else "flat")
+    return TensorSpec(value.name, tensor.shape, tensor.dtype, _layout(view))
+
+
+def _layout(view: View) -> Layout:
+    """Return the layout of an output that still is a picture, `flat` for vectors and lists of boxes."""
+    if view.rank == 4 and view.order == NHWC and min(view.shape[2:]) > 1:
+        return "NCHW"
+    if view.rank == 4 and view.order == (0, 1, 2, 3) and min(view.shape[1:3]) > 1:
+        return "NHWC"
+    return "flat"

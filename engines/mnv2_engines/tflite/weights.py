@@ -15,8 +15,10 @@ __all__ = ["ExpectedShift", "QuantisedWeights", "quantise_weights"]
 WEIGHT_LIMIT = 127
 _BIAS_LIMIT = float(2**30)
 """Half of int32: the accumulator adds the products to the bias."""
-_SMALLEST_RESCALE, _LARGEST_RESCALE = 2.0**-31, 255.0
-"""XNNPACK takes input scale * weight scale / output scale from 2**-32 up to 256."""
+_SMALLEST_RESCALE = 2.0**-31
+"""XNNPACK takes input scale * weight scale / output scale from 2**-32 on; `legality` keeps the upper end."""
+_LARGEST_SCALE = 1e30
+"""Reached only by a bias that silences its channel for good."""
 
 ExpectedShift: TypeAlias = Callable[[FloatArray], "npt.NDArray[np.float64]"]
 
@@ -52,8 +54,9 @@ def quantise_weights(
     else:
         scales = (np.abs(rows).max(axis=1) / WEIGHT_LIMIT).astype(np.float32)
     # A channel of zeros, or one whose bias dwarfs its weights, needs a coarser scale to keep its bias inside int32.
-    scales = np.maximum(scales, np.abs(bias) / (_BIAS_LIMIT * input_scale))
-    scales = np.maximum(scales, _SMALLEST_RESCALE * output_scale / input_scale).astype(np.float32)
+    least = np.abs(bias, dtype=np.float64) / (_BIAS_LIMIT * input_scale)
+    least = np.maximum(least, _SMALLEST_RESCALE * output_scale / input_scale)
+    scales = np.minimum(np.maximum(scales, least), _LARGEST_SCALE).astype(np.float32)
     integers = np.clip(np.round(rows / scales[:, None]), -WEIGHT_LIMIT, WEIGHT_LIMIT)
     corrected = bias.astype(np.float64)
     if expected_shift is not None:

@@ -40,7 +40,23 @@ def seeds():
     mixer.node("AveragePool", [parts[1]], kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1], count_include_pad=0)
     mixer.node("Transpose", perm=[0, 2, 3, 1])
     mixer.node("Reshape", [mixer.last, mixer.constant(np.array([1, -1, 12]))])
-    return [network.model().SerializeToString() for network in (classifier, mixer)]
+
+    quantised = Network(seed=2)
+
+    def scaled(scale, zero_point):
+        return [quantised.constant(np.float32(scale)), quantised.constant(zero_point)]
+
+    weights = [quantised.constant(quantised.rng.integers(-99, 99, (8, 3, 3, 3)).astype(np.int8))]
+    weights += [quantised.constant(np.full(8, 0.01, np.float32)), quantised.constant(np.zeros(8, np.int8))]
+    kernel = quantised.node("DequantizeLinear", weights, axis=0)
+    quantised.node("Conv", ["x", kernel])
+    for _ in range(2):
+        rounding = scaled(0.02, np.uint8(100))
+        quantised.node("QuantizeLinear", [quantised.last, *rounding])
+        quantised.node("DequantizeLinear", [quantised.last, *rounding])
+        quantised.node("HardSwish")
+    quantised.node("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    return [network.model().SerializeToString() for network in (classifier, mixer, quantised)]
 
 
 def mutate(data: bytes, random_source: random.Random) -> bytes:
