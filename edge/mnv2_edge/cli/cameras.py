@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnv2_edge.cli.camera_test import test
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.tables import print_table
 
@@ -17,22 +18,28 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[test URI]",
     epilog="""\b
 Examples:
   mnv2-edge cameras
+  mnv2-edge cameras test 0
   mnv2-edge run --camera 0
   mnv2-edge cameras --json | jq -r '.[] | select(.usable) | .stable'
-"""
+""",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show the nodes that are no cameras too, and why.")
 @json_option
-def command(*, show_all: bool, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, *, show_all: bool, as_json: bool) -> None:
     """List the cameras that can be opened, and what to type for each.
 
     The first column is the value for --camera. Numbers and /dev/videoN change when cameras are plugged in another
     order; the stable path does not, and --camera takes it too.
     """
+    if context.invoked_subcommand is not None:
+        return
     from mnv2_edge.devices import list_cameras
 
     cameras = list_cameras()
@@ -52,6 +59,9 @@ def command(*, show_all: bool, as_json: bool) -> None:
         )
     if not (show_all and cameras):
         _tell_the_rest(cameras, any_usable=bool(usable))
+
+
+command.add_command(test)
 
 
 def _cells(camera: Camera) -> tuple[str, str, str, str]:
