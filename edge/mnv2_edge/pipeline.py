@@ -13,6 +13,7 @@ from mnv2_edge.exchange import Exchange, Lane, Ready
 from mnv2_edge.gate import FrameGate
 from mnv2_edge.reader import Camera
 from mnv2_edge.records import CameraState, Event, Latency, Record, Result, StateName
+from mnv2_edge.redaction import redact
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.timer import Timer
 from mnv2_engines.backends import Backend
@@ -204,7 +205,7 @@ class Pipeline:
                 device=self._device,
                 camera=capture.camera_id,
                 state=state,
-                reason=reason,
+                reason=redact(reason),  # a library's words may hold the camera's URI, and a broker retains this
                 since=self._clock.stamp(time.monotonic_ns()),
                 frames=self._results[capture.camera_id],
                 dropped=capture.dropped,
@@ -217,7 +218,7 @@ class Pipeline:
     def _publish_outage(self, capture: Capture, outage: Outage) -> None:
         began, ended = self._clock.stamp(outage.began_ns), self._clock.stamp(outage.ended_ns)
         details: dict[str, str | int | float | bool] = {
-            "reason": outage.reason,
+            "reason": redact(outage.reason),
             "began": began.time,
             "ended": ended.time,
             "seconds": round((outage.ended_ns - outage.began_ns) / 1e9, 3),

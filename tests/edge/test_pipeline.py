@@ -57,6 +57,21 @@ def test_a_live_camera_with_a_slow_engine_drops_exactly_what_was_not_inferred() 
     assert [result.frame for result in results] == sorted({result.frame for result in results})
 
 
+def test_a_password_in_a_fault_is_published_nowhere() -> None:
+    fault = SourceError("rtsp://ann:swordfish@door/live gives nothing")
+    sink = ListSink()
+
+    def reopen() -> FrameSource:
+        raise fault
+
+    camera = Camera("cam", FilmSource(1, endless=True, live=True, error=fault), reopen)
+    _, states, _ = run(camera, stop_after_s=0.3, sink=sink)
+    published = [state.reason for state in states]
+    published += [str(record.details["reason"]) for record in sink.records if isinstance(record, Event)]
+    assert published.count("rtsp://ann:***@door/live gives nothing") == 2
+    assert not any("swordfish" in text for text in published)
+
+
 def test_the_age_of_a_result_does_not_grow_when_the_engine_is_slow() -> None:
     results, _, _ = run(Camera("cam", FilmSource(120, live=True, period_s=0.005)), backend=EchoBackend(0.03))
     ages = [result.age_ms for result in results]
