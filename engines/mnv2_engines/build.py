@@ -1,9 +1,8 @@
 """Build an engine: compile, verify on pictures that calibration never saw, install with its manifest."""
 
-import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -31,8 +30,8 @@ from mnv2_engines.install import install_engine, refuse_foreign_files
 from mnv2_engines.manifest import Manifest, encode_manifest
 from mnv2_engines.pixel_table import pixel_table
 from mnv2_engines.selftest import load_in_child, remember_tested
-from mnv2_engines.tensors import UInt8Array
-from mnv2_engines.tflite import CompiledModel, LayerLoss, compare_layers, compile_model
+from mnv2_engines.tflite import CompiledModel, compile_model
+from mnv2_engines.tflite.layer_parts import compare_layers_in_parts
 from mnv2_engines.verification import Verification, find_faults, verify
 
 __all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_engine", "hold_back"]
@@ -40,11 +39,10 @@ __all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_en
 BuildProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with the phase (read, calibrate, quantise, write, layers, verify, explain, install), done, and in all."""
 
-_LAYER_PICTURES: Final = 6
+_LAYER_PICTURES: Final = 8
 """Layers are compared on that many pictures: the ratio of two sums over a layer's activations settles early."""
-_LAYERS_AT_ONCE: Final = 12
 _EQUAL_DB: Final = 200.0
-"""What `compare_layers` reports for no error."""
+"""What the comparison reports for no error."""
 _READ_BYTES: Final = 1 << 20
 _DISTRIBUTIONS: Final = ("ai-edge-litert", "tflite-runtime", "onnx", "numpy")
 
@@ -132,7 +130,7 @@ def _verify(compiled: CompiledModel, request: BuildRequest, clock: _PhaseClock) 
                 operator=loss.operator,
                 sqnr_db=loss.sqnr_db if loss.sqnr_db < _EQUAL_DB else None,
             )
-            for loss in _compare_in_parts(compiled, sample, request.threads)
+            for loss in compare_layers_in_parts(compiled, sample, threads=request.threads)
         )
         clock("layers", 1, 1)
     return verify(
@@ -144,13 +142,6 @@ def _verify(compiled: CompiledModel, request: BuildRequest, clock: _PhaseClock) 
         threads=request.threads,
         progress=lambda done, total: clock("verify", done, total),
     )
-
-
-def _compare_in_parts(compiled: CompiledModel, sample: Sequence[UInt8Array], threads: int) -> Iterator[LayerLoss]:
-    """Look at some layers at a time: every activation that is looked at keeps its own memory in both networks."""
-    for start in range(0, len(compiled.layers), _LAYERS_AT_ONCE):
-        part = dataclasses.replace(compiled, layers=compiled.layers[start : start + _LAYERS_AT_ONCE])
-        yield from compare_layers(part, sample, threads=threads)
 
 
 def _explain(
