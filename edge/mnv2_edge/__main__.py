@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _invoke(args, session)
             if sys.stdout is not None:  # None: the process was started without one
                 sys.stdout.flush()
-        except (KeyboardInterrupt, click.Abort):
+        except KeyboardInterrupt:
+            return ExitStatus.INTERRUPTED
+        except click.Abort:  # at a question, whose line is still open
+            click.echo(err=True)
             return ExitStatus.INTERRUPTED
         except BrokenPipeError:
             _discard_stdout()

@@ -186,6 +186,15 @@ def test_ctrl_c_is_quiet(add_command, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_ctrl_c_at_a_question_ends_its_line(add_command, capsys):
+    def abort():
+        raise click.Abort
+
+    add_command(abort)
+    assert program.main(["probe"]) == 130
+    assert capsys.readouterr().err == "\n"
+
+
 def test_a_reader_that_has_gone_is_no_error():
     process = subprocess.Popen([*COMMAND, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
