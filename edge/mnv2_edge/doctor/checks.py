@@ -6,6 +6,7 @@ To add one, write a function from `Machine` to `Finding` and add its line here.
 from typing import Final
 
 from mnv2_edge.doctor import Check
+from mnv2_edge.doctor.cameras import check_ribbon_cameras
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
 
@@ -18,5 +19,6 @@ CHECKS: Final = (
     Check("litert", check_litert),
     Check("plug-ins", check_plugins),
     Check("cameras", check_cameras),
+    Check("ribbon-cameras", check_ribbon_cameras),
     Check("broker", check_broker),
 )
