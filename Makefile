@@ -41,6 +41,7 @@ acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
 bench: $(VENV)/.installed-test  ## measure what docs/performance.md says; wants a quiet machine
 	$(BIN)/python benchmarks/preprocess.py
 	$(BIN)/python benchmarks/frame_path.py
+	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/build_engine.py
 
 clean:  ## remove the virtual environments and caches
