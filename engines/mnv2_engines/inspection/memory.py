@@ -34,8 +34,8 @@ def peak_memory(
     """Return the largest sum of activations that are there at the same time; `sizes` has every activation in bytes.
 
     An activation is there from the operation that makes it to the last one that reads it; the network's inputs from
-    the beginning, its outputs to the end. No fusion is assumed, and no memory of a kernel's own (im2col, packing). A
-    runtime's arena comes close, and is a little larger where holes between tensors cannot be filled.
+    the beginning, its outputs to the end. No fusion is assumed, and no memory of a kernel's own (im2col, packing): a
+    runtime's arena is larger where holes between tensors cannot be filled, and smaller where it fuses operations.
     """
     last_use = {name: index for index, (_, _, reads, _) in enumerate(steps) for name in reads}
     last_use |= dict.fromkeys(outputs, len(steps))

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.networks import write_network
 from mnv2_engines.sidecar import sidecar_path
+from mnv2_engines.weights.hdf5 import HDF5_START
 from mnv2_engines.weights.imported import Expected, ImportedNetwork
-from mnv2_engines.weights.keras_file import HDF5_START, open_h5, open_keras
+from mnv2_engines.weights.keras_file import open_h5, open_keras
 from mnv2_engines.weights.keras_model import network_from_keras
 from mnv2_engines.weights.safetensors import open_safetensors
 from mnv2_engines.weights.state_dict import network_from_state_dict
@@ -48,6 +49,7 @@ def import_weights(request: ImportRequest) -> ImportedNetwork:
             )
     found = read_weights(request.source, request.expected)
     model = write_network(found.network, found.weights)
+    found = replace(found, notes=(*found.notes, *_uncompiled(model)))
     write_model(request.output, model, render_sidecar(found.preprocess, request.source.name, found.origin))
     return found
 
@@ -59,6 +61,18 @@ def read_weights(path: Path, expected: Expected) -> ImportedNetwork:
             return _read(path, file, expected)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read ({exc.strerror}): expected .pth, .safetensors, .keras or .h5") from exc
+
+
+def _uncompiled(model: bytes) -> Iterator[str]:
+    """Say which operators of a model `build-engine` does not compile: heads may have more than it knows."""
+    import onnx
+
+    import mnv2_engines.tflite.operators  # noqa: F401 - fills the table
+    from mnv2_engines.tflite.lowering import LOWERINGS
+
+    used = {node.op_type for node in onnx.load_from_string(model).graph.node}
+    if unknown := sorted(used - set(LOWERINGS)):
+        yield f"build-engine does not compile {', '.join(unknown)}: the ONNX file is right, an engine needs another head"
 
 
 def _read(path: Path, file: IO[bytes], expected: Expected) -> ImportedNetwork:

@@ -1,12 +1,13 @@
 """Keras models of every shape become the network they are, and the head that they have."""
 
 import json
+import random
 
 import h5py
 import numpy as np
 import pytest
 
-from mnv2_engines.errors import ModelError
+from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.networks import MobileNetV2, NetworkWeights, write_network
 from mnv2_engines.networks.head import Activation, Affine, Dense, Flatten, GlobalPool, Pool
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
@@ -67,10 +68,10 @@ def head_of(entries, tmp_path):
 
 
 def test_a_head_with_flatten_batch_norm_and_activations(tmp_path):
-    random = np.random.default_rng(4)
-    first, second = random.normal(size=(1280 * 4, 6)).astype(np.float32), random.normal(size=(6, 3)).astype(np.float32)
-    gamma, beta, mean = random.normal(size=(3, 6)).astype(np.float32)
-    variance = random.uniform(0.5, 2, 6).astype(np.float32)
+    dice = np.random.default_rng(4)
+    first, second = dice.normal(size=(1280 * 4, 6)).astype(np.float32), dice.normal(size=(6, 3)).astype(np.float32)
+    gamma, beta, mean = dice.normal(size=(3, 6)).astype(np.float32)
+    variance = dice.uniform(0.5, 2, 6).astype(np.float32)
     head = head_of(
         [
             layer("Flatten", "flatten"),
@@ -86,7 +87,7 @@ def test_a_head_with_flatten_batch_norm_and_activations(tmp_path):
     assert (flatten, relu, sigmoid) == (Flatten(), Activation("relu"), Activation("sigmoid"))
     np.testing.assert_array_equal(hidden.kernel, first.T)
     np.testing.assert_array_equal(last.kernel, second.T)
-    x = random.normal(size=6)
+    x = dice.normal(size=6)
     np.testing.assert_allclose(
         x * norm.scale + norm.shift, (x - mean) / np.sqrt(variance + 0.01) * gamma + beta, rtol=1e-5, atol=1e-6
     )
@@ -284,7 +285,7 @@ def test_weights_outside_of_the_file_are_not_read(way, tmp_path):
             layout = h5py.VirtualLayout(secret.shape, np.float32)
             layout[...] = h5py.VirtualSource(str(elsewhere), "secret", secret.shape)
             group.create_virtual_dataset("kernel", layout)
-    with pytest.raises(ModelError, match=r"lie outside of the file|lacks the weights"):
+    with pytest.raises(ModelError, match=r"lie outside of the file|or they are damaged"):
         read(path)
 
 
@@ -318,3 +319,22 @@ def test_truncated_files_are_refused(save, tmp_path):
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(ModelError):
             read(path)
+
+
+def test_damaged_files_are_read_or_refused(tmp_path):
+    """HDF5 keeps its structure in small blocks between the numbers: that is where damage is done here."""
+    whole = save_h5(tmp_path / "whole.h5", SHAPES["one functional model"]).read_bytes()
+    blocks = [at for at in range(len(whole)) if whole[at : at + 4] in {b"TREE", b"SNOD", b"HEAP"}]
+    path = tmp_path / "damaged.h5"
+    refused = 0
+    for seed in range(60):
+        dice = random.Random(seed)
+        damaged = bytearray(whole)
+        for _ in range(4):
+            damaged[min(dice.choice(blocks) + dice.randrange(200), len(whole) - 1)] = dice.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read(path)
+        except (ModelError, ContractError):
+            refused += 1
+    assert 0 < refused < 60
