@@ -3,6 +3,7 @@
 import pytest
 
 from mnv2_edge import __main__ as program
+from mnv2_engines.tflite.lowering import LOWERINGS
 from support.networks import MobileNetV2, state_dict
 from support.torch_format import save_zip
 
@@ -32,6 +33,15 @@ def test_from_weights_to_an_engine(weights, tmp_path, capsys):
 def test_an_assumed_resolution_is_said(weights, tmp_path, capsys):
     assert program.main(["import-weights", str(weights), "-o", str(tmp_path / "m.onnx")]) == 0
     assert capsys.readouterr().err.startswith("note: weights do not tell the resolution: 224x224 is taken")
+
+
+def test_an_operator_that_does_not_compile_is_said_at_once(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(LOWERINGS, "Gemm")
+    output = tmp_path / "m.onnx"
+    assert program.main(["import-weights", str(weights), "-o", str(output), "--resolution", "32"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "note: build-engine does not compile Gemm: the ONNX file is right, an engine needs another head"
+    assert output.exists()
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,20 @@ def command(
     click.echo(
         f"{sidecar_path(output)}: {preprocess.color}, mean {mean}, std {std}, {preprocess.resize} ({found.origin})"
     )
-    for note in found.notes:
+    for note in (*found.notes, *_uncompiled(output)):
         click.echo(f"note: {note}", err=True)
     click.echo(f"next: mnv2-edge build-engine {output} --calibration PHOTOS/ --labels LABELS.txt")
+
+
+def _uncompiled(model: Path) -> list[str]:
+    """Say which operators of a model `build-engine` does not compile: a head may have more than it knows."""
+    import mnv2_engines.tflite.operators  # noqa: F401 - fills the table
+    from mnv2_engines.tflite.lowering import LOWERINGS
+    from mnv2_engines.tflite.onnx_reader import read_onnx
+
+    unknown = sorted({node.op_type for node in read_onnx(model).nodes} - set(LOWERINGS))
+    text = f"build-engine does not compile {', '.join(unknown)}: the ONNX file is right, an engine needs another head"
+    return [text] if unknown else []
 
 
 def _channels(values: tuple[float, float, float]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -49,7 +49,6 @@ def import_weights(request: ImportRequest) -> ImportedNetwork:
             )
     found = read_weights(request.source, request.expected)
     model = write_network(found.network, found.weights)
-    found = replace(found, notes=(*found.notes, *_uncompiled(model)))
     write_model(request.output, model, render_sidecar(found.preprocess, request.source.name, found.origin))
     return found
 
@@ -61,18 +60,6 @@ def read_weights(path: Path, expected: Expected) -> ImportedNetwork:
             return _read(path, file, expected)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read ({exc.strerror}): expected .pth, .safetensors, .keras or .h5") from exc
-
-
-def _uncompiled(model: bytes) -> Iterator[str]:
-    """Say which operators of a model `build-engine` does not compile: heads may have more than it knows."""
-    import onnx
-
-    import mnv2_engines.tflite.operators  # noqa: F401 - fills the table
-    from mnv2_engines.tflite.lowering import LOWERINGS
-
-    used = {node.op_type for node in onnx.load_from_string(model).graph.node}
-    if unknown := sorted(used - set(LOWERINGS)):
-        yield f"build-engine does not compile {', '.join(unknown)}: the ONNX file is right, an engine needs another head"
 
 
 def _read(path: Path, file: IO[bytes], expected: Expected) -> ImportedNetwork:

@@ -9,7 +9,6 @@ import pytest
 from mnv2_engines.errors import BuildError, ContractError, ModelError
 from mnv2_engines.networks import NetworkWeights, classifier_head, write_network
 from mnv2_engines.sidecar import choose_preprocess, read_sidecar
-from mnv2_engines.tflite.lowering import LOWERINGS
 from mnv2_engines.weights import Expected, ImportRequest, import_weights
 from mnv2_engines.weights.state_dict import TORCHVISION
 from support.keras_format import backbone, dense, functional, layer, picture, save_h5, save_keras
@@ -68,14 +67,6 @@ def test_what_is_there_is_not_written_over_unless_told_to(tmp_path):
     assert (sidecar.read_text(), output.exists()) == ("labels: mine.txt\n", False)
     import_weights(request(source, output, replace=True))
     assert "mean: [123.675, 116.28, 103.53]" in sidecar.read_text()
-
-
-def test_a_head_that_does_not_compile_is_said_at_once(tmp_path, monkeypatch):
-    source = SAVED["zip"](tmp_path / "weights.pth")
-    assert import_weights(request(source, tmp_path / "model.onnx")).notes == ()
-    monkeypatch.delitem(LOWERINGS, "Gemm")
-    (note,) = import_weights(request(source, tmp_path / "model.onnx", replace=True)).notes
-    assert note.startswith("build-engine does not compile Gemm: the ONNX file is right")
 
 
 def test_a_refused_file_leaves_nothing(tmp_path):
