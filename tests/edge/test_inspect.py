@@ -2,7 +2,9 @@
 
 import json
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from mnv2_edge import __main__ as program
 from mnv2_engines.networks import MobileNetV2, initial_weights, write_network
@@ -33,6 +35,18 @@ def test_every_layer_is_a_line(model, capsys):
     assert lines[0].split() == ["OPERATOR", "OUTPUT", "MACS", "PARAMETERS", "WEIGHTS", "LAYER"]
     assert lines[1].split() == ["Conv", "1x16x48x48", "995,328", "432", "1.7", "KiB", "features.0.0"]
     assert "MACs         11,934,128" in lines
+
+
+def test_names_out_of_a_file_cannot_steer_a_terminal(tmp_path, capsys):
+    node = helper.make_node("Relu", ["\x1b[2Jx"], ["y"], name="\x1b[31mred")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("\x1b[2Jx", "y")]
+    graph = helper.make_graph([node], "g", values[:1], values[1:])
+    path = tmp_path / "names.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    assert program.main(["inspect", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "?[31mred" in out
+    assert "\x1b" not in out
 
 
 def test_json_holds_everything(model, capsys):

@@ -91,10 +91,12 @@ def _is_keras(file: IO[bytes]) -> bool:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Put the path before a message that does not begin with it: readers of parts do not know where these are from."""
+    """Put the path before a message that does not begin with it: readers of parts do not know where these are from.
+
+    Names out of the file are in these messages, and must not steer a terminal.
+    """
     try:
         yield
     except ModelError as exc:
-        if str(exc).startswith(str(path)):
-            raise
-        raise ModelError(f"{path}: {exc}") from exc
+        message = "".join(char if char.isprintable() else "?" for char in str(exc))
+        raise ModelError(message if message.startswith(str(path)) else f"{path}: {message}") from exc

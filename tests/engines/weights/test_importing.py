@@ -97,6 +97,12 @@ def test_a_full_disk_leaves_what_was_there(succeeding, tmp_path, monkeypatch):
     assert (tmp_path / "model.yaml").read_text() == "task: classify\n"
 
 
+def test_names_out_of_a_file_cannot_steer_a_terminal(tmp_path):
+    source = save_zip(tmp_path / "weights.pth", {"\x1b[2Jlayer\n": np.zeros((2, 2), np.float32)})
+    with pytest.raises(ModelError, match=r"found \?\[2Jlayer\?, \.\.\."):
+        import_weights(request(source, tmp_path / "model.onnx"))
+
+
 @pytest.mark.parametrize("content", [b"", b"hello, this is a text", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_other_files_are_refused(content, tmp_path):
     path = tmp_path / "weights.pth"
