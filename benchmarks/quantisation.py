@@ -28,8 +28,7 @@ BEST = 10
 VARIANTS = {
     "all": QuantiserOptions(),
     "without bias correction": QuantiserOptions(bias_correction=False),
-    "never clipping": QuantiserOptions(range_search=False),
-    "always clipping": QuantiserOptions(range_search=True),
+    "without range search": QuantiserOptions(range_search=False),
     "without equalisation": QuantiserOptions(equalise=False),
     "without float tail": QuantiserOptions(float_tail=False),
     "plain min/max per-channel": QuantiserOptions(

@@ -12,9 +12,8 @@ from mnv2_engines.tflite.calibrate import Moments, calibrate
 from mnv2_engines.tflite.graph import Graph, Tensor
 from mnv2_engines.tflite.onnx_reader import read_onnx
 from mnv2_engines.tflite.passes import simplify
-from mnv2_engines.tflite.quantise import QuantiserOptions
+from mnv2_engines.tflite.quantise import QuantiserOptions, quantise
 from mnv2_engines.tflite.translate import translate
-from mnv2_engines.tflite.trial import quantise_best
 from mnv2_engines.tflite.writer import write_tflite
 
 __all__ = ["CompiledModel", "Layer", "ModelInterface", "Progress", "compile_model", "read_model_interface"]
@@ -116,7 +115,7 @@ def compile_model(
         graph, pictures, preprocess, threads=threads, progress=lambda done, total: report("calibrate", done, total)
     )
     report("quantise", 0, 1)
-    quantised = quantise_best(graph, pictures, preprocess, observations, options or QuantiserOptions(), threads=threads)
+    quantised = quantise(graph, preprocess, observations, options or QuantiserOptions())
     int8 = quantised.graph
     report("quantise", 1, 1)
     report("write", 0, 1)

@@ -6,13 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 from mnv2_engines.tflite.operators.convolution import Conv2D
 from mnv2_engines.tflite.operators.joining import Pad
 from mnv2_engines.tflite.ranges import activation_scales
 
-__all__ = ["PixelMapping", "fold_pixels", "pixels_to_input"]
+__all__ = ["PixelMapping", "fold_pixels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,6 @@ def fold_pixels(graph: Graph, preprocess: Preprocess) -> PixelMapping:
         factor, offset = np.ones(3), np.zeros(3)
     mapped = replace(preprocess, mean=(middle, middle, middle), std=(spread, spread, spread))
     return PixelMapping(mapped, Scales.of(1.0 / spread, int(middle) - 128), factor, offset)
-
-
-def pixels_to_input(picture: UInt8Array, mapping: PixelMapping) -> npt.NDArray[np.int8]:
-    """Turn HxWx3 pixels into the int8 input [1, H, W, 3], by the formula that XOR 0x80 is a shortcut for."""
-    mean, std = np.array(mapping.preprocess.mean), np.array(mapping.preprocess.std)
-    integers = np.round((picture - mean) / std / float(mapping.scales.scale[0])) + mapping.scales.zero_point
-    clipped: npt.NDArray[np.int8] = np.clip(integers, -128, 127).astype(np.int8)
-    return clipped[None]
 
 
 def _first_convolutions(graph: Graph) -> list[Node]:

@@ -14,7 +14,7 @@ from mnv2_engines.tflite.pixels import PixelMapping, fold_pixels
 from mnv2_engines.tflite.ranges import saturates
 from mnv2_engines.tflite.rewrite import rewrite
 from mnv2_engines.tflite.scaling import assign_scales
-from mnv2_engines.tflite.tail import answers, float_tail
+from mnv2_engines.tflite.tail import float_tail
 
 __all__ = ["Quantised", "QuantiserOptions", "quantise"]
 
@@ -25,11 +25,8 @@ class QuantiserOptions:
 
     bias_correction: bool = True
     """Take from each bias what the rounding of the weights adds on average."""
-    range_search: bool | None = None
-    """Clip activations where that costs less than coarser steps, instead of covering all that was ever seen.
-
-    None: try both on some of the calibration pictures and keep the better.
-    """
+    range_search: bool = True
+    """Clip activations where that costs less than coarser steps, instead of covering all that was ever seen."""
     equalise: bool = True
     """Scale the channels of the linear bottlenecks to one range."""
     float_tail: bool = True
@@ -44,8 +41,6 @@ class Quantised:
     pixels: PixelMapping
     factors: Mapping[str, Moments]
     """Per channel, by what equalisation multiplied an activation."""
-    answers: tuple[str, ...]
-    """The activations that the int8 layers hand over, in both graphs: outputs, and what follows in float."""
 
 
 def quantise(
@@ -62,13 +57,12 @@ def quantise(
     factors = equalise(graph, observations) if options.equalise and len(given) == 1 else {}
     observations = {name: o.scaled(factors[name]) if name in factors else o for name, o in observations.items()}
     float_nodes = float_tail(graph) if options.float_tail else frozenset()
-    scales = assign_scales(graph, float_nodes, given, observations, range_search=options.range_search is not False)
-    handed_over = tuple(tensor.name for tensor in answers(graph, float_nodes))
+    scales = assign_scales(graph, float_nodes, given, observations, range_search=options.range_search)
     _absorb_clamps(graph, scales)
     means = {name: observation.mean for name, observation in observations.items()}
     means[network_input.name] = (means[network_input.name] - pixels.offset) / pixels.factor
     int8 = rewrite(graph, float_nodes, scales, means, bias_correction=options.bias_correction)
-    return Quantised(int8, pixels, factors, handed_over)
+    return Quantised(int8, pixels, factors)
 
 
 def _copy(graph: Graph) -> Graph:
