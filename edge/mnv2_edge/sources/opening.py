@@ -46,7 +46,7 @@ def open_source(
 
 def _unknown(kind: str, installed: Iterable[str]) -> str:
     others = sorted(set(installed) - {"demo", "file", "v4l2"})
-    plugins = f" or one of {', '.join(others)}" if others else ""
+    plugins = f", or {', '.join(others)} and a colon" if others else ""
     return (
         f"this installation has no source {kind!r}: expected demo, a file, a folder, /dev/videoN, a camera number"
         f"{plugins}; `mnv2-edge plugins` lists the sources, `mnv2-edge cameras` the cameras"

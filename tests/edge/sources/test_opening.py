@@ -32,7 +32,7 @@ def test_a_turned_camera_gives_upright_frames(tmp_path):
         assert (source.live, source.endless, source.skipped) == (False, False, 0)
 
 
-@pytest.mark.parametrize("uri", ["rtsp://me:secret@host/stream", "picamera:0", "gst:videotestsrc"])
+@pytest.mark.parametrize("uri", ["srt://me:secret@host/stream", "onvif:0", "ndi:studio"])
 def test_a_source_that_is_not_installed_is_named_and_the_password_is_not(uri):
     with pytest.raises(UsageError, match=r"no source '\w+': expected demo, a file.*`mnv2-edge plugins`") as caught:
         open_source(uri, camera_id="c")
