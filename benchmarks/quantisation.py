@@ -17,12 +17,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+import mnv2_engines
+from mnv2_edge.scenes import FRAMES_PER_SIGN, render
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, UInt8Array
 from mnv2_engines.tflite import QuantiserOptions, compile_model, run_float, run_int8
 
 CLASSIFIERS = ("mobilenet_v2_1.0_224", "mobilenet_v2_1.0_224_inat_bird")
 OTHERS = {"ped_ssdlite_300": 300, "deeplabv3_mnv2_dm05_pascal": 513}
+DEMO = Path(mnv2_engines.__file__).parent / "demo" / "demo.onnx"
 VIEWS = 5
 BEST = 10
 VARIANTS = {
@@ -75,6 +78,22 @@ def random_views(pictures: Sequence[UInt8Array], size: int) -> list[UInt8Array]:
     return views
 
 
+def demo_frames(film: int, count: int) -> list[UInt8Array]:
+    """Render frames of different scenes at the demo network's size: the largest centred square."""
+    frames = [render(film, scene * FRAMES_PER_SIGN) for scene in range(count)]
+    side = min(frames[0].shape[:2])
+    top, left = (frames[0].shape[0] - side) // 2, (frames[0].shape[1] - side) // 2
+    return [fitted(np.ascontiguousarray(frame[top : top + side, left : left + side]), 96) for frame in frames]
+
+
+def probabilities(outputs: FloatArray) -> FloatArray:
+    """Apply softmax to outputs that are logits."""
+    if outputs.min() >= 0.0:
+        return outputs
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 def judge(exact: FloatArray, rounded: FloatArray) -> Judgement:
     """Compare probabilities, [pictures, classes] each."""
     sqnr = 10 * np.log10(np.square(exact).sum(axis=1) / np.square(exact - rounded).sum(axis=1))
@@ -82,6 +101,38 @@ def judge(exact: FloatArray, rounded: FloatArray) -> Judgement:
     logs = [np.log(np.maximum(np.take_along_axis(p, best, axis=1), 1e-8)) for p in (exact, rounded)]
     same = exact.argmax(axis=1) == rounded.argmax(axis=1)
     return Judgement(float(sqnr.mean()), float((logs[1] - logs[0]).std(axis=1).mean()), float(same.mean()))
+
+
+def print_classifier(title: str, model: Path, calibration: Sequence[UInt8Array], judged: Sequence[UInt8Array]) -> None:
+    """Print a row per variant."""
+    for variant, options in VARIANTS.items():
+        start = time.process_time()
+        compiled = compile_model(model, pictures=calibration, preprocess=Preprocess(), options=options)
+        seconds = time.process_time() - start
+        exact, rounded = (
+            probabilities(np.array([outputs[0][0] for outputs in run(compiled, judged)]))
+            for run in (run_float, run_int8)
+        )
+        found = judge(exact, rounded)
+        share = f"{100 * found.agreement:.1f} %"
+        print(
+            f"| {title} | {variant} | {found.sqnr_db:.2f} | {found.log_error:.4f} | {share} | {seconds:.1f} |",
+            flush=True,
+        )
+
+
+def print_other(title: str, model: Path, calibration: Sequence[UInt8Array], judged: Sequence[UInt8Array]) -> None:
+    """Print a row per variant, for networks whose outputs are no classes."""
+    for variant, options in VARIANTS.items():
+        compiled = compile_model(model, pictures=calibration, preprocess=Preprocess(), options=options)
+        exact, rounded = (list(zip(*run(compiled, judged), strict=True)) for run in (run_float, run_int8))
+        shown = []
+        for spec, a, b in zip(compiled.outputs, map(np.array, exact), map(np.array, rounded), strict=True):
+            if spec.dtype == "int32":
+                shown.append(f"{spec.name} {100 * float((a == b).mean()):.2f} % equal")
+            else:
+                shown.append(f"{spec.name} {10 * np.log10(np.square(a).sum() / np.square(a - b).sum()):.2f} dB")
+        print(f"| {title} | {variant} | {', '.join(shown)} |", flush=True)
 
 
 def main() -> None:
@@ -94,42 +145,13 @@ def main() -> None:
     views = random_views([*crops[1::2], *photographs], 224)
     print(f"{len(views)} views\n\n| network | quantiser | SQNR dB | log error | same first class | build, CPU s |")
     print("|---|---|---|---|---|---|")
+    print_classifier("demo", DEMO, demo_frames(10_003, 50), demo_frames(10_004, 300))
     for name in CLASSIFIERS:
-        calibration = [fitted(crop, 224) for crop in crops[::2]]
-        for title, options in VARIANTS.items():
-            start = time.process_time()
-            compiled = compile_model(
-                shared / "models" / f"{name}.onnx", pictures=calibration, preprocess=Preprocess(), options=options
-            )
-            seconds = time.process_time() - start
-            exact, rounded = (np.array([out[0][0] for out in run(compiled, views)]) for run in (run_float, run_int8))
-            found = judge(exact, rounded)
-            print(
-                f"| {name} | {title} | {found.sqnr_db:.2f} | {found.log_error:.4f} "
-                f"| {100 * found.agreement:.1f} % | {seconds:.1f} |",
-                flush=True,
-            )
+        print_classifier(name, shared / "models" / f"{name}.onnx", [fitted(crop, 224) for crop in crops[::2]], views)
     print("\n| network | quantiser | outputs |\n|---|---|---|")
     for name, size in OTHERS.items():
-        calibration = [fitted(crop, size) for crop in crops[::4]]
-        judged = [fitted(picture, size) for picture in photographs]
-        for title, options in VARIANTS.items():
-            compiled = compile_model(
-                shared / "models" / f"{name}.onnx", pictures=calibration, preprocess=Preprocess(), options=options
-            )
-            columns = zip(
-                *(zip(*run(compiled, judged), strict=True) for run in (run_float, run_int8)),
-                compiled.outputs,
-                strict=True,
-            )
-            shown = []
-            for exact, rounded, spec in columns:
-                a, b = np.array(exact), np.array(rounded)
-                if spec.dtype == "int32":
-                    shown.append(f"{spec.name} {100 * float((a == b).mean()):.2f} % equal")
-                else:
-                    shown.append(f"{spec.name} {10 * np.log10(np.square(a).sum() / np.square(a - b).sum()):.2f} dB")
-            print(f"| {name} | {title} | {', '.join(shown)} |", flush=True)
+        calibration, judged = ([fitted(picture, size) for picture in taken] for taken in (crops[::4], photographs))
+        print_other(name, shared / "models" / f"{name}.onnx", calibration, judged)
 
 
 if __name__ == "__main__":
