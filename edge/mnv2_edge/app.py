@@ -35,7 +35,7 @@ from mnv2_engines.selftest import ensure_tested, recheck_engine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
 
-__all__ = ["camera_ids", "open_cameras", "open_network", "open_sinks", "run"]
+__all__ = ["camera_ids", "check_outcome", "open_cameras", "open_network", "open_pipeline", "open_sinks", "run"]
 
 _log = logging.getLogger(__name__)
 _RECORDED: Final = frozenset({"demo", "file"})
@@ -53,9 +53,19 @@ def run(
     """Run what `config` describes until its sources end, `max_frames` results are out, or `stop` is set.
 
     Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
-    EnginesError for all that can be foreseen, SourceError also when nothing was seen because a camera has failed or no
-    picture could be read.
+    EnginesError for all that can be foreseen, and what `check_outcome` raises.
     """
+    with open_pipeline(config, environment, observers=observers) as pipeline:
+        outcome = pipeline.run(stop, max_frames=max_frames)
+    check_outcome(outcome, stopped=stop is not None and stop.is_set())
+    return outcome
+
+
+@contextlib.contextmanager
+def open_pipeline(
+    config: Config, environment: Environment, *, observers: Sequence[Observer] = ()
+) -> Iterator[Pipeline]:
+    """Open cameras, engine and sinks, and connect them; close them at the end, the last one first."""
     identity = read_identity(name=config.device.name, instance=config.device.instance)
     ids = camera_ids(config.cameras)
     _quieten_opencv()
@@ -64,14 +74,15 @@ def run(
         cameras = stack.enter_context(open_cameras(config.cameras, environment))
         network, labels = stack.enter_context(open_network(config.engine, config.task, config.labels, environment))
         sinks = stack.enter_context(open_sinks(config.sinks, identity, ids, environment, labels=labels))
-        pipeline = Pipeline(cameras, network, sinks, observers=observers, device=identity.device_id)
-        outcome = pipeline.run(stop, max_frames=max_frames)
-    if outcome.failed and outcome.results == 0:
+        yield Pipeline(cameras, network, sinks, observers=observers, device=identity.device_id)
+
+
+def check_outcome(outcome: Outcome, *, stopped: bool) -> None:
+    """Raise SourceError when a camera has failed for good, or when no picture at all could be read."""
+    if outcome.failed:
         raise SourceError(outcome.failed)
-    stopped = stop is not None and stop.is_set()
     if outcome.skipped and outcome.results == 0 and not stopped:
         raise SourceError(f"none of {outcome.skipped} pictures could be read: the log says why, expected one at least")
-    return outcome
 
 
 @contextlib.contextmanager

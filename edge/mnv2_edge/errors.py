@@ -8,6 +8,7 @@
     │   └── SourcePermissionError  77  it may not be opened by this user
     │       └── SourceLoginError   77  it refuses the password
     ├── LibraryMissingError        69  a library that a source needs cannot be imported    (ImportError)
+    ├── AccessError                77  a folder may not be written by this user            (PermissionError)
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
@@ -17,6 +18,7 @@ expected and the next command to type, in one line.
 """
 
 __all__ = [
+    "AccessError",
     "ConfigError",
     "EdgeError",
     "LibraryMissingError",
@@ -67,6 +69,12 @@ class SourcePermissionError(SourceError):
 
 class SourceLoginError(SourcePermissionError):
     """Say that a camera refuses the user or the password; asking again soon would lock the account."""
+
+
+class AccessError(EdgeError, PermissionError):
+    """Say that a folder for results may not be written by this user."""
+
+    exit_status = 77
 
 
 class LibraryMissingError(EdgeError, ImportError):

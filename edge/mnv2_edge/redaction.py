@@ -63,12 +63,12 @@ class RedactingFilter(logging.Filter):
 
 
 def read_secret(file: str | None, environment: str) -> str:
-    """Return the password in `file` when one is named, else the one from the environment; remember it as a secret.
+    """Return the password of the environment, else the one in `file` when one is named; remember it as a secret.
 
     The file holds one line; its line end is no part of the password. Empty when there is neither. Raises ConfigError
     for a file that cannot be read or holds no password.
     """
-    secret = environment if file is None else _read_password(Path(file))
+    secret = environment or (_read_password(Path(file)) if file is not None else "")
     add_secret(secret)
     return secret
 

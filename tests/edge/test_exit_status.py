@@ -14,6 +14,7 @@ PROMISED = {
     "SourceNotFoundError": 69,
     "SourcePermissionError": 77,
     "SourceLoginError": 77,
+    "AccessError": 77,
     "LibraryMissingError": 69,
     "SinkError": 69,
     "PluginError": 78,

@@ -64,6 +64,6 @@ def test_what_does_not_fit_is_one_line(args, status, message, weights, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_not_there_is_status_69(tmp_path, capsys):
-    assert program.main(["import-weights", str(tmp_path / "w.pth"), "-o", str(tmp_path / "m.onnx")]) == 69
+def test_a_file_that_is_not_there_is_status_65(tmp_path, capsys):
+    assert program.main(["import-weights", str(tmp_path / "w.pth"), "-o", str(tmp_path / "m.onnx")]) == 65
     assert "there is no file" in capsys.readouterr().err

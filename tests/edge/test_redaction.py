@@ -76,11 +76,12 @@ def test_a_password_file_loses_its_line_end_only(tmp_path):
     path = tmp_path / "password"
     for raw, expected in ((b"geheim\n", "geheim"), (b"geheim\r\n", "geheim"), (b" ge heim ", " ge heim ")):
         path.write_bytes(raw)
-        assert read_secret(str(path), "from the environment") == expected
+        assert read_secret(str(path), "") == expected
     assert redact("it is geheim") == "it is ***"
 
 
-def test_without_a_file_the_environment_gives_the_password():
+def test_the_environment_gives_the_password_before_a_file():
+    assert read_secret("/no/such/file", "umgebung") == "umgebung"
     assert read_secret(None, "umgebung") == "umgebung"
     assert redact("umgebung") == "***"
     assert read_secret(None, "") == ""

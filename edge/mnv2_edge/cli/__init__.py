@@ -55,7 +55,7 @@ Exit status: 0 done, 1 a check failed, 2 wrong usage, 65 bad or stale engine,
 def cli() -> None:
     """Run MobileNetV2 networks on camera frames at the edge, and publish what they see.
 
-    LiteRT int8 on a Raspberry Pi, TensorRT FP16 on a Jetson. `mnv2-edge COMMAND --help` tells more.
+    Networks run as int8 engines of LiteRT, which `build-engine` makes from ONNX. `mnv2-edge COMMAND --help` tells more.
     """
 
 

@@ -15,7 +15,7 @@ import click
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import SourcePermissionError, UsageError
+from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, refuse_password_in_argv
 from mnv2_engines.errors import BackendUnavailableError
@@ -178,7 +178,7 @@ def _choose_files(flags: _Flags) -> tuple[Path, Path]:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
         if not os.access(folder, os.W_OK):
-            raise SourcePermissionError(
+            raise AccessError(
                 f"{folder} may not be written by this user: choose another place with --output FILE.tflite"
             )
     return model, output

@@ -1,14 +1,11 @@
 """`mnv2-edge demo`: the whole way on an embedded network and an embedded film, judged."""
 
-import os
 from collections.abc import Callable
 
 import click
 
-from mnv2_edge.cli.run import leave_stuck
-from mnv2_edge.cli.stopping import stop_on_signals
+from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
-from mnv2_edge.environment import read_environment
 from mnv2_edge.exit_status import ExitStatus
 
 __all__ = ["REQUIRED_SHARE", "command", "run_demo"]
@@ -35,7 +32,6 @@ def command(frames: int, seed: int, fps: float) -> int:
 
 def run_demo(frames: int, seed: int, fps: float, truth: Callable[[int], str]) -> int:
     """Run the demo, print labels as they change and then the summary; return the exit status."""
-    from mnv2_edge.app import run
     from mnv2_edge.judge import Judge
     from mnv2_edge.summary import RunMeter
     from mnv2_engines.demo import demo_engine_path
@@ -47,11 +43,10 @@ def run_demo(frames: int, seed: int, fps: float, truth: Callable[[int], str]) ->
         sinks=({"stdout": {"format": "text"}},),
     )
     judge, meter = Judge(truth), RunMeter()
-    with stop_on_signals() as stop:
-        outcome = run(config, read_environment(os.environ), max_frames=frames, observers=[judge, meter], stop=stop)
+    outcome, stopped = run_to_the_end(config, observers=[judge, meter], max_frames=frames)
     summary = meter.summary()
     passed = judge.share_right >= REQUIRED_SHARE
-    interrupted = stop.is_set() and outcome.results < frames
+    interrupted = stopped and outcome.results < frames
     verdict = "interrupted" if interrupted else "passed" if passed else "failed"
     click.echo(
         f"\n{summary.results} frames in {summary.seconds:.1f} s: {summary.frames_per_s:.1f} frames/s, "
@@ -61,8 +56,6 @@ def run_demo(frames: int, seed: int, fps: float, truth: Callable[[int], str]) ->
         f"{judge.right} right, {judge.wrong} wrong: {100 * judge.share_right:.1f} % "
         f"({verdict}, {100 * REQUIRED_SHARE:g} % are required)"
     )
-    if outcome.stuck:
-        leave_stuck(outcome.stuck)
-    if interrupted:
-        return ExitStatus.INTERRUPTED
-    return ExitStatus.DONE if passed else ExitStatus.CHECK_FAILED
+    status = ExitStatus.INTERRUPTED if interrupted else ExitStatus.DONE if passed else ExitStatus.CHECK_FAILED
+    leave_if_stuck(outcome, status)
+    return status

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from mnv2_edge.errors import SourceNotFoundError, UsageError
+from mnv2_edge.errors import UsageError
+from mnv2_engines.errors import ModelError
 
 __all__ = ["command"]
 
@@ -64,7 +65,7 @@ def command(
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent}: make it with `mkdir -p {output.parent}`")
     if not source.exists():
-        raise SourceNotFoundError(f"there is no file {source}: expected .pth, .safetensors, .keras or .h5")
+        raise ModelError(f"there is no file {source}: expected .pth, .safetensors, .keras or .h5")
 
     from mnv2_engines.sidecar import sidecar_path
     from mnv2_engines.weights import Expected, ImportRequest, import_weights

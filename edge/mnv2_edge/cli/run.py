@@ -2,24 +2,22 @@
 
 import dataclasses
 import logging
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from mnv2_edge.cli.common import current_session, print_error
-from mnv2_edge.cli.stopping import stop_on_signals
+from mnv2_edge.cli.common import current_session
+from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
-from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import TemporaryError, UsageError
+from mnv2_edge.errors import UsageError
 from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import refuse_password_in_argv
 
 __all__ = ["command"]
@@ -117,28 +115,13 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
     require_sound(config)
     current_session().set_log_level(config.log.level)
 
-    from mnv2_edge.app import run
     from mnv2_edge.summary import RunMeter
 
     meter = RunMeter()
-    with stop_on_signals() as stop:
-        try:
-            outcome = run(config, read_environment(os.environ), max_frames=max_frames, observers=[meter], stop=stop)
-        except TemporaryError as exc:
-            print_error(str(exc))
-            leave_stuck(("a camera's thread",), exc.exit_status)
+    outcome, _ = run_to_the_end(config, observers=[meter], max_frames=max_frames)
     _log.info("%s; %d dropped, %d skipped", meter.summary(), outcome.dropped, outcome.skipped)
-    if outcome.stuck:
-        leave_stuck(outcome.stuck)
+    leave_if_stuck(outcome, ExitStatus.DONE)
     return ExitStatus.DONE
-
-
-def leave_stuck(threads: tuple[str, ...], status: int = ExitStatus.DONE) -> NoReturn:
-    """End the process although threads hang in foreign code: everything is closed, and waiting would take for ever."""
-    _log.warning("%s did not answer and was left behind", ", ".join(threads))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 def configure(config: Config, flags: _Flags) -> Config:
@@ -152,6 +135,9 @@ def configure(config: Config, flags: _Flags) -> Config:
                 f"--{field.name.replace('_', '-')} is empty: expected a value; is a shell variable not set? "
                 "Leave the flag out for the default"
             )
+    tasks = plugin_names("mnv2_engines.tasks")
+    if flags.task is not None and flags.task not in tasks:
+        raise UsageError(f"--task {flags.task} is not installed: expected one of {', '.join(sorted(tasks))}")
     for uri in (*flags.camera, flags.mqtt or ""):
         refuse_password_in_argv(uri)
     cameras = tuple(CameraConfig(uri=uri) for uri in flags.camera) or config.cameras
@@ -189,11 +175,12 @@ def _with(struct: _Struct, **given: object) -> _Struct:
 
 
 def _sinks(sinks: tuple[SinkConfig, ...], flags: _Flags) -> tuple[SinkConfig, ...]:
+    """Merge the flags' options into the configuration's sinks; another broker does not get this one's credentials."""
     given: dict[str, dict[str, object]] = {}
     if flags.output_format is not None:
         given["stdout"] = {"format": flags.output_format}
     if flags.mqtt is not None:
-        given["mqtt"] = {"uri": flags.mqtt}
+        given["mqtt"] = {"uri": flags.mqtt, **dict.fromkeys(("password_file", "cert_file", "key_file"))}
     if flags.homeassistant:
         if "mqtt" not in {*given, *(kind for sink in sinks for kind in sink)}:
             raise UsageError("--homeassistant has no broker to publish to: add `--mqtt mqtt://HOST`")

@@ -12,6 +12,7 @@ import numpy as np
 
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.delegation import Delegation, Operator, read_delegation
+from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, ContractError, EngineError, InferenceError
 from mnv2_engines.tensors import DTYPES, DTypeName, FloatArray, Layout, Quantization, TensorArray, TensorSpec
 
@@ -53,13 +54,14 @@ class LiteRtBackend:
         # As bytes: LiteRT refuses text that is no UTF-8, which a file's name need not be.
         model = {"model_path": os.fsencode(source)} if isinstance(source, Path) else {"model_content": source}
         try:
-            interpreter = runtime.interpreter(**model, num_threads=threads)
-            interpreter.allocate_tensors()
+            with native_log(_log):
+                interpreter = runtime.interpreter(**model, num_threads=threads)
+                interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as exc:
             raise EngineError(f"{name} is no engine that {runtime.name} runs: {_first_line(exc)}") from exc
         inputs = interpreter.get_input_details()
         if len(inputs) != 1:
-            raise ContractError(f"{name} has {len(inputs)} inputs: a network of one picture was expected")
+            raise EngineError(f"{name} has {len(inputs)} inputs: a network of one picture was expected")
         self._runtime = runtime
         self._threads = threads
         self._interpreter: Any = interpreter

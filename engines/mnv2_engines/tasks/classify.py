@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mnv2_engines.errors import ContractError, InferenceError
+from mnv2_engines.errors import ContractError, EngineError, InferenceError
 from mnv2_engines.geometry import View
 from mnv2_engines.labels import check_label_count
 from mnv2_engines.predictions import Prediction
@@ -71,7 +71,7 @@ class Classify:
     def decode(self, outputs: Sequence[FloatArray], view: View) -> tuple[Prediction, ...]:  # noqa: ARG002 - the seam's
         """Return at most `top_k` labels with a score of at least `score_threshold`, best first.
 
-        Raises InferenceError for an output that holds no numbers (NaN), ContractError when the first frame does not
+        Raises EngineError for an output that holds no numbers (NaN), ContractError when the first frame does not
         show whether softmax is needed.
         """
         scores = self._probabilities(outputs[0].reshape(-1))
@@ -89,7 +89,7 @@ class Classify:
             raise InferenceError(f"the network gave {scores.size} numbers, {self._classes} were expected")
         peak = scores.max()  # NaN when one of them is
         if not math.isfinite(peak):
-            raise InferenceError(
+            raise EngineError(
                 "the network's output holds NaN or infinity: its weights or its float16 range are broken; build the "
                 "engine again with `mnv2-edge build-engine`"
             )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mnv2_engines.errors import ContractError, InferenceError, LabelsError
+from mnv2_engines.errors import ContractError, EngineError, LabelsError
 from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.tasks import TaskOptions
@@ -121,7 +121,7 @@ def test_an_ambiguous_first_frame_is_not_guessed_about():
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])
 def test_an_output_that_is_no_number_is_an_error_not_a_prediction(broken):
-    with pytest.raises(InferenceError, match="NaN or infinity"):
+    with pytest.raises(EngineError, match="NaN or infinity"):
         classify([0.1, broken, 0.2])
 
 
