@@ -44,6 +44,8 @@ class Layer:
     """The TFLite operator that makes it."""
     channel_factors: tuple[float, ...] = ()
     """Per channel, by what equalisation multiplied it in the int8 file; empty for a layer that it left alone."""
+    elements: int = 0
+    """How many numbers the activation has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,13 @@ def compile_model(
 def _layers(reference: Graph, graph: Graph, factors: Mapping[str, Moments]) -> tuple[Layer, ...]:
     known = {tensor.name for tensor in reference.activations() if tensor.dtype == "float32"}
     return tuple(
-        Layer(tensor.name, node.origin, node.operator.builtin, tuple(map(float, factors.get(tensor.name, ()))))
+        Layer(
+            name=tensor.name,
+            node=node.origin,
+            operator=node.operator.builtin,
+            channel_factors=tuple(map(float, factors.get(tensor.name, ()))),
+            elements=tensor.size,
+        )
         for node in graph.nodes
         for tensor in node.outputs
         if tensor.name in known
