@@ -32,10 +32,12 @@ class Guard:
     @contextlib.contextmanager
     def reading(self) -> Iterator[bool]:
         """Hold off `free` inside of the `with`, which is given False when it is too late to read."""
-        with self._busy:
-            yield not self._closed.is_set()
-        if self._closed.is_set():
-            self.close()
+        try:
+            with self._busy:
+                yield not self._closed.is_set()
+        finally:
+            if self._closed.is_set():
+                self.close()
 
     def close(self) -> None:
         """Free it now, or let the reader do so; returns at once and may be called again."""
