@@ -9,6 +9,7 @@ process with one thread for the network. Memory and start: the command itself, i
 
 import argparse
 import contextlib
+import logging
 import os
 import platform
 import statistics
@@ -45,6 +46,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
 
 def main() -> None:
     args = parse_arguments()
+    logging.disable(logging.WARNING)  # the figures alone
     versions = f"Python {platform.python_version()}, OpenCV {cv2.__version__}"
     print(
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {cpu_name()}, {os.cpu_count()} cores, {versions}, {args.model.name}\n"
