@@ -1,14 +1,15 @@
 """Check that a source or sink of your own keeps the contract of its seam; call these from your tests."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import numpy as np
 
 from mnv2_edge.clock import Timestamp
-from mnv2_edge.errors import EdgeError
+from mnv2_edge.errors import EdgeError, SourceError
 from mnv2_edge.frames import Frame
 from mnv2_edge.records import CameraState, Event, Latency, Record, Result
 from mnv2_edge.sinks import BACKLOG, Sink
@@ -20,6 +21,7 @@ __all__ = ["ContractBrokenError", "check_sink", "check_source", "sample_records"
 _PUBLISH_LIMIT_S = 0.5
 _CLOSE_LIMIT_S = 1.0
 _RECORDS = 1000
+_READ_LIMIT_S = 10.0
 
 
 class ContractBrokenError(EdgeError, AssertionError):
@@ -29,7 +31,8 @@ class ContractBrokenError(EdgeError, AssertionError):
 def check_source(open_source: Callable[[], FrameSource], *, frames: int = 3) -> None:
     """Check the first `frames` frames of a source, that closing it ends it, and that closing it twice does no harm.
 
-    The source has to give that many. Raises ContractBrokenError.
+    It is opened twice; the second time it is closed under a read of another thread. The source has to give that many
+    frames. Raises ContractBrokenError.
     """
     with closing(open_source()) as source:
         _require(isinstance(source.live, bool), "live must be True or False")
@@ -57,6 +60,28 @@ def check_source(open_source: Callable[[], FrameSource], *, frames: int = 3) -> 
         for _ in itertools.islice(source, 2 * frames):
             pass
         _require(time.monotonic() - began < _CLOSE_LIMIT_S, "iterating a closed source must end at once")
+    with closing(open_source()) as source:
+        _check_close_under_a_read(source)
+
+
+def _check_close_under_a_read(source: FrameSource) -> None:
+    """Close a source from here while another thread reads it, as the supervisor of a stalled camera does."""
+    reading = threading.Event()
+
+    def read() -> None:
+        with suppress(SourceError):  # a source that is closed may break
+            for _ in source:
+                reading.set()
+
+    thread = threading.Thread(target=read, name="check-source", daemon=True)
+    thread.start()
+    reading.wait(_READ_LIMIT_S)
+    began = time.monotonic()
+    source.close()
+    took = time.monotonic() - began
+    _require(took < _CLOSE_LIMIT_S, f"close took {took:.2f} s while another thread read: it must return at once")
+    thread.join(_READ_LIMIT_S)
+    _require(not thread.is_alive(), f"a read went on for {_READ_LIMIT_S:g} s after close")
 
 
 def check_sink(open_sink: Callable[[], Sink]) -> None:

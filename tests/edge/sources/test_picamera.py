@@ -29,9 +29,9 @@ def options(uri: str = "picamera:0", **query: str) -> SourceOptions:
 
 def test_it_keeps_the_contract_of_a_source(picamera2: type[FakePicamera2]) -> None:
     check_source(lambda: open_picamera(options()))
-    (device,) = picamera2.opened
-    assert device.held == 0
-    assert not device.started
+    for device in picamera2.opened:
+        assert device.held == 0
+        assert not device.started
 
 
 @pytest.mark.parametrize("granted", ["RGB888", "BGR888", "XRGB8888", "XBGR8888", "YUV420", "YVU420", "NV12", "NV21"])
