@@ -10,6 +10,7 @@ from mnv2_engines.tensors import FloatArray, UInt8Array
 __all__ = ["FrameGate", "GateSettings"]
 
 _SMALL_WIDTH_PX = 64
+_SAMPLES = 4  # each way for one pixel of the small picture: enough against noise, and the same time at any size
 _LEVELS = 12.0  # of 255: what a pixel of the small picture must differ by; sensor noise is averaged away in it
 _LEARN_S = 10.0  # so long does something that stays take to become background
 _HOLD_NS = 2_000_000_000  # after the last motion frames still pass, so that a pause does not cut a scene
@@ -67,10 +68,12 @@ class FrameGate:
 
 
 def _small(pixels: UInt8Array) -> FloatArray:
-    """Return the picture in grey at 64 pixels width; each is the mean of what it covers."""
+    """Return the picture in grey at 64 pixels width; each is the mean of 16 samples of what it covers."""
     import cv2
 
     height, width = pixels.shape[:2]
-    size = (_SMALL_WIDTH_PX, max(1, round(height * _SMALL_WIDTH_PX / width)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small_width, small_height = _SMALL_WIDTH_PX, max(1, round(height * _SMALL_WIDTH_PX / width))
+    sampled = (_SAMPLES * small_width, _SAMPLES * small_height)
+    samples = cv2.resize(pixels, sampled, interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(samples, (small_width, small_height), interpolation=cv2.INTER_AREA)
     return np.asarray(np.mean(small, axis=2), np.float32)
