@@ -55,5 +55,8 @@ class FrameSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the device. Safe to call twice, and from another thread than the one that iterates."""
+        """Free the device, or let the read that is under way in another thread do so when it returns.
+
+        Returns at once and makes that read return soon; safe to call twice.
+        """
         ...
