@@ -31,12 +31,12 @@ def run_to_the_end(
     from mnv2_edge.app import check_outcome, open_pipeline
 
     environment = read_environment(os.environ)
-    with open_pipeline(config, environment, observers=observers) as pipeline, stop_on_signals() as stop:
-        try:
+    try:
+        with open_pipeline(config, environment, observers=observers) as pipeline, stop_on_signals() as stop:
             outcome = pipeline.run(stop, max_frames=max_frames)
-        except TemporaryError as exc:
-            print_error(str(exc))
-            _leave(exc.exit_status)
+    except TemporaryError as exc:  # behind the `with`, so that sinks have sent what they had
+        print_error(str(exc))
+        _leave(exc.exit_status)
     check_outcome(outcome, stopped=stop.is_set())
     return outcome, stop.is_set()
 
