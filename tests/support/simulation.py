@@ -114,6 +114,7 @@ KERNELS = {
     "DEPTHWISE_CONV_2D": _depthwise,
     "DEQUANTIZE": lambda o, v, n: v[0],
     "FULLY_CONNECTED": _dense,
+    "LEAKY_RELU": lambda o, v, n: np.where(v[0] < 0, o.slope * v[0], v[0]),
     "LOGISTIC": lambda o, v, n: 1 / (1 + np.exp(-v[0])),
     "MAX_POOL_2D": _max_pool,
     "MEAN": lambda o, v, n: v[0].mean(axis=o.axes, keepdims=True),

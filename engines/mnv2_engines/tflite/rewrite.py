@@ -10,6 +10,7 @@ from mnv2_engines.tflite.correction import expected_shift
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
 from mnv2_engines.tflite.legality import MAX_RATIO
 from mnv2_engines.tflite.operator import Rule, Weighted
+from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize
 from mnv2_engines.tflite.ranges import activation_scales, constant_scales, representable, saturates
 from mnv2_engines.tflite.weights import quantise_weights
@@ -103,9 +104,9 @@ class _Rewriter:
             return self._integer(tensor, node)
         if tensor.dtype != "float32":
             return tensor
-        least = _scale(self._integers[node.output]) / MAX_RATIO
         scales = constant_scales(tensor.data)
-        if float(scales.scale[0]) < least:
+        least = _scale(self._integers[node.output]) / MAX_RATIO
+        if float(scales.scale[0]) < least and not isinstance(node.operator, Mul):  # a factor may be of any size
             scales = Scales.of(least, scales.zero_point)
         integers = np.clip(np.round(tensor.data / scales.scale[0]) + scales.zero_point, -128, 127).astype(np.int8)
         return Tensor(tensor.name, tensor.shape, "int8", integers, scales)

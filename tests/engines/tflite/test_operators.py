@@ -8,7 +8,18 @@ from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite import read_model_interface
 from mnv2_engines.tflite.folding import FOLDERS
 from mnv2_engines.tflite.lowering import LOWERINGS
-from support.compiling import compile_stages, delegated, end_to_end_steps, float_error, step_error
+from mnv2_engines.tflite.calibrate import normalised
+from mnv2_engines.tflite.runner import Runner
+from mnv2_engines.tflite.writer import write_tflite
+from support.compiling import (
+    PLAIN,
+    compile_stages,
+    delegated,
+    end_to_end_steps,
+    engine_bytes,
+    float_error,
+    step_error,
+)
 from support.onnx_networks import Network, random_pictures
 
 CASES = {}
@@ -90,6 +101,42 @@ def hard_sigmoid(n):
 
 
 @case
+def leaky_relu(n):
+    base(n)
+    n.node("LeakyRelu")
+    n.conv(8, 8)
+    n.node("LeakyRelu", alpha=0.3)
+    n.node("GlobalAveragePool")
+    n.node("Flatten")
+    n.node("LeakyRelu", alpha=0.2)
+
+
+@case
+def leaky_relu_of_slopes_that_xnnpack_refuses(n):
+    for slope in (0.001, -0.5, 2.0):
+        n.conv(8 if n.nodes else 3, 8)
+        n.node("LeakyRelu", alpha=slope)
+    n.conv(8, 4)
+
+
+@case
+def leaky_relu_of_hardly_anything_but_negative_numbers(n):
+    base(n)
+    n.node("Relu")
+    n.node("Sub", [n.constant(np.float32(0.1)), n.last])
+    n.node("LeakyRelu")
+    n.conv(8, 4)
+
+
+@case
+def leaky_relu_that_shares_a_wider_scale(n):
+    value = base(n)
+    wide = n.node("Mul", [n.conv(8, 8, 1, source=value), n.constant(np.float32(40))])
+    n.node("Concat", [n.node("LeakyRelu", [value]), wide], axis=1)
+    n.conv(16, 4)
+
+
+@case
 def squeeze_and_excite(n):
     value = base(n)
     n.node("GlobalAveragePool")
@@ -98,6 +145,53 @@ def squeeze_and_excite(n):
     n.conv(4, 8, 1)
     n.node("Mul", [value, n.node("Sigmoid")])
     n.conv(8, 4)
+
+
+@case
+def product_of_two_pictures(n):
+    left = base(n)
+    n.node("Mul", [left, n.conv(3, 8, source="x", pads=[1, 1, 1, 1])])
+    n.conv(8, 4)
+
+
+@case
+def product_of_a_picture_with_itself(n):
+    value = base(n)
+    n.node("Mul", [value, value])
+    n.conv(8, 4)
+
+
+@case
+def product_with_a_gate_per_pixel(n):
+    value = base(n)
+    n.conv(8, 1, 1)
+    n.node("Mul", [n.node("Sigmoid"), value])
+
+
+@case
+def product_of_rows_and_columns(n):
+    value = base(n)
+    rows, columns = (n.node("ReduceMean", [value], axes=[axis], keepdims=1) for axis in (2, 3))
+    n.node("Mul", [rows, columns])
+    n.conv(8, 4)
+
+
+@case
+def product_with_a_gate_of_lower_rank_computed_by_dense_layers(n):
+    value = base(n)
+    n.node("ReduceMean", axes=[2, 3], keepdims=0)
+    n.node("MatMul", [n.last, n.constant(n.rng.normal(size=(8, 8)).astype(np.float32))])
+    n.node("Sigmoid")
+    n.node("Mul", [n.node("Reshape", [n.last, n.constant(np.array([8, 1, 1]))]), value])
+    n.conv(8, 4)
+
+
+@case
+def sum_with_a_constant_of_higher_rank(n):
+    base(n)
+    n.node("GlobalAveragePool")
+    n.node("Flatten")
+    n.node("Add", [n.constant(n.rng.normal(size=(1, 3, 8)).astype(np.float32)), n.last])
 
 
 @case
@@ -306,6 +400,32 @@ def test_softmax_at_the_end_is_computed_in_float(tmp_path):
     stages = compile_stages(network.save(tmp_path / "softmax.onnx"), random_pictures(2))
     assert operators(stages.quantised.graph)[-2:] == ["DEQUANTIZE", "SOFTMAX"]
     assert stages.quantised.graph.outputs[0].dtype == "float32"
+
+
+def test_a_gate_of_any_layout_leaves_the_picture_where_it_is(tmp_path):
+    stages = compile_stages(
+        build("product_with_a_gate_of_lower_rank_computed_by_dense_layers", tmp_path), random_pictures(2)
+    )
+    found = operators(stages.quantised.graph)
+    assert found.count("TRANSPOSE") == 1  # the output's
+
+
+def test_a_small_factor_of_a_large_activation_is_not_rounded_away(tmp_path):
+    network = Network()
+    base(network)
+    network.node("Mul", [network.last, network.constant(np.float32(1000))])
+    network.node("Mul", [network.last, network.last])
+    network.node("Mul", [network.last, network.constant(np.float32(1e-7))])
+    pictures = random_pictures(5)
+    stages = compile_stages(network.save(tmp_path / "small.onnx"), pictures[:4])
+    with (
+        Runner(write_tflite(stages.graph), threads=1) as reference,
+        Runner(write_tflite(stages.quantised.graph), threads=1) as engine,
+    ):
+        (expected,) = dict(reference.run(normalised(pictures[4], PLAIN, stages.graph.inputs[0].shape))).values()
+        (found,) = dict(engine.run_dequantised(engine_bytes(stages, pictures[4]))).values()
+    assert np.corrcoef(expected.ravel(), found.ravel())[0, 1] > 0.99
+    assert delegated(stages)
 
 
 def test_heads_that_are_joined_keep_their_own_scales(tmp_path):

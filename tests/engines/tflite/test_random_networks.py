@@ -106,6 +106,11 @@ def relu(g):
 
 
 @block
+def leaky_relu(g):
+    g.node("LeakyRelu", alpha=g.pick(0.01, 0.1, 0.3, 1.5))
+
+
+@block
 def hard_swish(g):
     g.node("HardSwish") if g.network.opset >= 14 else g.node("HardSigmoid", alpha=1 / 6)
 
@@ -117,6 +122,23 @@ def gate(g):
         g.node("GlobalAveragePool")
     scale = g.node("Sigmoid")
     g.node("Mul", [value, scale])
+
+
+@block
+def product(g):
+    """Multiply by another activation: as large, one number a channel, one number a pixel; either may stand first."""
+    value = g.last
+    kind = g.pick("picture", "channels", "pixels", "lower rank")
+    if kind == "channels":
+        g.node("GlobalAveragePool")
+    elif kind == "lower rank":
+        g.node("GlobalAveragePool")
+        g.node("Reshape", [g.last, g.ints(g.channels, 1, 1)])
+    else:
+        channels = g.channels
+        g.conv(channels if kind == "picture" else 1, 1, padding="VALID")
+        g.channels = channels
+    g.node("Mul", [value, g.last] if g.pick(True, False) else [g.last, value])
 
 
 @block

@@ -1,4 +1,4 @@
-"""Relu, Clip, HardSwish, HardSigmoid, Sigmoid and Softmax: RELU, RELU_N1_TO_1, RELU6, HARD_SWISH, LOGISTIC, SOFTMAX."""
+"""Relu, LeakyRelu, Clip, HardSwish, HardSigmoid, Sigmoid, Softmax: RELU, RELU6, RELU_N1_TO_1, LEAKY_RELU, LOGISTIC, SOFTMAX."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ from mnv2_engines.tflite.operator import Activation, Operator, Rule
 from mnv2_engines.tflite.operators.arithmetic import Add, Maximum, Minimum, Mul, combine
 from mnv2_engines.tflite.operators.shaping import reshape
 
-__all__ = ["Logistic", "Rectifier", "Relu", "Relu6", "ReluN1To1", "Softmax"]
+__all__ = ["LeakyRelu", "Logistic", "Rectifier", "Relu", "Relu6", "ReluN1To1", "Softmax"]
 
 _INFINITY = float("inf")
 _BEYOND = 1e30
 """Exporters write "no bound" as the largest float32 or float16 as well as infinity."""
+_LEAST_SLOPE = 2.0**-7
+"""XNNPACK's LEAKY_RELU takes slope * input scale / output scale from 2**-8 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,21 @@ class Logistic(_Elementwise):
 
 
 @dataclass(frozen=True, slots=True)
+class LeakyRelu(_Elementwise):
+    """Multiply what is below 0 by `slope`."""
+
+    builtin: ClassVar[str] = "LEAKY_RELU"
+    rule: ClassVar[Rule] = Rule.OWN
+    slope: float
+
+    def options(self, schema: ModuleType) -> object:
+        """Fill LeakyReluOptions."""
+        table = schema.LeakyReluOptionsT()
+        table.alpha = self.slope
+        return table
+
+
+@dataclass(frozen=True, slots=True)
 class Softmax(_Elementwise):
     """Make probabilities of the last axis."""
 
@@ -100,6 +117,16 @@ _RECTIFIERS: dict[tuple[float, float], Rectifier] = {
 def lower_relu(node: OnnxNode, lowering: Lowering) -> View:
     """Lower to RELU."""
     return clamp(node, lowering, lowering.view(node, 0), 0.0, _INFINITY)
+
+
+@lowers("LeakyRelu")
+def lower_leaky_relu(node: OnnxNode, lowering: Lowering) -> View:
+    """Lower to LEAKY_RELU, and slopes that XNNPACK does not take to ``slope * x + (1 - slope) * max(x, 0)``."""
+    view, slope = lowering.view(node, 0), node.real("alpha", 0.01)
+    if _LEAST_SLOPE <= slope <= 1.0:
+        return View(lowering.emit(node, LeakyRelu(slope), [view.tensor]), view.order)
+    positive = _scaled(node, lowering, clamp(node, lowering, view, 0.0, _INFINITY), 1.0 - slope)
+    return combine(node, lowering, Add(), positive, _scaled(node, lowering, view, slope))
 
 
 @lowers("Clip")

@@ -13,6 +13,7 @@ from mnv2_engines.tflite.graph import Shape
 from mnv2_engines.tflite.lowering import Lowering, View, lowers
 from mnv2_engines.tflite.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Fusable, Operator, Rule
+from mnv2_engines.tflite.operators.shaping import reshape
 
 __all__ = ["Add", "Maximum", "Minimum", "Mul", "Sub", "combine"]
 
@@ -108,20 +109,13 @@ class Maximum(_Bound):
 
 
 def combine(node: OnnxNode, lowering: Lowering, operator: Operator, left: View, right: View) -> View:
-    """Emit a binary operator over two views, bringing the axes of both into one order."""
-    lead, other = (right, left) if left.tensor.data is not None or left.rank < right.rank else (left, right)
-    if other.tensor.data is not None and other.rank <= lead.rank:
-        order = lead.order
-        other = _stretched(lowering, other, lead.rank)
-    elif lead.rank == other.rank:
-        order = lead.order
-    else:  # activations of different rank: numpy's broadcasting only means the same in ONNX's order
-        order = tuple(range(lead.rank))
-    tensors = [
-        lowering.arrange(node, view, order if view.rank == lead.rank else tuple(range(view.rank)))
-        for view in (lead, other)
-    ]
-    return View(lowering.emit(node, operator, tensors if lead is left else tensors[::-1]), order)
+    """Emit a binary operator over two views, bringing the axes of the smaller activation into the order of the other."""
+    rank = max(left.rank, right.rank)
+    left, right = (_stretched(node, lowering, view, rank) for view in (left, right))
+    activations = [view for view in (left, right) if view.tensor.data is None]
+    order = max(activations, key=lambda view: view.tensor.size).order
+    tensors = [lowering.arrange(node, view, order) for view in (left, right)]
+    return View(lowering.emit(node, operator, tensors), order)
 
 
 @lowers("Add")
@@ -154,9 +148,9 @@ def lower_div(node: OnnxNode, lowering: Lowering) -> View:
     return combine(node, lowering, Mul(), lowering.view(node, 0), factor)
 
 
-def _stretched(lowering: Lowering, view: View, rank: int) -> View:
-    """Put axes of size 1 in front of a constant, as broadcasting would; scalars stay."""
-    data = view.tensor.data
-    if data is None or view.rank == rank:
-        return view
-    return View.plain(lowering.add_constant(view.tensor.name, data.reshape((1,) * (rank - view.rank) + data.shape)))
+def _stretched(node: OnnxNode, lowering: Lowering, view: View, rank: int) -> View:
+    """Put axes of size 1 in front, as broadcasting would."""
+    shape = (1,) * (rank - view.rank) + view.shape
+    if view.tensor.data is None or view.rank == rank:
+        return reshape(node, lowering, view, shape)
+    return View.plain(lowering.add_constant(view.tensor.name, view.tensor.data.reshape(shape)))
