@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 __all__ = ["native_log"]
 
-_LINE = re.compile(r"(INFO|WARNING|ERROR|[IWE]\d{4}\b)[: ]")
+_MESSAGE = re.compile(rb"(?:(?:INFO|WARNING|ERROR): |\b[IWE]\d{4} )[^\r\n]*\r?\n?")
+"""What TensorFlow Lite and Abseil begin a message with; a progress bar may stand in front of it on the same line."""
 
 
 @contextmanager
@@ -34,8 +35,13 @@ def native_log(log: logging.Logger) -> Iterator[None]:
             os.dup2(saved, 2)
             os.close(saved)
             caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines(keepends=True):
-                if _LINE.match(line):
-                    log.debug("%s", line.rstrip())
-                else:
-                    sys.stderr.write(line)
+            written = caught.read()
+            _pass_on(_MESSAGE.sub(b"", written))
+            for message in _MESSAGE.findall(written):
+                log.debug("%s", message.decode(errors="replace").rstrip())
+
+
+def _pass_on(written: bytes) -> None:
+    """Write to the descriptor itself, as whoever wrote this did: `sys.stderr` may be a progress bar's."""
+    while written:
+        written = written[os.write(2, written) :]

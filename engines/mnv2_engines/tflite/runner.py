@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, InferenceError
 from mnv2_engines.tensors import FloatArray, TensorArray
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Runner", "dequantise"]
+
+_log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -27,8 +31,9 @@ class Runner:
         except ImportError as exc:
             raise BackendUnavailableError("ai-edge-litert is not importable: run `pip install ai-edge-litert`") from exc
         try:
-            self._interpreter: Interpreter | None = Interpreter(model_content=tflite, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with native_log(_log):
+                self._interpreter: Interpreter | None = Interpreter(model_content=tflite, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as exc:
             raise InferenceError(f"LiteRT refuses the compiled network: {exc}") from exc
         self._input = self._interpreter.get_input_details()[0]

@@ -20,6 +20,16 @@ def test_lines_of_native_code_are_logged_and_others_passed_on(
     assert capfd.readouterr().err == "the user's own line\n"
 
 
+def test_a_message_behind_a_progress_bar_is_cut_out(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "test.native")
+    with native_log(log):
+        os.write(2, b"\r\x1b[2KCalibrating  3/50INFO: Created delegate\n\r\x1b[2KCalibrating  4/50")
+    assert [record.message for record in caplog.records] == ["INFO: Created delegate"]
+    assert capfd.readouterr().err == "\r\x1b[2KCalibrating  3/50\r\x1b[2KCalibrating  4/50"
+
+
 def test_stderr_is_itself_again_after_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), native_log(log):
         raise ZeroDivisionError

@@ -132,3 +132,10 @@ def test_importing_the_compiler_imports_nothing_heavy(module):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+def test_compiling_leaves_the_terminal_alone(tmp_path, capfd):
+    network = Network()
+    network.conv(3, 4)
+    compile_model(network.save(tmp_path / "m.onnx"), pictures=random_pictures(2), preprocess=Preprocess())
+    assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""Relu, LeakyRelu, Clip, HardSwish, HardSigmoid, Sigmoid, Softmax: RELU, RELU6, RELU_N1_TO_1, LEAKY_RELU, LOGISTIC, SOFTMAX."""
+"""Rectifiers, Clip, HardSwish, HardSigmoid, Sigmoid, Softmax: RELU and its kin, LEAKY_RELU, LOGISTIC, SOFTMAX."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

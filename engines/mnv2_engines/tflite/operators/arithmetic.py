@@ -109,7 +109,7 @@ class Maximum(_Bound):
 
 
 def combine(node: OnnxNode, lowering: Lowering, operator: Operator, left: View, right: View) -> View:
-    """Emit a binary operator over two views, bringing the axes of the smaller activation into the order of the other."""
+    """Emit a binary operator over two views, in the order of axes that the larger activation has: it does not move."""
     rank = max(left.rank, right.rank)
     left, right = (_stretched(node, lowering, view, rank) for view in (left, right))
     activations = [view for view in (left, right) if view.tensor.data is None]
