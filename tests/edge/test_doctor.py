@@ -315,8 +315,9 @@ def test_brokers_come_from_the_configuration_and_the_flag(tmp_path):
     )
     environment = read_environment({"MNV2_EDGE_MQTT_PASSWORD": "from-the-environment"})
     one, two = broker_logins(config, "mqtt://two:1884", environment)
-    assert (one.broker.host, one.broker.tls, one.password) == ("one", True, "from-the-file")
+    assert (one.broker.host, one.broker.tls, one.password) == ("one", True, "from-the-environment")
     assert one.tls is not None
+    assert broker_logins(config, None, read_environment({}))[0].password == "from-the-file"
     assert (two.broker.host, two.broker.port, two.password) == ("two", 1884, "from-the-environment")
     assert "from-the" not in repr((one, two))
 

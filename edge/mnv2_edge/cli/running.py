@@ -25,7 +25,7 @@ def run_to_the_end(
 ) -> "tuple[Outcome, bool]":
     """Run what `config` describes; return the outcome, and whether a signal ended it.
 
-    While things are being opened Ctrl-C raises KeyboardInterrupt and SIGTERM ends the process, as they do everywhere.
+    While things are being opened both signals raise KeyboardInterrupt, which closes what is open already.
     After the run the caller says what it has to say, and calls `leave_if_stuck`.
     """
     from mnv2_edge.app import check_outcome, open_pipeline

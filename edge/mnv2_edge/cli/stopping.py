@@ -9,15 +9,26 @@ from types import FrameType
 
 from mnv2_edge.exit_status import ExitStatus
 
-__all__ = ["stop_on_signals"]
+__all__ = ["StopSignal", "stop_on_signals"]
+
+
+class StopSignal(threading.Event):
+    """Be set by Ctrl-C and SIGTERM."""
+
+    def __init__(self, *, interrupting: bool) -> None:
+        super().__init__()
+        self.interrupting = interrupting
+        """Raise KeyboardInterrupt instead of being set: for work that looks at no event."""
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals(*, interrupting: bool = False) -> Iterator[StopSignal]:
     """Give an event that Ctrl-C or SIGTERM sets; a second one ends the process at once."""
-    stop = threading.Event()
+    stop = StopSignal(interrupting=interrupting)
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        if stop.interrupting:
+            raise KeyboardInterrupt
         if stop.is_set():
             os._exit(ExitStatus.INTERRUPTED)
         stop.set()
