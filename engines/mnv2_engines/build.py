@@ -13,7 +13,7 @@ import numpy as np
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.build_request import BuildRequest, BuildResult, Pictures, hold_back
 from mnv2_engines.device import describe_device
-from mnv2_engines.diagnosis import explain_doubt, find_causes, is_unsure
+from mnv2_engines.diagnosis import explain_doubt, find_causes, is_doubtful
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import ModelError
 from mnv2_engines.facts import (
@@ -150,7 +150,7 @@ def _explain(
     items = request.validation.items
     if faults:
         return find_causes(compiled, found, items, len(request.calibration.items), request.threads)
-    doubt = explain_doubt(compiled, found, items, request.threads) if is_unsure(found) else None
+    doubt = explain_doubt(compiled, found, items, request.threads) if is_doubtful(found) else None
     return (doubt,) if doubt is not None else ()
 
 

@@ -82,7 +82,11 @@ class OutputFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     name: str
     sqnr_db: float | None
-    """None when it is equal to the last bit, or holds class numbers."""
+    """10 log10(signal / error), both summed over all pictures: those that the network is sure of weigh most.
+
+    None when it is equal to the last bit, or holds class numbers."""
+    mean_sqnr_db: float | None = None
+    """Mean over the pictures that differ of each one's own ratio in dB: all weigh alike."""
     holds: Literal["reals", "classes"] = "reals"
     """Class numbers (ArgMax) have no noise: they are judged by their agreement."""
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -24,20 +24,29 @@ class Noise:
 
     signal: float = 0.0
     error: float = 0.0
+    levels: list[float] = field(default_factory=list)
+    """Of each picture that differs, in dB."""
 
     def add(self, expected: TensorArray, got: TensorArray) -> None:
         """Count one pair of arrays of one shape."""
         exact = expected.astype(np.float64).reshape(-1)
         off = got.astype(np.float64).reshape(-1) - exact
-        self.signal += float(exact @ exact)
-        self.error += float(off @ off)
+        signal, error = float(exact @ exact), float(off @ off)
+        self.signal += signal
+        self.error += error
+        level = _decibels(signal, error)
+        if level is not None:
+            self.levels.append(level)
 
     @property
     def sqnr_db(self) -> float | None:
-        """Return 10 log10(signal / error), at least -100 (JSON knows no infinity); None when there was no error."""
-        if self.error == 0.0:
-            return None
-        return max(_LEAST_DB, 10.0 * math.log10(self.signal / self.error)) if self.signal > 0.0 else _LEAST_DB
+        """Return 10 log10(signal / error) of the sums over all pictures; None when there was no error."""
+        return _decibels(self.signal, self.error)
+
+    @property
+    def mean_sqnr_db(self) -> float | None:
+        """Return the mean over the pictures that differ of each one's own ratio in dB; None when none does."""
+        return math.fsum(self.levels) / len(self.levels) if self.levels else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +99,13 @@ def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
     low = 0.0 if successes == 0 else _solve(lambda share: _at_least(successes, trials, share) - tail)
     high = 1.0 if successes == trials else _solve(lambda share: _at_least(successes + 1, trials, share) - 1.0 + tail)
     return low, high
+
+
+def _decibels(signal: float, error: float) -> float | None:
+    """Return the ratio in dB, at least -100 (JSON knows no infinity); None for no error."""
+    if error == 0.0:
+        return None
+    return max(_LEAST_DB, 10.0 * math.log10(signal / error)) if signal > 0.0 else _LEAST_DB
 
 
 def _at_least(successes: int, trials: int, share: float) -> float:

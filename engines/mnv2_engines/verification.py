@@ -42,7 +42,7 @@ class Limits:
     """
 
     sqnr_db: float = 15.0
-    """Of every output that holds reals."""
+    """Of every output that holds reals, over all pictures (`OutputFacts.sqnr_db`)."""
     agreement: float = 0.85
     """Share of the pictures (a segmenter: of the pixels) with the float network's top-1 class."""
 
@@ -128,7 +128,7 @@ def verify(
         outputs=tuple(
             OutputFacts(name=spec.name, sqnr_db=None, holds="classes")
             if spec.dtype in _WHOLE
-            else OutputFacts(name=spec.name, sqnr_db=noise.sqnr_db)
+            else OutputFacts(name=spec.name, sqnr_db=noise.sqnr_db, mean_sqnr_db=noise.mean_sqnr_db)
             for spec, noise in zip(compiled.outputs, noises, strict=True)
         ),
         layers=tuple(layers),

@@ -41,10 +41,20 @@ def test_noise_is_a_ratio_of_sums() -> None:
     assert noise.sqnr_db == pytest.approx(20.0)
 
 
+def test_the_mean_lets_every_picture_weigh_alike() -> None:
+    noise = Noise()
+    noise.add(np.float32([100.0]), np.float32([101.0]))
+    noise.add(np.float32([1.0]), np.float32([0.0]))
+    noise.add(np.float32([5.0]), np.float32([5.0]))  # equal to the last bit: it has no level of its own
+    assert noise.mean_sqnr_db == pytest.approx((40.0 + 0.0) / 2)
+    assert noise.sqnr_db == pytest.approx(10 * math.log10(10026 / 2))
+
+
 def test_no_noise_and_no_signal() -> None:
     noise = Noise()
     noise.add(np.ones(3), np.ones(3))
     assert noise.sqnr_db is None
+    assert noise.mean_sqnr_db is None
     silent = Noise()
     silent.add(np.zeros(3), np.ones(3))
     assert silent.sqnr_db == -100.0

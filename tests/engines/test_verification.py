@@ -17,6 +17,8 @@ def test_a_sound_engine_has_no_faults(signs, signs_pictures) -> None:
     assert facts.images == len(judged)
     assert facts.outputs[0].sqnr_db is not None
     assert facts.outputs[0].sqnr_db > 27.0
+    assert facts.outputs[0].mean_sqnr_db is not None
+    assert facts.outputs[0].mean_sqnr_db > facts.outputs[0].sqnr_db - 3.0
     assert facts.agreement is not None
     assert facts.agreement.judged + facts.agreement.near_ties == len(judged)
     assert facts.agreement.share == 1.0

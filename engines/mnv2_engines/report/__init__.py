@@ -7,7 +7,7 @@ from typing import Final
 
 from mnv2_engines.build_request import BuildRequest, BuildResult
 from mnv2_engines.diagnosis import worst_layers
-from mnv2_engines.facts import AgreementFacts, LayerFacts
+from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.plot import draw_layers
@@ -48,10 +48,7 @@ def _verdict(result: BuildResult) -> str:
 
 def _figures(result: BuildResult) -> list[tuple[str, str]]:
     facts = result.verification.facts
-    rows = [
-        (f"Output {output.name}", "class numbers" if output.holds == "classes" else _decibels(output.sqnr_db))
-        for output in facts.outputs
-    ]
+    rows = [(f"Output {output.name}", _level(output)) for output in facts.outputs]
     rows.append(("Runs on", f"{facts.runtime}, {'XNNPACK as a whole' if facts.accelerated else 'not all on XNNPACK'}"))
     if result.verification.confidence is not None:
         rows.append(("Float network's mean top-1", f"{result.verification.confidence:.3f}"))
@@ -95,6 +92,16 @@ def _contract(preprocess: Preprocess) -> str:
 
 def _name(layer: LayerFacts) -> str:
     return f"{layer.name} ({layer.operator})"
+
+
+def _level(output: OutputFacts) -> str:
+    if output.holds == "classes":
+        return "class numbers"
+    if output.mean_sqnr_db is None:
+        return _decibels(output.sqnr_db)
+    return (
+        f"{_decibels(output.sqnr_db)} over all pictures, {_decibels(output.mean_sqnr_db)} as the mean of each picture"
+    )
 
 
 def _decibels(sqnr_db: float | None) -> str:
