@@ -14,18 +14,17 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.graph import Node, Scales, Tensor
 from mnv2_engines.tflite.groups import Groups
 from mnv2_engines.tflite.operator import Rule, Weighted
-from mnv2_engines.tflite.operators.activations import LeakyRelu
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.ranges import constant_scales
 
-__all__ = ["MAX_RATIO", "widen"]
+__all__ = ["LEAST_LEAK", "MAX_RATIO", "widen"]
 
 MAX_RATIO = 64.0
 """XNNPACK converts by 2**-8 to 2**7 and adds by 2**-10 to 2**8: any two scales stay within this, room to spare."""
 _PRODUCT_LOW, _PRODUCT_HIGH = 2.0**-15, 2.0**7
 """It multiplies with input scale * input scale / output scale from 2**-16 up to 2**8."""
-_SLOPE_LOW = 2.0**-7
-"""It leaks with slope * input scale / output scale from 2**-8 on."""
+LEAST_LEAK = 1.01 * 2.0**-8
+"""It leaks with slope * input scale / output scale from 2**-8 on; `rewrite` sees to it."""
 _WEIGHT_RATIO = 128.0
 """Convolutions take input scale * weight scale / output scale below 2**8."""
 _ROUNDS = 8
@@ -86,5 +85,3 @@ def _least_scales(node: Node, groups: Groups, scales: Mapping[Tensor, Scales]) -
             if tensor.dtype == "float32":
                 yield output, scale(tensor) / MAX_RATIO
                 yield tensor, scale(output) / MAX_RATIO
-    if isinstance(node.operator, LeakyRelu):
-        yield node.inputs[0], scale(output) * _SLOPE_LOW / node.operator.slope

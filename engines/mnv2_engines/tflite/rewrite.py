@@ -8,8 +8,9 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.calibrate import Moments
 from mnv2_engines.tflite.correction import expected_shift
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
-from mnv2_engines.tflite.legality import MAX_RATIO
+from mnv2_engines.tflite.legality import LEAST_LEAK, MAX_RATIO
 from mnv2_engines.tflite.operator import Rule, Weighted
+from mnv2_engines.tflite.operators.activations import LeakyRelu
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize
 from mnv2_engines.tflite.ranges import activation_scales, constant_scales, representable, saturates
@@ -57,6 +58,8 @@ class _Rewriter:
                 self._weighted(node, node.operator)
             elif isinstance(node.operator, Quantize):
                 self._rescale(node, self._integer(node.inputs[0], node), self._make(node.output))
+            elif isinstance(node.operator, LeakyRelu):
+                self._leak(node, node.operator.slope)
             elif node.operator.rule is Rule.CLAMP:
                 self._clamp(node)
             elif node.operator.rule is Rule.SHARED:
@@ -129,6 +132,17 @@ class _Rewriter:
             self._rescale(node, source, clamped)
             source = clamped
         self._rescale(node, source, output)
+
+    def _leak(self, node: Node, slope: float) -> None:
+        """Coarsen an input whose steps are too fine for the kernel to multiply by the slope."""
+        source, output = self._integer(node.inputs[0], node), self._make(node.output)
+        least = _scale(output) * LEAST_LEAK / slope
+        if source.scales is not None and _scale(source) < least:
+            scales = Scales.of(least, source.scales.zero_point)
+            coarse = Tensor(f"{source.name}/for/{output.name}", source.shape, "int8", scales=scales)
+            self._rescale(node, source, coarse)
+            source = coarse
+        self._append(node, [source], [output])
 
     def _shared(self, node: Node) -> None:
         """Pass integers through; an input of other scales is rescaled first."""

@@ -137,6 +137,15 @@ def leaky_relu_that_shares_a_wider_scale(n):
 
 
 @case
+def leaky_relu_of_the_picture_itself_in_a_wide_join(n):
+    leaked = n.node("LeakyRelu", ["x"])
+    wide = n.node("Mul", [n.conv(3, 8, source="x", pads=[1, 1, 1, 1]), n.constant(np.float32(5))])
+    n.node("Concat", [n.node("Identity", [leaked]), wide], axis=1)
+    n.node("MaxPool", kernel_shape=[2, 2])
+    n.conv(11, 4)
+
+
+@case
 def squeeze_and_excite(n):
     value = base(n)
     n.node("GlobalAveragePool")
