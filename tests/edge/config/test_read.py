@@ -259,3 +259,10 @@ def test_flags_may_say_what_no_file_can(key, value):
 def test_a_sink_that_flags_left_incomplete_is_a_usage_error():
     with pytest.raises(UsageError, match=r"the sink 'mqtt' cannot be opened: .*uri"):
         require_sound(Config(version=1, sinks=({"mqtt": {"homeassistant": True}},)))
+
+
+def test_a_key_with_a_line_separator_in_it_does_not_break_the_line():
+    with pytest.raises(ConfigError) as caught:
+        parse_config(b'version: 1\nengine: {"mo\\Ldel": x}\n', "c.yaml", REGISTERED)  # \\L is U+2028
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("c.yaml:2: engine.mo?del: is no key")
