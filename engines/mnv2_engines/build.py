@@ -30,8 +30,7 @@ from mnv2_engines.install import install_engine, refuse_foreign_files
 from mnv2_engines.manifest import Manifest, encode_manifest
 from mnv2_engines.pixel_table import pixel_table
 from mnv2_engines.selftest import load_in_child, remember_tested
-from mnv2_engines.tflite import CompiledModel, compile_model
-from mnv2_engines.tflite.layer_parts import compare_layers_in_parts
+from mnv2_engines.tflite import CompiledModel, compare_layers, compile_model
 from mnv2_engines.verification import Verification, find_faults, verify
 
 __all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_engine", "hold_back"]
@@ -41,8 +40,6 @@ BuildProgress: TypeAlias = Callable[[str, int, int], None]
 
 _LAYER_PICTURES: Final = 8
 """Layers are compared on that many pictures: the ratio of two sums over a layer's activations settles early."""
-_EQUAL_DB: Final = 200.0
-"""What the comparison reports for no error."""
 _READ_BYTES: Final = 1 << 20
 _DISTRIBUTIONS: Final = ("ai-edge-litert", "tflite-runtime", "onnx", "numpy")
 
@@ -125,12 +122,8 @@ def _verify(compiled: CompiledModel, request: BuildRequest, clock: _PhaseClock) 
         clock("layers", 0, 1)
         sample = items[:: max(1, len(items) // _LAYER_PICTURES)][:_LAYER_PICTURES]
         layers = tuple(
-            LayerFacts(
-                name=loss.node or loss.name,
-                operator=loss.operator,
-                sqnr_db=loss.sqnr_db if loss.sqnr_db < _EQUAL_DB else None,
-            )
-            for loss in compare_layers_in_parts(compiled, sample, threads=request.threads)
+            LayerFacts(name=loss.node or loss.name, operator=loss.operator, sqnr_db=loss.sqnr_db)
+            for loss in compare_layers(compiled, sample, threads=request.threads)
         )
         clock("layers", 1, 1)
     return verify(

@@ -84,9 +84,9 @@ def explain_doubt(
     if better is not None:
         contract, sureness = better
         return (
-            f"the float network tells these pictures apart more surely (mean top-1 {sureness:.2f} instead of "
-            f"{found.confidence or 0.0:.2f}) with --color {contract.color} --mean {_numbers(contract.mean)} "
-            f"--std {_numbers(contract.std)}"
+            f"the float network tells these pictures apart better with --color {contract.color} "
+            f"--mean {_numbers(contract.mean)} --std {_numbers(contract.std)} (mean top-1 {sureness:.2f}, as stated "
+            f"{found.confidence or 0.0:.2f})"
         )
     if _is_unsure(found):
         return (

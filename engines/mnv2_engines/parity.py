@@ -29,9 +29,7 @@ class Noise:
 
     def add(self, expected: TensorArray, got: TensorArray) -> None:
         """Count one pair of arrays of one shape."""
-        exact = expected.astype(np.float64).reshape(-1)
-        off = got.astype(np.float64).reshape(-1) - exact
-        signal, error = float(exact @ exact), float(off @ off)
+        signal, error = _power(expected), _power(np.subtract(got, expected, dtype=np.float32))
         self.signal += signal
         self.error += error
         level = _decibels(signal, error)
@@ -99,6 +97,12 @@ def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
     low = 0.0 if successes == 0 else _solve(lambda share: _at_least(successes, trials, share) - tail)
     high = 1.0 if successes == trials else _solve(lambda share: _at_least(successes + 1, trials, share) - 1.0 + tail)
     return low, high
+
+
+def _power(values: TensorArray) -> float:
+    """Return the sum of squares, in double precision without a copy of a large layer."""
+    flat = values.reshape(-1)
+    return float(np.einsum("i,i->", flat, flat, dtype=np.float64))
 
 
 def _decibels(signal: float, error: float) -> float | None:

@@ -41,6 +41,13 @@ def test_noise_is_a_ratio_of_sums() -> None:
     assert noise.sqnr_db == pytest.approx(20.0)
 
 
+def test_small_noise_on_many_large_numbers_is_not_lost() -> None:
+    noise = Noise()
+    exact = np.full((100, 1000), 100.0, np.float32)
+    noise.add(exact, exact + np.float32(0.0001220703125))  # 16 steps of a float32 there
+    assert noise.sqnr_db == pytest.approx(20 * math.log10(100 / 0.0001220703125), abs=0.001)
+
+
 def test_the_mean_lets_every_picture_weigh_alike() -> None:
     noise = Noise()
     noise.add(np.float32([100.0]), np.float32([101.0]))

@@ -48,7 +48,10 @@ def constant_scales(data: TensorArray) -> Scales:
 
 def search_range(low: float, high: float, samples: FloatArray) -> tuple[float, float]:
     """Shrink a range to where rounding and clipping together cost the least, on the samples."""
-    counts, edges = np.histogram(samples, bins=2048, range=(low, high)) if high > low else (np.zeros(0), np.zeros(1))
+    if high <= low:
+        return low, high
+    # In double precision: the values may lie closer together than 2048 steps of a float32.
+    counts, edges = np.histogram(samples.astype(np.float64), bins=2048, range=(low, high))
     if not counts.any():
         return low, high
     centres = (edges[:-1] + edges[1:]) / 2

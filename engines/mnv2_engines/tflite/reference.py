@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log10
 
 import numpy as np
 
+from mnv2_engines.parity import Noise
 from mnv2_engines.tensors import FloatArray, TensorArray, UInt8Array
 from mnv2_engines.tflite.calibrate import normalised
 from mnv2_engines.tflite.compiler import CompiledModel, Layer
@@ -16,8 +16,6 @@ __all__ = ["LayerLoss", "compare_layers", "engine_input", "run_float", "run_int8
 
 MAX_COMPARED_ELEMENTS = 2 << 20
 """Elements of the activations that are compared at once: 10 MB, a quarter of a MobileNetV2."""
-_MOST_DB = 200.0
-"""Reported for a layer without any error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,8 @@ class LayerLoss:
     """The ONNX node."""
     operator: str
     """The TFLite operator."""
-    sqnr_db: float
-    """Signal to quantisation noise over all pictures, 10 log10(sum of squares / sum of squared errors)."""
+    sqnr_db: float | None
+    """Signal to quantisation noise over all pictures (`parity.Noise`); None when it is equal to the last bit."""
 
 
 def run_float(
@@ -77,8 +75,8 @@ def _losses(
     compiled: CompiledModel, layers: Sequence[Layer], pictures: Sequence[UInt8Array], threads: int
 ) -> list[LayerLoss]:
     names = [layer.name for layer in layers]
-    factors = {layer.name: np.array(layer.channel_factors) for layer in layers if layer.channel_factors}
-    signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    factors = {layer.name: np.array(layer.channel_factors, np.float32) for layer in layers if layer.channel_factors}
+    noises = {name: Noise() for name in names}
     with (
         Runner(with_outputs(compiled.float_tflite, names), threads=threads) as reference,
         Runner(with_outputs(compiled.tflite, names), threads=threads) as engine,
@@ -88,13 +86,8 @@ def _losses(
             integers = engine_input(compiled, picture)
             pairs = zip(reference.run_dequantised(real), engine.run_dequantised(integers), strict=True)
             for (name, exact), (_, rounded) in pairs:
-                error = exact - rounded / factors[name] if name in factors else exact - rounded
-                signal[name] += float(np.square(exact, dtype=np.float64).sum())
-                noise[name] += float(np.square(error, dtype=np.float64).sum())
-    return [
-        LayerLoss(layer.name, layer.node, layer.operator, _decibels(signal[layer.name], noise[layer.name]))
-        for layer in layers
-    ]
+                noises[name].add(exact, rounded / factors[name] if name in factors else rounded)
+    return [LayerLoss(layer.name, layer.node, layer.operator, noises[layer.name].sqnr_db) for layer in layers]
 
 
 def engine_input(compiled: CompiledModel, picture: UInt8Array) -> TensorArray:
@@ -105,9 +98,3 @@ def engine_input(compiled: CompiledModel, picture: UInt8Array) -> TensorArray:
         return real
     integers = np.round(real.astype(np.float64) / quantization.scale) + quantization.zero_point
     return np.clip(integers, -128, 127).astype(np.int8)
-
-
-def _decibels(signal: float, noise: float) -> float:
-    if noise <= 0.0:
-        return _MOST_DB
-    return min(_MOST_DB, 10.0 * log10(signal / noise)) if signal > 0.0 else 0.0

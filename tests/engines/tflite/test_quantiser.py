@@ -42,6 +42,13 @@ def test_the_range_search_clips_a_lone_outlier_and_nothing_else():
     assert search_range(-1.0, 1.0, even) == (-1.0, 1.0)
 
 
+def test_the_range_search_bears_values_that_are_nearly_one():
+    low, high = np.float32(7e6), np.nextafter(np.float32(7e6), np.float32(8e6))
+    samples = np.float32([low, high, low, high])
+    assert search_range(float(low), float(high), samples)[1] > 0.9 * float(high)
+    assert search_range(3.0, 3.0, np.float32([3.0])) == (3.0, 3.0)
+
+
 def test_weights_are_symmetric_per_channel_and_biases_exact():
     rng = np.random.default_rng(1)
     weights = rng.normal(0, 1, (4, 3, 3, 8)).astype(np.float32) * np.float32([1, 10, 0.1, 3])[:, None, None, None]
