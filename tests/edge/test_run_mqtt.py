@@ -73,6 +73,7 @@ def test_kill_9_is_seen_through_the_last_will(tmp_path: Path, broker: Mosquitto,
 def test_sigterm_says_offline_within_a_second(tmp_path: Path, broker: Mosquitto, subscriber: Subscriber) -> None:
     process = start(*FOREVER, "--mqtt", broker.uri, home=tmp_path)
     subscriber.wait_for("mnv2-edge/porch/status", "online")
+    subscriber.wait(lambda: any(message.topic.endswith("/result") for message in subscriber.messages))  # it runs
     began = time.monotonic()
     process.terminate()
     _, err = process.communicate(timeout=10)
