@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 _PLAN_SUFFIXES: Final = frozenset({".engine", ".plan", ".trt"})
 _MODEL_SUFFIXES: Final = frozenset({".onnx", ".h5", ".keras", ".pt", ".pth", ".pb"})
+_LOOKS: Final = 10
+_BETWEEN_LOOKS_S: Final = 0.005
 _FILE_IDENTIFIER: Final = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer, `file_identifier` of its schema
 
 
@@ -73,7 +76,10 @@ def is_tflite(raw: bytes) -> bool:
 def _read_pair(path: Path) -> tuple[bytes, str, Manifest | None]:
     """Return the engine's bytes, their SHA-256 and the manifest that describes them."""
     raw, digest, stated, manifest = _look(path)
-    if manifest is None and stated is not None:  # between the renames of an installation: look again
+    for _ in range(_LOOKS):
+        if manifest is not None or stated is None:
+            break
+        time.sleep(_BETWEEN_LOOKS_S)  # a builder may be between its renames; another may follow it at once
         raw, digest, stated, manifest = _look(path)
     if manifest is None and stated is not None:
         raise CorruptEngineError(
