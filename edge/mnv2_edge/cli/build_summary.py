@@ -14,11 +14,8 @@ from mnv2_engines.manifest import manifest_path
 __all__ = ["summarise", "to_json"]
 
 
-def summarise(result: BuildResult, report: Path | None = None, stored: str | None = None) -> str:
-    """Return what was built, how good it is and how to run it; of a rejected engine the layers that lost most.
-
-    `stored` is the name under which it went to the store.
-    """
+def summarise(result: BuildResult, report: Path | None = None) -> str:
+    """Return what was built, how good it is and how to run it; of a rejected engine the layers that lost most."""
     manifest, facts = result.manifest, result.verification.facts
     seconds = sum(result.seconds.values())
     lines = [
@@ -28,7 +25,7 @@ def summarise(result: BuildResult, report: Path | None = None, stored: str | Non
     if result.installed:
         lines += [f"doubt: {cause}" for cause in result.causes]
         lines += [f"accepted loss: {fault}" for fault in result.faults]
-        lines.append(f"run it: mnv2-edge run --model {stored or result.path}")
+        lines.append(f"run it: mnv2-edge run --model {result.path}")
     else:
         lines.append("layers that lost most:")
         lines += [
@@ -39,14 +36,13 @@ def summarise(result: BuildResult, report: Path | None = None, stored: str | Non
     return "\n".join(lines)
 
 
-def to_json(result: BuildResult, warnings: Sequence[str], stored: str | None = None) -> dict[str, Any]:
+def to_json(result: BuildResult, warnings: Sequence[str]) -> dict[str, Any]:
     """Return the result as plain values; what `verification` holds is the manifest's section of that name."""
     manifest = result.manifest
     return {
         "engine": str(result.path),
         "manifest": str(manifest_path(result.path)),
         "installed": result.installed,
-        "stored": stored if result.installed else None,
         "id": f"{manifest.name}@{manifest.engine.sha256[:12]}",
         "sha256": manifest.engine.sha256,
         "bytes": manifest.engine.bytes,
