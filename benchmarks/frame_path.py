@@ -127,8 +127,7 @@ def run_rate(args: argparse.Namespace, film: Path) -> float:
 
 
 def environment() -> Environment:
-    cache = Path(tempfile.gettempdir()) / "mnv2-edge-benchmark"
-    return Environment(home=cache, cache=cache)
+    return Environment(cache=Path(tempfile.gettempdir()) / "mnv2-edge-benchmark")
 
 
 @contextlib.contextmanager
