@@ -12,7 +12,7 @@ from support.gstreamer import SYSTEM_PYTHON, give_up
 
 PACKAGES = (
     "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good "
-    "gstreamer1.0-plugins-ugly gstreamer1.0-libav"
+    "gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 )
 
 
@@ -30,8 +30,9 @@ def need_rtsp_server() -> None:
 class RtspServer:
     """Serve `/stream`; use it in a `with`."""
 
-    def __init__(self, size: str = "640x480", *, user: str = "", password: str = "") -> None:
+    def __init__(self, size: str = "640x480", *, codec: str = "h264", user: str = "", password: str = "") -> None:
         self.size = size
+        self._codec = codec
         self._login = ["--user", user, "--password", password] if user else []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -45,7 +46,7 @@ class RtspServer:
     def start(self) -> None:
         script = Path(__file__).with_name("rtsp_server_main.py")
         self._process = subprocess.Popen(
-            [SYSTEM_PYTHON, str(script), str(self._port), "--size", self.size, *self._login],
+            [SYSTEM_PYTHON, str(script), str(self._port), "--size", self.size, "--codec", self._codec, *self._login],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -1,6 +1,6 @@
 """A real RTSP server (gst-rtsp-server); every picture shows when it was made. Run by the system's Python:
 
-    /usr/bin/python3 rtsp_server_main.py PORT [--size 640x480] [--user ann --password hush]
+    /usr/bin/python3 rtsp_server_main.py PORT [--size 640x480] [--codec h264|h265] [--user ann --password hush]
 
 `ready` on stdout says that it listens. The top row holds 32 squares: the bits of CLOCK_MONOTONIC in milliseconds.
 """
@@ -16,18 +16,22 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 FPS = 30
+ENCODERS = {
+    "h264": "x264enc tune=zerolatency speed-preset=ultrafast bitrate=1500 key-int-max=30 ! "
+    "video/x-h264,profile=baseline ! rtph264pay",
+    "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate=1500 key-int-max=30 ! h265parse ! rtph265pay",
+}
 
 
 class Factory(GstRtspServer.RTSPMediaFactory):
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, codec: str) -> None:
         super().__init__()
         self.width, self.height = width, height
         self.set_shared(True)
         self.set_launch(
             f"( appsrc name=source is-live=true block=true format=time do-timestamp=true "
             f"caps=video/x-raw,format=GRAY8,width={width},height={height},framerate={FPS}/1 ! videoconvert ! "
-            "x264enc tune=zerolatency speed-preset=ultrafast bitrate=1500 key-int-max=30 ! "
-            "video/x-h264,profile=baseline ! rtph264pay name=pay0 pt=96 )"
+            f"{ENCODERS[codec]} name=pay0 pt=96 )"
         )
 
     def do_configure(self, media: GstRtspServer.RTSPMedia) -> None:
@@ -50,12 +54,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
     parser.add_argument("--size", default="640x480")
+    parser.add_argument("--codec", choices=ENCODERS, default="h264")
     parser.add_argument("--user")
     parser.add_argument("--password")
     arguments = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer(service=arguments.port, address="127.0.0.1")
-    factory = Factory(*map(int, arguments.size.split("x")))
+    factory = Factory(*map(int, arguments.size.split("x")), arguments.codec)
     if arguments.user:
         auth = GstRtspServer.RTSPAuth()
         token = GstRtspServer.RTSPToken()

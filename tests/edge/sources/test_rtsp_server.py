@@ -57,6 +57,13 @@ def test_latency_is_that_of_a_frame_or_two_and_stamps_are_those_of_arrival(serve
     assert 0 <= np.median(stamps) < 100
 
 
+def test_h265_is_as_late_as_h264(library: str) -> None:
+    need_rtsp_server()
+    with RtspServer(codec="h265") as server, closing(open_it(server, library)) as source:
+        ages = [age_ms(frame.pixels) for frame in itertools.islice(source, 30, 90)]
+    assert np.median(ages) < 200
+
+
 def test_over_udp(server: RtspServer, library: str) -> None:
     with closing(open_it(server, library, more="&transport=udp")) as source:
         assert len(list(itertools.islice(source, 10))) == 10
