@@ -127,7 +127,8 @@ def run_rate(args: argparse.Namespace, film: Path) -> float:
 
 
 def environment() -> Environment:
-    return Environment(cache=Path(tempfile.gettempdir()) / "mnv2-edge-benchmark")
+    cache = Path(tempfile.gettempdir()) / "mnv2-edge-benchmark"
+    return Environment(home=cache, cache=cache)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,12 @@ import pytest
 from mnv2_edge.environment import read_environment
 
 
-def test_a_user_has_the_folder_of_the_desktop_standard() -> None:
-    assert read_environment({"HOME": "/home/ann"}).cache == Path("/home/ann/.cache/mnv2-edge")
-    variables = {"HOME": "/home/ann", "XDG_CACHE_HOME": "/cache"}
-    assert read_environment(variables).cache == Path("/cache/mnv2-edge")
+def test_a_user_has_folders_of_the_desktop_standard() -> None:
+    env = read_environment({"HOME": "/home/ann"})
+    assert env.home == Path("/home/ann/.local/share/mnv2-edge")
+    assert env.cache == Path("/home/ann/.cache/mnv2-edge")
+    env = read_environment({"HOME": "/home/ann", "XDG_DATA_HOME": "/data", "XDG_CACHE_HOME": "/cache"})
+    assert (env.home, env.cache) == (Path("/data/mnv2-edge"), Path("/cache/mnv2-edge"))
 
 
 @pytest.mark.parametrize("variables", [{}, {"HOME": ""}])
@@ -24,9 +26,11 @@ def test_a_user_without_a_name_has_no_home(monkeypatch) -> None:
     assert read_environment({}).cache == Path("/.cache/mnv2-edge")
 
 
-def test_a_service_has_the_one_that_systemd_names_and_ours_comes_first() -> None:
-    service = {"CACHE_DIRECTORY": "/var/cache/mnv2-edge:/var/cache/other", "XDG_CACHE_HOME": "/cache"}
-    assert read_environment(service).cache == Path("/var/cache/mnv2-edge")
+def test_a_service_has_those_that_systemd_names_and_ours_comes_first() -> None:
+    service = {"STATE_DIRECTORY": "/var/lib/mnv2-edge:/var/lib/other", "CACHE_DIRECTORY": "/var/cache/mnv2-edge"}
+    env = read_environment(service)
+    assert (env.home, env.cache) == (Path("/var/lib/mnv2-edge"), Path("/var/cache/mnv2-edge"))
+    assert read_environment(service | {"MNV2_EDGE_HOME": "/engines"}).home == Path("/engines")
 
 
 def test_passwords_are_taken_and_never_shown() -> None:

@@ -12,8 +12,8 @@ COMMAND = (sys.executable, "-m", "mnv2_edge")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return an environment whose cache is in `home`."""
-    return {**os.environ, "XDG_CACHE_HOME": str(home), **more}
+    """Return an environment whose cache, engines and models are in `home`."""
+    return {**os.environ, "XDG_CACHE_HOME": str(home), "MNV2_EDGE_HOME": str(home), **more}
 
 
 def start(*args: str | Path, home: Path, **more: str) -> "subprocess.Popen[str]":
