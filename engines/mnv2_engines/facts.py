@@ -20,6 +20,7 @@ __all__ = [
     "OutputFacts",
     "Precision",
     "PreprocessFacts",
+    "TensorRtFacts",
     "VerificationFacts",
 ]
 
@@ -43,6 +44,23 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     board: str
     cpu: str
     fingerprint: str
+
+
+class TensorRtFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say what a TensorRT plan is bound to; an empty string is what could not be found out."""
+
+    tensorrt: str
+    """`tensorrt.__version__`, for example `10.3.0`."""
+    cuda: str
+    """What the driver serves, for example `12.6`: the same whichever Python package asks."""
+    l4t: str
+    """For example `36.4.0`."""
+    jetpack: str
+    """For example `6.1`. Told, not compared: the package may come and go, and what matters of it is in the others."""
+    gpu: str
+    """For example `Orin`."""
+    compute_capability: str
+    """For example `8.7`."""
 
 
 class PreprocessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from mnv2_engines.facts import (
     GoldenTest,
     Precision,
     PreprocessFacts,
+    TensorRtFacts,
     VerificationFacts,
 )
 
@@ -52,6 +53,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     verification: VerificationFacts | None = None
     golden: GoldenTest | None = None
     accepted_loss: AcceptedLoss | None = None
+    tensorrt: TensorRtFacts | None = None
+    """What a plan is bound to; None for every other kind of engine."""
 
 
 class _Version(msgspec.Struct):

@@ -1,0 +1,78 @@
+"""Keep what TensorRT says: its functions return None, False or -1, and only its log knows why."""
+
+import logging
+from collections import deque
+from types import ModuleType
+from typing import Final, Literal, TypeAlias
+
+__all__ = ["LoggedMessage", "Severity", "TensorRtLog", "make_logger"]
+
+_log = logging.getLogger(__name__)
+
+Severity: TypeAlias = Literal["internal error", "error", "warning", "info", "verbose"]
+LoggedMessage: TypeAlias = tuple[Severity, str]
+
+_LEVELS: Final = {
+    "internal error": logging.DEBUG,  # errors are raised with this text: they are not logged twice
+    "error": logging.DEBUG,
+    "warning": logging.INFO,
+    "info": logging.DEBUG,
+}
+_KEPT: Final = 1000
+_SHOWN: Final = 3
+_LONGEST: Final = 400
+
+
+class TensorRtLog:
+    """Hold the last messages, whichever thread said them."""
+
+    def __init__(self) -> None:
+        self._messages: deque[LoggedMessage] = deque(maxlen=_KEPT)
+
+    @property
+    def messages(self) -> tuple[LoggedMessage, ...]:
+        """Return the messages since `forget`, the oldest first; `verbose` ones are not kept."""
+        return tuple(self._messages)
+
+    def record(self, severity: Severity, text: str) -> None:
+        """Keep a message and hand it on to Python's logging."""
+        if severity == "verbose":
+            return
+        self._messages.append((severity, text))
+        _log.log(_LEVELS[severity], "TensorRT: %s", text)
+
+    def forget(self) -> None:
+        """Start anew, so that an old error is not taken for the reason of a new one."""
+        self._messages.clear()
+
+    def said(self) -> str:
+        """Return the errors, or without any the warnings, in one line for the end of an error message."""
+        for wanted in ({"internal error", "error"}, {"warning"}):
+            texts = [" ".join(text.split()) for severity, text in self._messages if severity in wanted]
+            if texts:
+                text = "; ".join(list(dict.fromkeys(texts))[:_SHOWN])
+                return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+        return "TensorRT gave no reason"
+
+
+def make_logger(trt: ModuleType, log: TensorRtLog) -> object:
+    """Return an `ILogger` of the module `trt` that writes to `log`.
+
+    TensorRT keeps a plain pointer to it: hold on to it for as long as anything that was made with it lives.
+    """
+    severities: dict[object, Severity] = {
+        trt.ILogger.INTERNAL_ERROR: "internal error",
+        trt.ILogger.ERROR: "error",
+        trt.ILogger.WARNING: "warning",
+        trt.ILogger.INFO: "info",
+        trt.ILogger.VERBOSE: "verbose",
+    }
+
+    class RecordingLogger(trt.ILogger):  # type: ignore[misc,name-defined]  # the module is known when the program runs
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)  # pybind11 refuses an object whose own constructor was not called
+
+        def log(self, severity: object, msg: str) -> None:
+            log.record(severities.get(severity, "error"), msg)
+
+    return RecordingLogger()

@@ -1,0 +1,60 @@
+import logging
+from types import ModuleType
+
+import pytest
+
+from mnv2_engines.tensorrt.log import TensorRtLog, make_logger
+
+
+def test_errors_come_before_warnings_and_once_each() -> None:
+    log = TensorRtLog()
+    log.record("warning", "slow")
+    assert log.said() == "slow"
+    for _ in range(2):
+        log.record("error", "no kernel\n  for  layer 3")
+    assert log.said() == "no kernel for layer 3"
+
+
+def test_silence_is_said_to_be_silence() -> None:
+    log = TensorRtLog()
+    log.record("info", "built in 3 s")
+    assert log.said() == "TensorRT gave no reason"
+
+
+def test_an_old_error_is_forgotten() -> None:
+    log = TensorRtLog()
+    log.record("error", "old")
+    log.forget()
+    log.record("error", "new")
+    assert log.said() == "new"
+
+
+def test_a_flood_stays_short() -> None:
+    log = TensorRtLog()
+    for number in range(5000):
+        log.record("error", f"error {number} {'x' * 300}")
+        log.record("verbose", "never kept")
+    assert len(log.messages) == 1000
+    assert len(log.said()) < 420
+
+
+def test_the_logger_is_one_that_tensorrt_takes(caplog: pytest.LogCaptureFixture) -> None:
+    class ILogger:
+        INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+        constructed = False
+
+        def __init__(self) -> None:
+            self.constructed = True
+
+    trt = ModuleType("tensorrt")
+    trt.ILogger = ILogger
+    log = TensorRtLog()
+    logger = make_logger(trt, log)
+    assert isinstance(logger, ILogger)
+    assert logger.constructed
+    with caplog.at_level(logging.INFO):
+        logger.log(ILogger.ERROR, "deserialize failed")
+        logger.log(ILogger.WARNING, "weights are subnormal")
+        logger.log(ILogger.VERBOSE, "tactic 5")
+    assert log.messages == (("error", "deserialize failed"), ("warning", "weights are subnormal"))
+    assert [record.message for record in caplog.records] == ["TensorRT: weights are subnormal"]
