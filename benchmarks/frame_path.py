@@ -37,7 +37,7 @@ from mnv2_edge.summary import Percentiles, RunMeter
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.geometry import View
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.predictions import Findings
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec
 
@@ -187,8 +187,8 @@ class NoTask:
 
     name = "classify"
 
-    def decode(self, outputs: Sequence[FloatArray], view: View) -> tuple[Prediction, ...]:  # noqa: ARG002
-        return ()
+    def decode(self, outputs: Sequence[FloatArray], view: View) -> Findings:  # noqa: ARG002
+        return Findings()
 
 
 class Ages:

@@ -36,7 +36,7 @@ from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.summary import Percentiles
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.geometry import View
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.predictions import Findings
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec, UInt8Array
 
@@ -95,9 +95,9 @@ class NoTask:
 
     name = "classify"
 
-    def decode(self, outputs: Sequence[FloatArray], view: View) -> tuple[Prediction, ...]:
+    def decode(self, outputs: Sequence[FloatArray], view: View) -> Findings:
         del outputs, view
-        return ()
+        return Findings()
 
 
 class Ages:

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["Frame"]
+__all__ = ["Cut", "Frame"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Say where a part lies in the whole picture; in pixels."""
+
+    left: int
+    top: int
+    picture_width: int
+    picture_height: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,3 +34,12 @@ class Frame:
     """The camera's name in records and topics."""
     picture: str = ""
     """Name of the picture's file; empty for a camera and a video."""
+    cut: Cut | None = None
+    """Of which part of the camera's upright picture the pixels are; None: all of it."""
+
+    @property
+    def picture_hw(self) -> tuple[int, int]:
+        """Return height and width of the camera's upright picture in pixels."""
+        if self.cut is not None:
+            return self.cut.picture_height, self.cut.picture_width
+        return self.pixels.shape[0], self.pixels.shape[1]

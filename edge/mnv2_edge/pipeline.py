@@ -10,6 +10,7 @@ from typing import Protocol
 from mnv2_edge.capture import Capture, CaptureListener, Outage
 from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
+from mnv2_edge.frames import Frame
 from mnv2_edge.gate import FrameGate
 from mnv2_edge.reader import Camera
 from mnv2_edge.records import CameraState, Event, Latency, Record, Result, StateName
@@ -18,6 +19,8 @@ from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.timer import Timer
 from mnv2_engines.backends import Backend
 from mnv2_engines.frame_path import FramePreparer
+from mnv2_engines.geometry import View
+from mnv2_engines.predictions import Box
 from mnv2_engines.preprocess import Preprocess, ResizeQuality
 from mnv2_engines.tasks import Task
 
@@ -161,10 +164,10 @@ class Pipeline:
         outputs = network.backend.infer(ready.buffer)
         inferred = time.monotonic_ns()
         lane.release(ready)
-        predictions = network.task.decode(outputs, ready.view)
-        decoded = time.monotonic_ns()
         frame, capture = ready.frame, self._captures[lane]
-        height, width = frame.pixels.shape[:2]
+        findings = network.task.decode(outputs, _whole_view(frame, ready.view))
+        decoded = time.monotonic_ns()
+        height, width = frame.picture_hw
         self._results[frame.source_id] += 1
         return Result(
             device=self._device,
@@ -183,10 +186,15 @@ class Pipeline:
             ),
             engine=network.engine_id,
             task=network.task.name,
-            predictions=predictions,
+            predictions=findings.predictions,
             width=width,
             height=height,
             picture=frame.picture,
+            summary=findings.summary,
+            detections=findings.detections,
+            segments=findings.segments,
+            mask=findings.mask,
+            region_px=_region(frame),
         )
 
     def _wait_for_sinks(self, backlog: int) -> None:
@@ -252,6 +260,19 @@ class Pipeline:
     def _errors(self) -> list[BaseException]:
         errors = (self._error, *(capture.error for capture in self._captures.values()))
         return [error for error in errors if error is not None]
+
+
+def _whole_view(frame: Frame, view: View) -> View:
+    """Return the view in pixels of the whole picture: a region is where it was cut."""
+    cut = frame.cut
+    return view if cut is None else view.in_picture(cut.left, cut.top, cut.picture_width, cut.picture_height)
+
+
+def _region(frame: Frame) -> Box | None:
+    if frame.cut is None:
+        return None
+    height, width = frame.pixels.shape[:2]
+    return Box(float(frame.cut.left), float(frame.cut.top), float(width), float(height))
 
 
 def _ms(nanoseconds: int) -> float:

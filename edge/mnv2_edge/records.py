@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from mnv2_edge.clock import Timestamp
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.predictions import Box, Detection, Mask, Prediction, Segment
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -80,12 +80,30 @@ class Result:
     engine: Annotated[str, Meta(description="`NAME@` and the first twelve characters of the engine file's SHA-256.")]
     task: Annotated[str, Meta(description="What the outputs were read as, for example `classify`.")]
     predictions: Annotated[
-        tuple[Prediction, ...], Meta(description="Best first; empty when nothing reached the score threshold.")
+        tuple[Prediction, ...],
+        Meta(description="Best first; empty when nothing reached the score threshold, and for other tasks."),
     ]
-    width: Annotated[_Count, Meta(description="Width of the frame in pixels.")]
+    width: Annotated[_Count, Meta(description="Width of the frame in pixels: the camera's whole picture, upright.")]
     height: Annotated[_Count, Meta(description="Height of the frame in pixels.")]
     picture: Annotated[str, Meta(description="Name of the picture's file; empty for a camera and a video.")] = ""
     gated: _Gated = 0
+    summary: Annotated[
+        str,
+        Meta(
+            description="In words: the best label, how many there are of what, or which classes have an area; empty "
+            "when there is nothing."
+        ),
+    ] = ""
+    detections: Annotated[
+        tuple[Detection, ...], Meta(description="Things and where they are, best first; of a detector.")
+    ] = ()
+    segments: Annotated[
+        tuple[Segment, ...], Meta(description="Classes and their share of the picture, largest first; of a segmenter.")
+    ] = ()
+    mask: Annotated[Mask | None, Meta(description="The class of every pixel, where it was asked for.")] = None
+    region_px: Annotated[
+        Box | None, Meta(description="The part of the frame that was looked at (`roi`); null: all of it.")
+    ] = None
     type: Literal["result"] = "result"
     version: _Version = SCHEMA_VERSION
 
@@ -148,9 +166,10 @@ def json_schema() -> dict[str, Any]:
     for kind in kinds:
         # They have defaults, so msgspec does not require them; `encode` always writes them.
         components[kind.__name__]["required"] += ["type", "version"]
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"mnv2-edge records, version {SCHEMA_VERSION}",
-        "oneOf": list(references),
+        "oneOf": references,
         "$defs": components,
     }
+    return json.loads(msgspec.json.encode(schema))  # defaults are tuples here, arrays there

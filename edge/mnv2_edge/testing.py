@@ -132,6 +132,7 @@ def sample_records() -> tuple[Record, ...]:
             predictions=(Prediction(3, "stop", 0.97), Prediction(1, "yield", 0.02)),
             width=640,
             height=480,
+            summary="stop",
         ),
         Event("device", "camera0", "outage", at, {"seconds": 3.5, "reason": "unplugged"}),
     )

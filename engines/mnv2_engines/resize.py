@@ -32,7 +32,7 @@ class PictureFitter:
         self._picture: UInt8Array = np.full((height, width, 3), padding, np.uint8)
         self._target = self._picture
         self._halves: list[UInt8Array] = []
-        self._view = View(0, 0, 0, 0, 0, 0, width, height)
+        self._view = View(0, 0, 0, 0, 0, 0, width, height, 0, 0)
         self._planned_for: tuple[int, ...] = ()
 
     def fit(self, pixels: UInt8Array) -> tuple[UInt8Array, View]:

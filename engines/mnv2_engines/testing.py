@@ -8,13 +8,15 @@ import numpy as np
 from mnv2_engines.backends import Backend
 from mnv2_engines.errors import EnginesError
 from mnv2_engines.geometry import View
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
 from mnv2_engines.tasks import Task
 from mnv2_engines.tensors import DTYPES, FloatArray, TensorArray, TensorSpec
 
 __all__ = ["ContractBrokenError", "check_backend", "check_task"]
 
 _ROUNDS = 20
+_SHARE_SLACK = 1e-3  # each share is rounded
+_BOX_SLACK_PX = 0.1  # so are boxes
 
 
 class ContractBrokenError(EnginesError, AssertionError):
@@ -28,21 +30,21 @@ def check_task(task: Task, outputs: Sequence[TensorSpec], view: View | None = No
     """
     _require(bool(task.name) and task.name == task.name.strip(), f"name is {task.name!r}: expected a word")
     if view is None:
-        view = View(0, 0, 640, 480, 0, 0, 224, 224)
+        view = View(80, 0, 480, 480, 0, 0, 224, 224, 640, 480)
     random = np.random.default_rng(0)
     for _ in range(_ROUNDS):
         arrays = [random.random(spec.shape, np.float32) for spec in outputs]
         given = [array.copy() for array in arrays]
-        predictions = task.decode(arrays, view)
-        before = repr(predictions)
-        _require(isinstance(predictions, tuple), f"decode returned {type(predictions).__name__}: expected a tuple")
+        findings = task.decode(arrays, view)
+        _require(isinstance(findings, Findings), f"decode returned {type(findings).__name__}: expected Findings")
+        before = _copy(findings)
         for array, original in zip(arrays, given, strict=True):
             _require(np.array_equal(array, original), "decode wrote to the outputs: they belong to the backend")
             array.fill(np.nan)
-        _require(repr(predictions) == before, "a prediction changed with the outputs: decode must copy what it returns")
-        _check_predictions(predictions)
+        _require(_copy(findings) == before, "what was found changed with the outputs: decode must copy what it returns")
+        _check_findings(findings, view)
         _require(
-            task.decode(given, view) == predictions, "decode gave two answers to the same outputs: expected the same"
+            _copy(task.decode(given, view)) == before, "decode gave two answers to the same outputs: expected the same"
         )
 
 
@@ -101,16 +103,45 @@ def _equal(some: Sequence[FloatArray], others: Sequence[FloatArray]) -> bool:
     return all(np.array_equal(one, other, equal_nan=True) for one, other in zip(some, others, strict=True))
 
 
-def _check_predictions(predictions: Sequence[Prediction]) -> None:
-    scores = [prediction.score for prediction in predictions]
-    _require(scores == sorted(scores, reverse=True), f"scores are {scores}: expected the best first")
-    for prediction in predictions:
-        _require(0.0 <= prediction.score <= 1.0, f"{prediction} has a score out of 0 to 1")
-        _require(
-            type(prediction.score) is float, f"{prediction} has a score of {type(prediction.score)}: expected float"
-        )
-        _require(type(prediction.class_id) is int, f"{prediction} has a class_id that is no int")
-        _require(bool(prediction.label), f"{prediction} has no label")
+def _copy(findings: Findings) -> tuple[str, bytes]:
+    """Return all that was found, of which nothing is shared with it."""
+    pixels = b"" if findings.class_map is None else findings.class_map.pixels.tobytes()
+    return repr((findings.predictions, findings.detections, findings.segments, findings.mask)), pixels
+
+
+def _check_findings(findings: Findings, view: View) -> None:
+    _check_scores(findings.predictions, [prediction.score for prediction in findings.predictions])
+    _check_scores(findings.detections, [detection.score for detection in findings.detections])
+    _check_scores(findings.segments, [segment.share for segment in findings.segments])
+    shares = sum(segment.share for segment in findings.segments)
+    _require(shares <= 1.0 + _SHARE_SLACK, f"the segments' shares add up to {shares}: expected 1 at most")
+    for detection in findings.detections:
+        _check_box(detection, view)
+
+
+def _check_scores(found: Sequence[Prediction | Detection | Segment], scores: Sequence[float]) -> None:
+    _require(list(scores) == sorted(scores, reverse=True), f"scores are {scores}: expected the best first")
+    for one, score in zip(found, scores, strict=True):
+        _require(type(score) is float, f"{one} has a score of {type(score)}: expected float")
+        _require(0.0 <= score <= 1.0, f"{one} has a score out of 0 to 1")
+        _require(type(one.class_id) is int, f"{one} has a class_id that is no int")
+        _require(bool(one.label), f"{one} has no label")
+
+
+def _check_box(detection: Detection, view: View) -> None:
+    box, part = detection.box_px, detection.box_fraction
+    for side in (box.left, box.top, box.width, box.height, part.left, part.top, part.width, part.height):
+        _require(type(side) is float, f"{detection} has a box of {type(side)}: expected floats")
+    inside = min(box.left, box.top) >= 0 and box.right <= view.source_width and box.bottom <= view.source_height
+    _require(inside and min(box.width, box.height) > 0, f"{detection} has a box that is not within the picture")
+    of_width, of_height = view.source_width, view.source_height
+    same = _near(Box(part.left * of_width, part.top * of_height, part.width * of_width, part.height * of_height), box)
+    _require(same, f"{detection} has a box_fraction that is another box")
+
+
+def _near(one: Box, other: Box) -> bool:
+    sides = ((one.left, other.left), (one.top, other.top), (one.width, other.width), (one.height, other.height))
+    return all(abs(a - b) <= _BOX_SLACK_PX for a, b in sides)
 
 
 def _require(kept: bool, promise: str) -> None:  # noqa: FBT001 - reads as the sentence it is

@@ -288,7 +288,7 @@ class TestConfig:
         assert program.main(["config", "check", path]) == 0
         assert capsys.readouterr().out.endswith(f"{path}: OK\n")
         assert program.main(["config", "show", path]) == 0
-        assert "top_k: 3" in capsys.readouterr().out
+        assert "top_k: null" in capsys.readouterr().out
         assert program.main(["config", "init", path]) == 2
         assert program.main(["config", "init", path, "--force"]) == 0
 

@@ -8,7 +8,7 @@ from mnv2_edge.frames import Frame
 from mnv2_engines.geometry import View
 from mnv2_engines.tensors import TensorArray, UInt8Array
 
-VIEW = View(0, 0, 1, 1, 0, 0, 1, 1)
+VIEW = View(0, 0, 1, 1, 0, 0, 1, 1, 1, 1)
 
 
 class CountingPreparer:

@@ -60,13 +60,13 @@ def test_a_letterbox_shows_the_whole_frame_as_large_as_it_fits(height, width, ne
 @pytest.mark.parametrize(
     ("frame", "policy", "expected"),
     [
-        ((720, 1280), "center-crop", View(280, 0, 720, 720, 0, 0, 224, 224)),
-        ((720, 1280), "center-crop:0.875", View(325, 45, 630, 630, 0, 0, 224, 224)),
-        ((720, 1280), "stretch", View(0, 0, 1280, 720, 0, 0, 224, 224)),
-        ((720, 1280), "letterbox", View(0, 0, 1280, 720, 0, 49, 224, 126)),
+        ((720, 1280), "center-crop", View(280, 0, 720, 720, 0, 0, 224, 224, 1280, 720)),
+        ((720, 1280), "center-crop:0.875", View(325, 45, 630, 630, 0, 0, 224, 224, 1280, 720)),
+        ((720, 1280), "stretch", View(0, 0, 1280, 720, 0, 0, 224, 224, 1280, 720)),
+        ((720, 1280), "letterbox", View(0, 0, 1280, 720, 0, 49, 224, 126, 1280, 720)),
         # torchvision's CenterCrop: int(round((height - crop) / 2.0)), so 2.5 becomes 2 and 3.5 becomes 4
-        ((229, 224), "center-crop", View(0, 2, 224, 224, 0, 0, 224, 224)),
-        ((231, 224), "center-crop", View(0, 4, 224, 224, 0, 0, 224, 224)),
+        ((229, 224), "center-crop", View(0, 2, 224, 224, 0, 0, 224, 224, 224, 229)),
+        ((231, 224), "center-crop", View(0, 4, 224, 224, 0, 0, 224, 224, 224, 231)),
     ],
 )
 def test_known_views(frame, policy, expected):
@@ -74,8 +74,12 @@ def test_known_views(frame, policy, expected):
 
 
 def test_a_network_that_is_not_square_gets_a_crop_of_its_proportions():
-    assert plan_view(720, 1280, 128, 256, ResizePolicy("center-crop")) == View(0, 40, 1280, 640, 0, 0, 256, 128)
-    assert plan_view(720, 1280, 256, 128, ResizePolicy("center-crop")) == View(460, 0, 360, 720, 0, 0, 128, 256)
+    assert plan_view(720, 1280, 128, 256, ResizePolicy("center-crop")) == View(
+        0, 40, 1280, 640, 0, 0, 256, 128, 1280, 720
+    )
+    assert plan_view(720, 1280, 256, 128, ResizePolicy("center-crop")) == View(
+        460, 0, 360, 720, 0, 0, 128, 256, 1280, 720
+    )
 
 
 def test_the_padding_lies_outside_of_the_frame():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mnv2_engines.backends import BackendReport
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.class_map import ClassMap
+from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.testing import ContractBrokenError, check_backend, check_task
 
@@ -16,11 +17,7 @@ class GoodTask:
 
     def decode(self, outputs, view):
         best = int(outputs[0].argmax())
-        return (Prediction(best, f"class {best}", float(outputs[0][0, best])),)
-
-
-def test_a_good_task_passes():
-    check_task(GoodTask(), OUTPUTS)
+        return Findings(predictions=(Prediction(best, f"class {best}", float(outputs[0][0, best])),))
 
 
 class Nameless(GoodTask):
@@ -29,33 +26,75 @@ class Nameless(GoodTask):
 
 class Listing(GoodTask):
     def decode(self, outputs, view):
-        return list(super().decode(outputs, view))
+        return super().decode(outputs, view).predictions
 
 
 class Writing(GoodTask):
     def decode(self, outputs, view):
         outputs[0] += 1
-        return (Prediction(0, "x", 0.5),)
+        return Findings(predictions=(Prediction(0, "x", 0.5),))
 
 
 class Keeping(GoodTask):
     def decode(self, outputs, view):
-        return (Prediction(0, "x", outputs[0][0, :1]),)
+        return Findings(predictions=(Prediction(0, "x", outputs[0][0, :1]),))
 
 
 class Unsorted(GoodTask):
     def decode(self, outputs, view):
-        return (Prediction(0, "x", 0.1), Prediction(1, "y", 0.2))
+        return Findings(predictions=(Prediction(0, "x", 0.1), Prediction(1, "y", 0.2)))
 
 
 class Unbounded(GoodTask):
     def decode(self, outputs, view):
-        return (Prediction(0, "x", 1.5),)
+        return Findings(predictions=(Prediction(0, "x", 1.5),))
 
 
 class NumpyScore(GoodTask):
     def decode(self, outputs, view):
-        return (Prediction(0, "x", np.float64(0.5)),)
+        return Findings(predictions=(Prediction(0, "x", np.float64(0.5)),))
+
+
+def found(box_px, box_fraction=None):
+    """Return one detection in a picture of 640x480."""
+    if box_fraction is None:
+        box_fraction = Box(box_px.left / 640, box_px.top / 480, box_px.width / 640, box_px.height / 480)
+    return Findings(detections=(Detection(1, "x", 0.5, box_px, box_fraction),))
+
+
+class Finding(GoodTask):
+    def decode(self, outputs, view):
+        return found(Box(64.0, 48.0, 576.0, 432.0))
+
+
+class BoxOutside(GoodTask):
+    def decode(self, outputs, view):
+        return found(Box(64.0, 48.0, 577.0, 432.0))
+
+
+class EmptyBox(GoodTask):
+    def decode(self, outputs, view):
+        return found(Box(64.0, 48.0, 0.0, 432.0))
+
+
+class OtherFraction(GoodTask):
+    def decode(self, outputs, view):
+        return found(Box(64.0, 48.0, 576.0, 432.0), Box(0.1, 0.1, 0.9, 0.8))
+
+
+class WholeNumbers(GoodTask):
+    def decode(self, outputs, view):
+        return found(Box(64, 48, 576, 432))
+
+
+class MoreThanAll(GoodTask):
+    def decode(self, outputs, view):
+        return Findings(segments=(Segment(1, "x", 0.7), Segment(2, "y", 0.4)))
+
+
+class KeptMap(GoodTask):
+    def decode(self, outputs, view):
+        return Findings(class_map=ClassMap(outputs[0].view(np.uint8), Box(0.0, 0.0, 640.0, 480.0)))
 
 
 class Forgetful(GoodTask):
@@ -63,20 +102,31 @@ class Forgetful(GoodTask):
 
     def decode(self, outputs, view):
         self.calls += 1
-        return (Prediction(self.calls, "x", 0.5),)
+        return Findings(predictions=(Prediction(self.calls, "x", 0.5),))
+
+
+@pytest.mark.parametrize("task", [GoodTask, Finding])
+def test_a_good_task_passes(task):
+    check_task(task(), OUTPUTS)
 
 
 @pytest.mark.parametrize(
     ("task", "said"),
     [
         (Nameless, "name is ''"),
-        (Listing, "returned list"),
+        (Listing, "returned tuple"),
         (Writing, "wrote to the outputs"),
         (Keeping, "changed with the outputs"),
         (Unsorted, "best first"),
         (Unbounded, "out of 0 to 1"),
         (NumpyScore, "score of"),
         (Forgetful, "two answers"),
+        (BoxOutside, "not within the picture"),
+        (EmptyBox, "not within the picture"),
+        (OtherFraction, "is another box"),
+        (WholeNumbers, "expected floats"),
+        (MoreThanAll, "add up to"),
+        (KeptMap, "changed with the outputs"),
     ],
 )
 def test_a_bad_task_is_told_what_it_broke(task, said):

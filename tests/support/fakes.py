@@ -10,7 +10,7 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.records import Record
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.geometry import View
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.predictions import Findings, Prediction
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec
 
 
@@ -96,9 +96,9 @@ class EchoTask:
 
     name = "classify"
 
-    def decode(self, outputs: Sequence[FloatArray], view: View) -> tuple[Prediction, ...]:
+    def decode(self, outputs: Sequence[FloatArray], view: View) -> Findings:
         mean = round(float(outputs[0][0, 0]))
-        return (Prediction(mean, str(mean), 1.0),)
+        return Findings(predictions=(Prediction(mean, str(mean), 1.0),))
 
 
 class ListSink:

@@ -29,7 +29,7 @@ class FastTimer(Timer):
 
 class Blank:
     def prepare(self, pixels: object, color: object, out: object) -> View:
-        return View(0, 0, 1, 1, 0, 0, 1, 1)
+        return View(0, 0, 1, 1, 0, 0, 1, 1, 1, 1)
 
 
 class Watched:

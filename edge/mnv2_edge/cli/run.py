@@ -75,8 +75,14 @@ class _Flags:
 @click.option("--model", metavar="FILE", help="The engine. [default: the demo network, which knows road signs]")
 @click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
 @click.option("--task", metavar="NAME", help="What the outputs mean. [default: the engine's, else classify]")
-@click.option("--top-k", type=click.IntRange(min=1), help="Predictions a frame at most. [default: 3]")
-@click.option("--score-threshold", type=click.FloatRange(0, 1), help="Leave out predictions below it. [default: 0]")
+@click.option(
+    "--top-k", type=click.IntRange(min=1), help="How many a frame at most. [default: 3 labels, 100 detections]"
+)
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0, 1),
+    help="Leave out what scores less. [default: 0; for detections 0.5]",
+)
 @click.option(
     "--threads", type=click.IntRange(1, 64), help="CPU threads for the network. [default: cores - 1, up to 4]"
 )

@@ -97,8 +97,10 @@ class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: str | None = None
     """The engine's own when absent, else `classify`."""
-    top_k: Annotated[int, msgspec.Meta(ge=1)] = 3
-    score_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    top_k: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many of a frame at most; when absent 3 labels, 100 detections, every segment."""
+    score_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Leave out what scores less; when absent 0 for labels, 0.5 for detections, a share of 0.01 for segments."""
     groups: dict[str, list[str]] = {}
     """A new label per key whose score is the sum of its members'."""
     softmax: bool | None = None

@@ -56,8 +56,8 @@ cameras:
 # What its outputs mean.
 #task:
 #  name: null             # the engine's own when empty, else classify
-#  top_k: 3               # predictions a frame at most
-#  score_threshold: 0.0   # leave out what scores less, 0 to 1
+#  top_k: null            # so many a frame at most; 3 labels, 100 detections, all segments when empty
+#  score_threshold: null  # leave out what scores less; 0 (labels), 0.5 (detections), 0.01 (segments) when empty
 #  groups: {}             # one label for several, scores added up, as in {cat: [tabby, "Egyptian cat"]}
 #  softmax: null          # true where the network gives logits, false where probabilities; found out when empty
 

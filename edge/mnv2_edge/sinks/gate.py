@@ -6,10 +6,10 @@ __all__ = ["ChangeGate"]
 
 
 class ChangeGate:
-    """Watch the results of one camera and let one pass when its best label differs from that of the last one passed.
+    """Watch the results of one camera and let one pass when its summary differs from that of the last one passed.
 
     Within `min_interval_ns` of the last one a change waits. At the end of that time the newest result passes if it
-    still shows a change: a label that came and went in between is not told, the state at that moment is right. Without
+    still shows a change: what came and went in between is not told, the state at that moment is right. Without
     a change the newest result passes every `heartbeat_ns` (0: never), never the same one twice.
 
     All times are `time.monotonic_ns()`.
@@ -20,7 +20,7 @@ class ChangeGate:
         self._heartbeat_ns = heartbeat_ns
         self._newest: Result | None = None
         self._passed = False  # whether the newest one has passed
-        self._last_label: str | None = None
+        self._last_summary = ""
         self._last_ns: int | None = None
 
     def offer(self, result: Result) -> None:
@@ -34,7 +34,7 @@ class ChangeGate:
             return None
         if self._last_ns is None:
             return 0
-        if _best_label(self._newest) != self._last_label:
+        if self._newest.summary != self._last_summary:
             return self._last_ns + self._min_interval_ns
         return self._last_ns + self._heartbeat_ns if self._heartbeat_ns else None
 
@@ -50,7 +50,7 @@ class ChangeGate:
         due_ns = self.due_ns()
         if self._newest is None or due_ns is None:
             return None
-        if self._last_ns is not None and _best_label(self._newest) == self._last_label:
+        if self._last_ns is not None and self._newest.summary == self._last_summary:
             return None
         return self._pass(self._newest, now_ns)
 
@@ -62,9 +62,5 @@ class ChangeGate:
     def _pass(self, result: Result, now_ns: int) -> Result:
         self._passed = True
         self._last_ns = now_ns
-        self._last_label = _best_label(result)
+        self._last_summary = result.summary
         return result
-
-
-def _best_label(result: Result) -> str | None:
-    return result.predictions[0].label if result.predictions else None

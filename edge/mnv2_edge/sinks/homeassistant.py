@@ -13,11 +13,12 @@ from mnv2_edge.sinks.broker import Topics
 
 __all__ = ["discovery_document", "discovery_topic", "status_topic"]
 
-_LABEL: Final = "{{ value_json.predictions[0].label[:255] if value_json.predictions else 'nothing' }}"
+_SUMMARY: Final = "{{ value_json.summary[:255] or 'nothing' }}"
 """A state has at most 255 characters."""
 _ATTRIBUTES: Final = (
-    "{{ {'score': value_json.predictions[0].score if value_json.predictions else 0, "
-    "'predictions': value_json.predictions, 'frame': value_json.frame, 'time': value_json.captured.time} | tojson }}"
+    "{{ {'score': ((value_json.predictions + value_json.detections) | map(attribute='score') | list + [0]) | first, "
+    "'predictions': value_json.predictions, 'detections': value_json.detections, 'segments': value_json.segments, "
+    "'frame': value_json.frame, 'time': value_json.captured.time} | tojson }}"
 )
 _CAMERA_AVAILABLE: Final = "{{ 'online' if value_json.state == 'streaming' else 'offline' }}"
 
@@ -54,7 +55,7 @@ def _label_sensor(topics: Topics, node: str, camera: str) -> dict[str, object]:
         "name": f"{camera} label",
         "icon": "mdi:eye",
         "state_topic": topics.result(camera),
-        "value_template": _LABEL,
+        "value_template": _SUMMARY,
         "json_attributes_topic": topics.result(camera),
         "json_attributes_template": _ATTRIBUTES,
         "availability_mode": "all",

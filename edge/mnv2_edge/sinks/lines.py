@@ -1,10 +1,13 @@
 """Turn records into the lines that stdout shows: one object a frame for programs, one line a change for people."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from mnv2_edge.records import Record, Result, encode
 
 __all__ = ["JsonLines", "LineFormat", "TextLines"]
+
+
+_NOTHING: Final = "(nothing above the score threshold)"
 
 
 class LineFormat(Protocol):
@@ -29,7 +32,7 @@ class JsonLines:
 
 
 class TextLines:
-    """Write a line when a camera's best label changes, and one for every picture of a folder.
+    """Write a line when what a camera shows changes (`Result.summary`), and one for every picture of a folder.
 
     States of cameras are not repeated here: the log tells them.
     """
@@ -37,21 +40,28 @@ class TextLines:
     def __init__(self, *, several_cameras: bool, encoding: str = "utf-8") -> None:
         self._several_cameras = several_cameras
         self._encoding = encoding
-        self._shown: dict[str, str | None] = {}
+        self._shown: dict[str, str] = {}
 
     def line(self, record: Record) -> bytes | None:
-        """Return label, score and age; None when a camera's label is the one shown last."""
+        """Return what there is, how sure that is, and its age; None when a camera's summary is the one shown last."""
         if not isinstance(record, Result):
             return None
-        best = record.predictions[0] if record.predictions else None
-        label = None if best is None else best.label
-        if not record.picture and record.camera in self._shown and self._shown[record.camera] == label:
+        if not record.picture and self._shown.get(record.camera) == record.summary:
             return None
-        self._shown[record.camera] = label
+        self._shown[record.camera] = record.summary
         camera = f"{record.camera}: " if self._several_cameras else ""
         picture = f"{_printable(record.picture)}: " if record.picture else ""
-        what = "(nothing above the score threshold)" if best is None else f"{_printable(best.label)}  {best.score:.2f}"
+        what = f"{_printable(record.summary)}  {_figures(record)}" if record.summary else _NOTHING
         return f"{camera}{picture}{what}  age {record.age_ms:.0f} ms\n".encode(self._encoding, errors="replace")
+
+
+def _figures(result: Result) -> str:
+    """Return the best score, or the share of each class in the order of the summary."""
+    scores = [found.score for found in result.predictions] + [found.score for found in result.detections]
+    if scores:
+        return f"{max(scores):.2f}"
+    segments = sorted(result.segments, key=lambda segment: segment.class_id)
+    return ", ".join(f"{segment.share:.0%}" for segment in segments)
 
 
 def _printable(label: str) -> str:

@@ -31,7 +31,7 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cert_file: str | None = None
     key_file: str | None = None
     every: Literal["change", "frame"] = "change"
-    """`change`: when the best label changes, at most once in `min_interval_s`, and every `heartbeat_s`."""
+    """`change`: when the summary changes, at most once in `min_interval_s`, and every `heartbeat_s`."""
     min_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
     """0 publishes no heartbeat."""

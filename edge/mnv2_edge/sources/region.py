@@ -91,10 +91,12 @@ class RegionSource:
 
     def __iter__(self) -> "Iterator[Frame]":
         """Yield the other source's frames, cut. Raises SourceError when one is too small."""
+        from mnv2_edge.frames import Cut
+
         for frame in self._source:
             height, width = frame.pixels.shape[:2]
             left, top, right, bottom = self._region.box(width, height)
-            yield replace(frame, pixels=frame.pixels[top:bottom, left:right])
+            yield replace(frame, pixels=frame.pixels[top:bottom, left:right], cut=Cut(left, top, width, height))
 
     def close(self) -> None:
         """Close the other source."""

@@ -1,14 +1,15 @@
-"""Turn raw outputs into predictions: the seam that every task implements."""
+"""Turn raw outputs into findings: the seam that every task implements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mnv2_engines.errors import ContractError
 from mnv2_engines.geometry import View
-from mnv2_engines.predictions import Prediction
+from mnv2_engines.predictions import Findings
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
-__all__ = ["Task", "TaskOptions"]
+__all__ = ["Task", "TaskOptions", "check_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,10 @@ class TaskOptions:
     """A name per class; None: classes are called `class 0`, `class 1`, ..."""
     labels_source: str = "the labels"
     """Where the labels come from, for messages."""
-    top_k: int = 3
-    score_threshold: float = 0.0
+    top_k: int | None = None
+    """At most so many of a frame; None: as many as suit the task."""
+    score_threshold: float | None = None
+    """Leave out what scores less, 0 to 1; None: what suits the task."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """New label to the labels whose scores it adds up."""
     softmax: bool | None = None
@@ -43,9 +46,26 @@ class Task(Protocol):
         """Return the task's name as in `--task`."""
         ...
 
-    def decode(self, outputs: Sequence[FloatArray], view: View) -> tuple[Prediction, ...]:
-        """Return what the network saw, best first.
+    def decode(self, outputs: Sequence[FloatArray], view: View) -> Findings:
+        """Return what the network saw.
 
-        `outputs` are only valid during the call. `view` maps network pixels to source pixels.
+        `outputs` are only valid during the call. `view` maps network pixels to pixels of the camera's whole upright
+        picture, which are those of every box.
         """
         ...
+
+
+def check_limits(options: TaskOptions, top_k: int, score_threshold: float) -> tuple[int, float]:
+    """Return `top_k` and `score_threshold` of the options, or these where they are silent.
+
+    Raises ContractError when one is out of range.
+    """
+    if options.top_k is not None:
+        top_k = options.top_k
+    if options.score_threshold is not None:
+        score_threshold = options.score_threshold
+    if top_k < 1:
+        raise ContractError(f"top_k {top_k} is out of range: expected 1 or more")
+    if not 0.0 <= score_threshold <= 1.0:
+        raise ContractError(f"score_threshold {score_threshold} is out of range: expected 0 to 1")
+    return top_k, score_threshold

@@ -9,14 +9,15 @@ import numpy.typing as npt
 from mnv2_engines.errors import ContractError, EngineError, InferenceError
 from mnv2_engines.geometry import View
 from mnv2_engines.labels import check_label_count
-from mnv2_engines.predictions import Prediction
-from mnv2_engines.tasks import Task, TaskOptions
+from mnv2_engines.predictions import Findings, Prediction
+from mnv2_engines.tasks import Task, TaskOptions, check_limits
 from mnv2_engines.tasks.activation import judge_scale, known_scale, softmax
 from mnv2_engines.tasks.groups import resolve_groups
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
 __all__ = ["Classify", "make_classify"]
 
+_TOP_K = 3
 _SCORE_DIGITS = 6  # a float32 score has no more that mean anything
 
 
@@ -42,10 +43,7 @@ class Classify:
 
     def __init__(self, options: TaskOptions) -> None:
         classes = _count_classes(options.outputs)
-        if options.top_k < 1:
-            raise ContractError(f"top_k {options.top_k} is out of range: expected 1 or more")
-        if not 0.0 <= options.score_threshold <= 1.0:
-            raise ContractError(f"score_threshold {options.score_threshold} is out of range: expected 0 to 1")
+        top_k, threshold = check_limits(options, _TOP_K, 0.0)
         labels = options.labels
         if labels is None:
             labels = tuple(f"class {class_id}" for class_id in range(classes))
@@ -56,8 +54,8 @@ class Classify:
         self._labels = (*labels, *(group.label for group in groups))
         self._class_ids = (*range(classes), *(int(group.members[0]) for group in groups))
         self._groups = _GroupSums([group.members for group in groups], classes) if groups else None
-        self._top_k = min(options.top_k, len(self._labels) - (self._groups.replaced if self._groups else 0))
-        self._threshold = options.score_threshold
+        self._top_k = min(top_k, len(self._labels) - (self._groups.replaced if self._groups else 0))
+        self._threshold = threshold
         self._softmax = options.softmax
         if self._softmax is None:
             scale = known_scale(options.outputs[0], options.final_operators[0] if options.final_operators else "")
@@ -68,7 +66,7 @@ class Classify:
                 "is a probability, set `task: {softmax: false}`"
             )
 
-    def decode(self, outputs: Sequence[FloatArray], view: View) -> tuple[Prediction, ...]:  # noqa: ARG002 - the seam's
+    def decode(self, outputs: Sequence[FloatArray], view: View) -> Findings:  # noqa: ARG002 - the seam's
         """Return at most `top_k` labels with a score of at least `score_threshold`, best first.
 
         Raises EngineError for an output that holds no numbers (NaN), ContractError when the first frame does not
@@ -78,10 +76,12 @@ class Classify:
         if self._groups is not None:
             scores = self._groups.extend(scores)
         best = _best(scores, self._top_k)
-        return tuple(
-            Prediction(self._class_ids[index], self._labels[index], min(1.0, round(score, _SCORE_DIGITS)))
-            for index, score in zip(best, scores[best].tolist(), strict=True)
-            if score >= self._threshold
+        return Findings(
+            predictions=tuple(
+                Prediction(self._class_ids[index], self._labels[index], min(1.0, round(score, _SCORE_DIGITS)))
+                for index, score in zip(best, scores[best].tolist(), strict=True)
+                if score >= self._threshold
+            )
         )
 
     def _probabilities(self, scores: FloatArray) -> FloatArray:

@@ -29,7 +29,7 @@ def parse(text: str) -> Config:
 
 def test_defaults_are_filled_in_sinks_included():
     shown = effective(parse(EXAMPLE))
-    assert shown["task"]["top_k"] == 3
+    assert shown["task"]["top_k"] is None
     assert shown["sinks"][0] == {"stdout": {"format": "auto", "records": "results"}}
     assert shown["sinks"][1]["mqtt"]["keepalive_s"] == 30
     assert shown["engine"]["mean"] == [1.0, 2.0, 3.0]

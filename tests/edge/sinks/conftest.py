@@ -16,7 +16,9 @@ def make_result():
 
     def make(label="cat", frame=0, camera="cam", score=0.5, age_ms=20.0):
         predictions = () if label is None else (Prediction(1, label, score),)
-        return dataclasses.replace(template, camera=camera, frame=frame, predictions=predictions, age_ms=age_ms)
+        return dataclasses.replace(
+            template, camera=camera, frame=frame, predictions=predictions, summary=label or "", age_ms=age_ms
+        )
 
     return make
 

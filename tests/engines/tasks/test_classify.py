@@ -16,7 +16,7 @@ from mnv2_engines.tasks.classify import make_classify
 from mnv2_engines.tensors import Quantization, TensorSpec
 from mnv2_engines.testing import check_task
 
-VIEW = View(0, 0, 640, 480, 0, 0, 224, 224)
+VIEW = View(0, 0, 640, 480, 0, 0, 224, 224, 640, 480)
 LABELS = ("background", "tabby, tabby cat", "Egyptian cat", "crane", "crane", "macaw")
 
 
@@ -28,7 +28,7 @@ def classify(scores, **options):
     scores = np.asarray(scores, np.float32)
     options.setdefault("final_operators", ("SOFTMAX",))
     task = make_classify(TaskOptions(outputs=(spec(*scores.shape),), **options))
-    return task.decode([scores], VIEW)
+    return task.decode([scores], VIEW).predictions
 
 
 def test_the_best_come_first():
@@ -95,7 +95,7 @@ def test_the_quantisation_of_tflites_softmax_is_proof_enough(dtype, zero_point):
     outputs = (spec(1, 3, dtype=dtype, quantization=Quantization(1 / 256, zero_point)),)
     task = make_classify(TaskOptions(outputs=outputs))
     # Rounded to 256 steps the scores of many classes need not add up to 1.
-    assert task.decode([np.array([[0.5, 0.25, 0.0]], np.float32)], VIEW)[0].score == 0.5
+    assert task.decode([np.array([[0.5, 0.25, 0.0]], np.float32)], VIEW).predictions[0].score == 0.5
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_first_frame_decides_once_when_the_network_does_not_tell(caplog, fir
     caplog.set_level(logging.INFO)
     task = make_classify(TaskOptions(outputs=(spec(3),), final_operators=("",)))
     task.decode([np.array(first, np.float32)], VIEW)
-    assert task.decode([np.array(later, np.float32)], VIEW)[0].score == pytest.approx(score)
+    assert task.decode([np.array(later, np.float32)], VIEW).predictions[0].score == pytest.approx(score)
     assert [record.message.rpartition(" ")[2] for record in caplog.records] == [taken]
 
 
