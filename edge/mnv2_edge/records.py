@@ -172,4 +172,5 @@ def json_schema() -> dict[str, Any]:
         "oneOf": references,
         "$defs": components,
     }
-    return json.loads(msgspec.json.encode(schema))  # defaults are tuples here, arrays there
+    written: dict[str, Any] = json.loads(msgspec.json.encode(schema))  # defaults are tuples here, arrays there
+    return written
