@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -63,7 +63,11 @@ def run(
 
 @contextlib.contextmanager
 def open_pipeline(
-    config: Config, environment: Environment, *, observers: Sequence[Observer] = ()
+    config: Config,
+    environment: Environment,
+    *,
+    observers: Sequence[Observer] = (),
+    on_alive: Callable[[], None] | None = None,
 ) -> Iterator[Pipeline]:
     """Open cameras, engine and sinks, and connect them; close them at the end, the last one first."""
     identity = read_identity(name=config.device.name, instance=config.device.instance)
@@ -74,7 +78,7 @@ def open_pipeline(
         cameras = stack.enter_context(open_cameras(config.cameras, environment))
         network, labels = stack.enter_context(open_network(config.engine, config.task, config.labels, environment))
         sinks = stack.enter_context(open_sinks(config.sinks, identity, ids, environment, labels=labels))
-        yield Pipeline(cameras, network, sinks, observers=observers, device=identity.device_id)
+        yield Pipeline(cameras, network, sinks, observers=observers, on_alive=on_alive, device=identity.device_id)
 
 
 def check_outcome(outcome: Outcome, *, stopped: bool) -> None:
@@ -113,7 +117,8 @@ def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> I
     with contextlib.ExitStack() as stack:
         opened = []
         for name, config in zip(camera_ids(cameras), cameras, strict=True):
-            secret = read_secret(config.password_file, environment.camera_password)
+            file = config.password_file or environment.credential("camera-password")
+            secret = read_secret(file, environment.camera_password)
 
             def reopen(config: CameraConfig = config, name: str = name, secret: str = secret) -> FrameSource:
                 return open_source(
@@ -155,11 +160,15 @@ def open_sinks(
                 cameras=cameras,
                 labels=labels,
                 options=options,
-                secret=read_secret(cast("str | None", options.get("password_file")), environment.mqtt_password),
+                secret=read_secret(_password_file(options, environment), environment.mqtt_password),
             )
             sink = cast("Sink", load_plugin("mnv2_edge.sinks", kind)(sink_options))
             opened.append(stack.enter_context(contextlib.closing(sink)))
         yield tuple(opened)
+
+
+def _password_file(options: Mapping[str, object], environment: Environment) -> str | None:
+    return cast("str | None", options.get("password_file")) or environment.credential("mqtt-password")
 
 
 def _supervision(config: CameraConfig, *, recorded: bool) -> Supervision:

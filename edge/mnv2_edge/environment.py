@@ -1,4 +1,4 @@
-"""Read the environment, once: secrets and where files go. Everything else is configured by file and flag."""
+"""Read the environment, once: secrets, where files go, and what systemd says. Everything else is configured."""
 
 import os
 import pwd
@@ -21,6 +21,17 @@ class Environment:
     """Where what can be made again is kept: systemd's cache folder, else the user's."""
     mqtt_password: str = field(default="", repr=False)
     camera_password: str = field(default="", repr=False)
+    credentials: Path | None = None
+    """Where systemd puts secrets for this process alone."""
+    notify_socket: str = ""
+    """Where a service manager wants to hear of this process; empty when none does."""
+    watchdog_s: float = 0.0
+    """How long it waits for a sign of life before it kills this process; 0: for ever."""
+
+    def credential(self, name: str) -> str | None:
+        """Return the file of a secret that systemd was told to load; None when there is none, or it is empty."""
+        file = self.credentials / name if self.credentials else None
+        return str(file) if file is not None and file.is_file() and file.stat().st_size else None
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
@@ -38,7 +49,17 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         cache=folder("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache"),
         mqtt_password=variables.get("MNV2_EDGE_MQTT_PASSWORD", ""),
         camera_password=variables.get("MNV2_EDGE_CAMERA_PASSWORD", ""),
+        credentials=Path(credentials) if (credentials := variables.get("CREDENTIALS_DIRECTORY")) else None,
+        notify_socket=variables.get("NOTIFY_SOCKET", ""),
+        watchdog_s=_watchdog_s(variables),
     )
+
+
+def _watchdog_s(variables: Mapping[str, str]) -> float:
+    """Return what sd_watchdog_enabled(3) does: both variables reach children, whom nobody waits for."""
+    meant = variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    microseconds = variables.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0
 
 
 def _home_of_this_user() -> str:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
 from mnv2_edge.frames import Frame
 from mnv2_edge.gate import FrameGate
+from mnv2_edge.heartbeat import Heartbeat
 from mnv2_edge.reader import Camera
 from mnv2_edge.records import CameraState, Event, Latency, Record, Result, StateName
 from mnv2_edge.redaction import redact
@@ -71,7 +72,8 @@ class Pipeline:
     Camera ids must differ. `observers` see every record before the sinks do; a run does not end for want of them.
 
     Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread, by the clock
-    that `timer` is.
+    that `timer` is. While none of them hangs it calls `on_alive` there, ten times a second, the first time when all
+    have been started. A camera that is away or being opened again does not hang, an inference that never returns does.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Pipeline:
         sinks: Sequence[Sink],
         *,
         observers: Sequence[Observer] = (),
+        on_alive: Callable[[], None] | None = None,
         device: str = "",
         clock: Clock | None = None,
         timer: Timer | None = None,
@@ -88,10 +91,12 @@ class Pipeline:
         self._network = network
         self._sinks = tuple(sinks)
         self._observers = tuple(observers)
+        self._on_alive = on_alive or (lambda: None)
         self._broken: set[Sink] = set()
         self._device = device
         self._clock = clock or Clock()
         self._timer = timer or Timer()
+        self._heartbeat = Heartbeat("inference", self._timer)
         self._exchange = Exchange()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -123,6 +128,8 @@ class Pipeline:
                 self._wake.clear()
                 for capture in self._captures.values():
                     capture.check()
+                if self._heartbeat.check():
+                    self._on_alive()
         finally:
             stuck = self._end(inference)
         for error in self._errors():
@@ -143,9 +150,11 @@ class Pipeline:
     def _main(self, max_frames: int | None) -> None:
         try:
             while max_frames is None or sum(self._results.values()) < max_frames:
+                self._heartbeat.rest()
                 taken = self._exchange.take()
                 if taken is None:
                     break
+                self._heartbeat.beat()
                 lane, ready = taken
                 result = self._infer(lane, ready)
                 if not lane.live:
@@ -201,7 +210,7 @@ class Pipeline:
         """Let slow readers catch up: a file loses nothing. Ends when the run is being stopped."""
         for sink in self._sinks:
             while not self._stopping.is_set() and not sink.wait_backlog(backlog, _WAIT_S):
-                pass
+                self._heartbeat.beat()
 
     def _publish(self, record: Record) -> None:
         for receiver in (*self._observers, *self._sinks):

@@ -1,3 +1,4 @@
+import os
 import pwd
 from pathlib import Path
 
@@ -37,3 +38,26 @@ def test_passwords_are_taken_and_never_shown() -> None:
     env = read_environment({"MNV2_EDGE_MQTT_PASSWORD": "hush", "MNV2_EDGE_CAMERA_PASSWORD": "hush2"})
     assert (env.mqtt_password, env.camera_password) == ("hush", "hush2")
     assert "hush" not in repr(env)
+
+
+def test_a_service_has_a_manager_a_watchdog_and_secrets_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mqtt-password").write_text("hush\n")
+    (tmp_path / "camera-password").touch()
+    env = read_environment(
+        {
+            "CREDENTIALS_DIRECTORY": str(tmp_path),
+            "NOTIFY_SOCKET": "/run/systemd/notify",
+            "WATCHDOG_USEC": "20000000",
+            "WATCHDOG_PID": str(os.getpid()),
+        }
+    )
+    assert (env.notify_socket, env.watchdog_s) == ("/run/systemd/notify", 20.0)
+    assert env.credential("mqtt-password") == str(tmp_path / "mqtt-password")
+    assert env.credential("camera-password") is None  # empty
+    assert env.credential("other") is None
+    assert read_environment({}).credential("mqtt-password") is None
+
+
+@pytest.mark.parametrize("variables", [{"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "x"}, {}])
+def test_a_watchdog_for_another_process_is_none(variables: dict[str, str]) -> None:
+    assert read_environment(variables).watchdog_s == 0.0

@@ -199,3 +199,43 @@ class TestSupervision:
         assert 15 <= outcome.results <= 25
         assert results[-1].gated > 100
         assert states[-1].gated + states[-1].frames + states[-1].dropped == 200
+
+
+class TestSignsOfLife:
+    """`on_alive` is called while no thread hangs; a service's watchdog is fed by nothing else."""
+
+    @staticmethod
+    def signs(camera: Camera, backend: EchoBackend, seconds: float) -> list[float]:
+        network = Network(backend, EchoTask(), IDENTITY, "echo@0")
+        began, signs = time.monotonic(), []
+        pipeline = Pipeline([camera], network, [], on_alive=lambda: signs.append(time.monotonic() - began))
+        stop = threading.Event()
+        threading.Timer(seconds, stop.set).start()
+        pipeline.run(stop)
+        return signs
+
+    def test_they_come_while_frames_do(self) -> None:
+        signs = self.signs(Camera("cam", FilmSource(10**9, live=True, period_s=0.01)), EchoBackend(), 0.8)
+        assert len(signs) >= 4
+
+    def test_they_come_while_the_camera_is_away(self) -> None:
+        def absent() -> FrameSource:
+            raise SourceError("not there")
+
+        assert len(self.signs(Camera("cam", None, absent), EchoBackend(), 0.8)) >= 4
+
+    def test_they_end_when_inference_does_not_return(self) -> None:
+        signs = self.signs(Camera("cam", FilmSource(5, live=True, period_s=0.01)), EchoBackend(3.0), 1.0)
+        assert len(signs) <= 3
+
+    def test_they_come_while_a_reader_of_results_is_slow(self) -> None:
+        class Slow(ListSink):
+            def wait_backlog(self, at_most: int, timeout_s: float) -> bool:
+                time.sleep(timeout_s)
+                return False
+
+        network, signs, stop = Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0"), [], threading.Event()
+        pipeline = Pipeline([Camera("cam", FilmSource(5))], network, [Slow()], on_alive=lambda: signs.append(1))
+        threading.Timer(1.0, stop.set).start()
+        pipeline.run(stop)
+        assert len(signs) >= 5

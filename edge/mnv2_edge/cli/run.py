@@ -114,17 +114,22 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     Without --model the demo network runs. Without --camera the first usable one is opened.
     """
-    config = configure(
-        read_config(config_file) if config_file else Config(version=1),
-        _Flags(rotate=None if rotate is None else int(rotate), **flags),
-    )
-    require_sound(config)
-    current_session().set_log_level(config.log.level)
+    given = _Flags(rotate=None if rotate is None else int(rotate), **flags)
+    session = current_session()
+
+    def read() -> Config:
+        config = configure(read_config(config_file) if config_file else Config(version=1), given)
+        require_sound(config)
+        session.set_log_level(config.log.level)
+        return config
+
+    config = read()
 
     from mnv2_edge.summary import RunMeter
 
     meter = RunMeter()
-    outcome, _ = run_to_the_end(config, observers=[meter], max_frames=max_frames)
+    reread = read if config_file is not None and max_frames is None else None
+    outcome, _ = run_to_the_end(config, observers=[meter], max_frames=max_frames, reread=reread)
     _log.info("%s; %d dropped, %d skipped", meter.summary(), outcome.dropped, outcome.skipped)
     leave_if_stuck(outcome, ExitStatus.DONE)
     return ExitStatus.DONE

@@ -1,44 +1,69 @@
-"""Run a pipeline from the command line, to its end or until a signal."""
+"""Run a pipeline from the command line, to its end or until a signal; SIGHUP has its configuration read again."""
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from mnv2_edge.cli.common import print_error
-from mnv2_edge.cli.stopping import stop_on_signals
+from mnv2_edge.cli.stopping import StopSignal, reload_on_hangup, stop_on_signals
 from mnv2_edge.config.model import Config
-from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import TemporaryError
+from mnv2_edge.environment import Environment, read_environment
+from mnv2_edge.errors import EdgeError, TemporaryError
+from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:  # the pipeline needs numpy, and `--help` does not
     from mnv2_edge.pipeline import Observer, Outcome
+    from mnv2_edge.service.report import ServiceReport
 
 __all__ = ["leave_if_stuck", "run_to_the_end"]
 
 _log = logging.getLogger(__name__)
+_OPENING_S: Final = 300.0
+"""The first load of an engine may take two minutes, and a camera that does not answer half a minute."""
 
 
 def run_to_the_end(
-    config: Config, *, observers: "Sequence[Observer]", max_frames: int | None
+    config: Config,
+    *,
+    observers: "Sequence[Observer]",
+    max_frames: int | None,
+    reread: Callable[[], Config] | None = None,
 ) -> "tuple[Outcome, bool]":
     """Run what `config` describes; return the outcome, and whether a signal ended it.
 
     While things are being opened both signals raise KeyboardInterrupt, which closes what is open already.
+    With `reread`, which returns a checked configuration or raises EdgeError, SIGHUP exchanges it: cameras, engine and
+    sinks are closed and opened anew in this process. One that is wrong or cannot be opened changes nothing, and the log
+    says why.
     After the run the caller says what it has to say, and calls `leave_if_stuck`.
     """
-    from mnv2_edge.app import check_outcome, open_pipeline
+    from mnv2_edge.app import check_outcome
+    from mnv2_edge.service.notify import Notifier
+    from mnv2_edge.service.report import ServiceReport
 
     environment = read_environment(os.environ)
-    try:
-        with open_pipeline(config, environment, observers=observers) as pipeline, stop_on_signals() as stop:
-            outcome = pipeline.run(stop, max_frames=max_frames)
-    except TemporaryError as exc:  # behind the `with`, so that sinks have sent what they had
-        print_error(str(exc))
-        _leave(exc.exit_status)
-    check_outcome(outcome, stopped=stop.is_set())
-    return outcome, stop.is_set()
+    with (
+        contextlib.closing(Notifier(environment.notify_socket)) as notifier,
+        stop_on_signals(interrupting=True) as stop,
+        reload_on_hangup(wanted=reread is not None) as hangup,
+    ):
+        report = ServiceReport(notifier, watchdog_s=environment.watchdog_s)
+        reloading = _Reloading(reread or (lambda: config), hangup, stop, report)
+        if notifier.listens:
+            observers = [*observers, report]
+        try:
+            outcome = _run_and_run_again(config, environment, observers, max_frames, reloading)
+        except TemporaryError as exc:  # everything is closed by now, so sinks have sent what they had
+            print_error(str(exc))
+            _leave(exc.exit_status)
+        finally:
+            report.stopping()
+    check_outcome(outcome, stopped=stop.asked)
+    return outcome, stop.asked
 
 
 def leave_if_stuck(outcome: "Outcome", status: int) -> None:
@@ -46,6 +71,85 @@ def leave_if_stuck(outcome: "Outcome", status: int) -> None:
     if outcome.stuck:
         _log.warning("%s did not answer and was left behind", ", ".join(outcome.stuck))
         _leave(status)
+
+
+class _Reloading:
+    """Do what SIGHUP asks for, on the thread that watches over the run: `on_alive` is what the pipeline calls."""
+
+    def __init__(
+        self, reread: Callable[[], Config], hangup: threading.Event, stop: StopSignal, report: "ServiceReport"
+    ) -> None:
+        self.stop = stop
+        self.report = report
+        self._following: Config | None = None
+        self._reread = reread
+        self._hangup = hangup
+
+    def on_alive(self) -> None:
+        """Pass the sign of life on, and end this run when there is another configuration to go on with."""
+        self.report.alive()
+        if not self._hangup.is_set():
+            return
+        self._hangup.clear()
+        self.report.reloading()
+        try:
+            self._following = self._reread()
+        except EdgeError as exc:
+            self.refuse(exc)
+            return
+        self.report.note("")
+        self.stop.set()
+
+    def take(self) -> Config | None:
+        """Return the configuration to go on with, once; None when the run has ended for another reason."""
+        following, self._following = self._following, None
+        return None if self.stop.asked else following
+
+    def refuse(self, error: Exception) -> None:
+        """Say that everything stays as it was."""
+        for line in str(error).splitlines():
+            _log.error("%s", line)
+        _log.error("the new configuration was not taken, the old one goes on")
+        self.report.note(f"the new configuration was not taken: {error}")
+
+
+def _run_and_run_again(
+    config: Config,
+    environment: Environment,
+    observers: "Sequence[Observer]",
+    max_frames: int | None,
+    reloading: _Reloading,
+) -> "Outcome":
+    """Run one configuration after the other, until a run ends that was not ended for the next."""
+    from mnv2_edge.app import open_pipeline
+
+    stop, before = reloading.stop, None
+    while True:
+        reloading.report.slow("opening cameras, engine and sinks", _OPENING_S)
+        stop.interrupting = True
+        with contextlib.ExitStack() as stack:
+            opening = open_pipeline(config, environment, observers=observers, on_alive=reloading.on_alive)
+            try:
+                pipeline = stack.enter_context(opening)
+            except (EdgeError, EnginesError) as exc:
+                if before is None:
+                    raise
+                reloading.refuse(exc)
+                config, before = before, None
+                continue
+            stop.interrupting = False
+            outcome = pipeline.run(stop, max_frames=max_frames)
+        following = reloading.take()
+        if following is None:
+            return outcome
+        if outcome.stuck:
+            raise TemporaryError(
+                f"{', '.join(outcome.stuck)} did not end, so the new configuration needs a new process: "
+                "a service manager starts one"
+            )
+        _log.info("the new configuration is taken: cameras, engine and sinks are opened anew")
+        before, config = config, following
+        stop.clear()
 
 
 def _leave(status: int) -> NoReturn:

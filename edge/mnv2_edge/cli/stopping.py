@@ -1,4 +1,4 @@
-"""End a command on Ctrl-C and SIGTERM, in order and soon."""
+"""End a command on Ctrl-C and SIGTERM, in order and soon, and let SIGHUP ask for its configuration to be read again."""
 
 import os
 import signal
@@ -9,14 +9,16 @@ from types import FrameType
 
 from mnv2_edge.exit_status import ExitStatus
 
-__all__ = ["StopSignal", "stop_on_signals"]
+__all__ = ["StopSignal", "reload_on_hangup", "stop_on_signals"]
 
 
 class StopSignal(threading.Event):
-    """Be set by Ctrl-C and SIGTERM."""
+    """Be set by Ctrl-C and SIGTERM, or by whoever wants to end one run and begin another."""
 
     def __init__(self, *, interrupting: bool) -> None:
         super().__init__()
+        self.asked = False
+        """Whether a signal has come: then there is no other run."""
         self.interrupting = interrupting
         """Raise KeyboardInterrupt instead of being set: for work that looks at no event."""
 
@@ -29,8 +31,9 @@ def stop_on_signals(*, interrupting: bool = False) -> Iterator[StopSignal]:
     def handle(_number: int, _frame: FrameType | None) -> None:
         if stop.interrupting:
             raise KeyboardInterrupt
-        if stop.is_set():
+        if stop.asked:
             os._exit(ExitStatus.INTERRUPTED)
+        stop.asked = True
         stop.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -39,3 +42,17 @@ def stop_on_signals(*, interrupting: bool = False) -> Iterator[StopSignal]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reload_on_hangup(*, wanted: bool = True) -> Iterator[threading.Event]:
+    """Give an event that SIGHUP sets, as long as it is `wanted`; else a closed terminal ends the process, as ever."""
+    asked = threading.Event()
+    if not wanted:
+        yield asked
+        return
+    before = signal.signal(signal.SIGHUP, lambda _number, _frame: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGHUP, before)

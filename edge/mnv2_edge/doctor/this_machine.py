@@ -56,7 +56,8 @@ def broker_logins(config: Config, uri: str | None, environment: Environment) -> 
     for one in settings:
         broker = parse_broker(one.uri)
         tls = tls_context(one.ca_file, one.cert_file, one.key_file) if broker.tls else None
-        logins.append(BrokerLogin(broker, read_secret(one.password_file, environment.mqtt_password), tls))
+        file = one.password_file or environment.credential("mqtt-password")
+        logins.append(BrokerLogin(broker, read_secret(file, environment.mqtt_password), tls))
     return tuple(logins)
 
 
