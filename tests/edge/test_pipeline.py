@@ -195,8 +195,9 @@ class TestSupervision:
 
     def test_what_is_held_back_is_counted_in_results_and_states(self) -> None:
         film = FilmSource(200, live=True, period_s=0.005)
+        began = time.monotonic()
         results, states, outcome = run(Camera("cam", film, gate=GateSettings(max_rate=20)))
-        assert 15 <= outcome.results <= 25
+        assert 15 <= outcome.results <= 20 * (time.monotonic() - began) + 5  # a busy machine plays the film slower
         assert results[-1].gated > 100
         assert states[-1].gated + states[-1].frames + states[-1].dropped == 200
 
