@@ -10,6 +10,7 @@ from typing import Final
 from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path, pending_manifest_path
+from mnv2_engines.mending import how_to_rebuild
 from mnv2_engines.preprocess import Preprocess
 
 __all__ = ["Engine", "is_tflite", "read_engine"]
@@ -84,8 +85,7 @@ def _read_pair(path: Path) -> tuple[bytes, str, Manifest | None]:
     if manifest is None and stated is not None:
         raise CorruptEngineError(
             f"{path} is not the file that was verified: its SHA-256 starts with {digest[:12]}, its manifest says "
-            f"{stated.engine.sha256[:12]}; build it again with "
-            f"`mnv2-edge build-engine {stated.model.file} --output {path}`"
+            f"{stated.engine.sha256[:12]}; {how_to_rebuild(path, stated.model.file)}"
         )
     return raw, digest, manifest
 

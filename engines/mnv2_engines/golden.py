@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +11,7 @@ from mnv2_engines.backends import BackendReport
 from mnv2_engines.device import describe_device
 from mnv2_engines.errors import CorruptEngineError, StaleEngineError
 from mnv2_engines.facts import DeviceFacts, GoldenOutput, GoldenTest
+from mnv2_engines.mending import how_to_rebuild
 from mnv2_engines.tensors import DTYPES, DTypeName, TensorArray, TensorSpec, UInt8Array
 
 __all__ = [
@@ -109,31 +111,29 @@ def check_golden(backend: RawBackend, golden: GoldenTest, name: str, device: Dev
     """
     here = device or describe_device()
     runtime = backend.report().runtime
+    mend = how_to_rebuild(Path(name))
     try:
         outputs = backend.infer_raw(golden_input(golden, backend.input_spec))
     except ValueError as exc:
-        raise CorruptEngineError(f"{name} does not fit its golden test ({exc}): {_MEND}") from exc
+        raise CorruptEngineError(f"{name} does not fit its golden test ({exc}): {mend}") from exc
     if len(outputs) != len(golden.outputs):
         raise CorruptEngineError(
-            f"{name} has {len(outputs)} outputs, its golden test was recorded with {len(golden.outputs)}: {_MEND}"
+            f"{name} has {len(outputs)} outputs, its golden test was recorded with {len(golden.outputs)}: {mend}"
         )
     wrong = [kept.name for kept, raw in zip(golden.outputs, outputs, strict=True) if not _equal(kept, raw)]
     if not wrong:
         return
     if _same_arithmetic(golden, runtime, here):
-        raise CorruptEngineError(f"{name} fails its golden test: output {wrong[0]!r} differs on {runtime}: {_MEND}")
+        raise CorruptEngineError(f"{name} fails its golden test: output {wrong[0]!r} differs on {runtime}: {mend}")
     least_db = _INT_DB if golden.dtype in _WHOLE else _FLOAT_DB
     far = [kept.name for kept, raw in zip(golden.outputs, outputs, strict=True) if not _close(kept, raw, least_db)]
     built = f"{golden.runtime} on {golden.machine}"
     if far:
         raise StaleEngineError(
             f"{name} was verified with {built}; {runtime} on {here.machine} makes something else of output {far[0]!r}: "
-            f"{_MEND}"
+            f"{mend}"
         )
     _log.info("%s was verified with %s; on this machine its golden test is close, not equal", name, built)
-
-
-_MEND: Final = "build it again with `mnv2-edge build-engine MODEL.onnx`"
 
 
 def golden_input(golden: GoldenTest, spec: TensorSpec) -> TensorArray:

@@ -5,16 +5,15 @@ engine is replaced: that is the moment at which the new pair counts, because `re
 manifests describes the engine's bytes. The manifest's last rename only tidies up.
 """
 
-import fcntl
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from mnv2_engines.durable import alone_in, replace, write_file
 from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.manifest import decode_manifest, manifest_path, pending_manifest_path
 
@@ -52,50 +51,18 @@ def install_engine(
         _sweep(output)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=_staging_prefix(output)) as folder:
             staged = Path(folder) / output.name
-            _write(staged, engine)
-            _write(manifest_path(staged), manifest)
+            write_file(staged, engine)
+            write_file(manifest_path(staged), manifest)
             check(staged)
-            with _alone_in(output.parent):
-                _replace(manifest_path(staged), pending_manifest_path(output))
-                _replace(staged, output)
-                _replace(pending_manifest_path(output), manifest_path(output))
+            with alone_in(output.parent):
+                replace(manifest_path(staged), pending_manifest_path(output))
+                replace(staged, output)
+                replace(pending_manifest_path(output), manifest_path(output))
     except OSError as exc:
         raise BuildError(
             f"{output} cannot be written ({exc.strerror}): what was there is unchanged; free space or choose another "
             "place with `--output FILE.tflite`"
         ) from exc
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Rename, and wait until the folder is on the disk: else a power cut may undo this step and keep the next."""
-    source.replace(target)
-    with _opened(target.parent) as folder:
-        os.fsync(folder)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let one builder at a time rename files in a folder, among all processes; locks end with their process."""
-    with _opened(folder) as descriptor:
-        with suppress(OSError):  # NFS locks no folders: builders there must not share one
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _sweep(output: Path) -> None:

@@ -1,6 +1,5 @@
 """Describe an engine in the JSON file beside it: what it was made of, what it expects, what was proven about it."""
 
-import hashlib
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,6 +18,8 @@ from mnv2_engines.facts import (
     TensorRtFacts,
     VerificationFacts,
 )
+from mnv2_engines.mending import how_to_rebuild
+from mnv2_engines.sealed import checksum, encode_sealed
 
 __all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path", "pending_manifest_path"]
 
@@ -75,9 +76,7 @@ def pending_manifest_path(engine: Path) -> Path:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest as indented JSON with its checksum filled in."""
-    tree = msgspec.to_builtins(manifest)
-    sealed = {**tree, "checksum": _checksum(tree)}
-    return msgspec.json.format(msgspec.json.encode(sealed), indent=1) + b"\n"
+    return encode_sealed(manifest)
 
 
 def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
@@ -89,7 +88,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
     try:
         keys = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise CorruptEngineError(f"{path} is no readable manifest ({exc}): {_mend(path)}") from exc
+        raise CorruptEngineError(f"{path} is no readable manifest ({exc}): {how_to_rebuild(path)}") from exc
     known = {field.name for field in msgspec.structs.fields(Manifest)}
     if not isinstance(keys, dict) or len(known & keys.keys()) < len(known) // 2:
         return None
@@ -97,22 +96,14 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
         version = msgspec.convert(keys, _Version).version
         if version != VERSION:
             raise CorruptEngineError(
-                f"{path} is a manifest of version {version}, this program reads version {VERSION}: {_mend(path)}"
+                f"{path} is a manifest of version {version}, this program reads version {VERSION}: "
+                f"{how_to_rebuild(path)}"
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.ValidationError as exc:
-        raise CorruptEngineError(f"{path} is a damaged manifest ({exc}): {_mend(path)}") from exc
-    if manifest.checksum != _checksum(keys):
+        raise CorruptEngineError(f"{path} is a damaged manifest ({exc}): {how_to_rebuild(path)}") from exc
+    if manifest.checksum != checksum(keys):
         raise CorruptEngineError(
-            f"{path} was changed after the engine was verified (its checksum does not fit): {_mend(path)}"
+            f"{path} was changed after the engine was verified (its checksum does not fit): {how_to_rebuild(path)}"
         )
     return manifest
-
-
-def _checksum(tree: dict[str, object]) -> str:
-    """Hash what the file says, whatever its white space: a field that a later program adds must not change it."""
-    return hashlib.sha256(msgspec.json.encode({**tree, "checksum": ""}, order="sorted")).hexdigest()
-
-
-def _mend(path: Path) -> str:
-    return f"build it again with `mnv2-edge build-engine MODEL.onnx --output {path.with_suffix('.tflite')}`"

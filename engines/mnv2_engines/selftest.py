@@ -15,6 +15,7 @@ from mnv2_engines.engine import Engine
 from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, EngineError, StaleEngineError
 from mnv2_engines.first_load import Verdict
 from mnv2_engines.golden import RawBackend, check_golden
+from mnv2_engines.mending import how_to_rebuild
 
 __all__ = ["ensure_tested", "is_tested", "load_in_child", "recheck_engine", "remember_tested"]
 
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 120.0
 """A Pi Zero takes seconds for the largest networks; a damaged file may loop for ever."""
 _RUNTIMES: Final = ("ai-edge-litert", "tflite-runtime")
-_MEND: Final = "build it again with `mnv2-edge build-engine MODEL.onnx`"
 
 
 def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = _TIMEOUT_S) -> None:
@@ -81,7 +81,7 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as exc:
-        raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s: {_MEND}") from exc
+        raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s: {how_to_rebuild(path)}") from exc
     except OSError as exc:
         raise EngineError(f"{path} cannot be tested: {sys.executable} does not start ({exc.strerror})") from exc
     verdict = _read_verdict(done.stdout)
@@ -93,7 +93,7 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
         raise EngineError(f"{path} was not tested: its first load was ended (SIGTERM); start again")
     if verdict is None:
         _log.debug("first load of %s: %s", path, done.stderr.decode(errors="replace"))
-        raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)}): {_MEND}")
+        raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)}): {how_to_rebuild(path)}")
     if verdict.outcome == "unavailable":
         raise BackendUnavailableError(verdict.detail)
     if verdict.outcome == "stale":

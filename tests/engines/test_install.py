@@ -118,7 +118,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, describe_engine, monk
     def full(_descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("mnv2_engines.install.os.fsync", full)
+    monkeypatch.setattr("mnv2_engines.durable.os.fsync", full)
     with pytest.raises(BuildError, match="No space left on device"):
         install_engine(output, NEW, encode_manifest(describe_engine(NEW)))
     monkeypatch.undo()
