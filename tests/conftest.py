@@ -7,6 +7,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def _store_of_their_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the engines of whoever runs them."""
+    monkeypatch.setenv("MNV2_EDGE_HOME", str(tmp_path_factory.getbasetemp() / "no-engines"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the top of the source tree."""

@@ -32,6 +32,9 @@ from mnv2_engines.frame_path import default_preprocess
 from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.selftest import ensure_tested, recheck_engine
+from mnv2_engines.store import Store
+from mnv2_engines.store.choice import choose_stored
+from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
 
@@ -94,7 +97,7 @@ def open_network(
     config: EngineConfig, task: TaskConfig, labels_file: str | None, environment: Environment
 ) -> Iterator[tuple[Network, tuple[str, ...]]]:
     """Verify and load the engine, and make the task that reads it; give them with the labels (maybe none)."""
-    engine = _read_engine(config.model)
+    engine = _read_engine(config.model, environment)
     ensure_tested(engine, environment.cache)
     open_backend = load_plugin("mnv2_engines.backends", engine.kind)
     with contextlib.closing(cast("Backend", open_backend(engine.path, threads=config.threads))) as backend:
@@ -191,12 +194,16 @@ def _quieten_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-def _read_engine(model: str | None) -> Engine:
+def _read_engine(model: str | None, environment: Environment) -> Engine:
+    store = Store(environment.home)
+    name = choose_stored(store, model)
+    if name is not None:
+        return StoredEngine(store, name).read()
     if model is not None:
         return read_engine(Path(model))
     _log.warning(
-        "no engine is given, so the demo network runs, which knows road signs only; for a real one: "
-        "--model FILE.tflite --labels FILE, made by `mnv2-edge build-engine MODEL.onnx`"
+        "no engine is given and none was built, so the demo network runs, which knows road signs only; for a real one: "
+        "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"
     )
     return read_engine(demo_engine_path())
 

@@ -42,6 +42,9 @@ _ENGINES: Mapping[type[BaseException], ExitStatus] = {
     engines.BackendUnavailableError: ExitStatus.UNAVAILABLE,
     engines.InferenceError: ExitStatus.BUG,
     engines.BuildError: ExitStatus.CHECK_FAILED,
+    engines.StoreAccessError: ExitStatus.NO_PERMISSION,
+    engines.StoreFullError: ExitStatus.TRY_AGAIN,
+    engines.StoreError: ExitStatus.UNAVAILABLE,
 }
 
 

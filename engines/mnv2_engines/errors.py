@@ -5,18 +5,25 @@
     │   └── UnsupportedOperatorError  names the operator and the node
     ├── EngineError              an engine file that must not run               (ValueError)
     │   ├── CorruptEngineError   its bytes are not the ones that were verified
-    │   └── StaleEngineError     built for another device or runtime
+    │   ├── StaleEngineError     built for another device or runtime
+    │   │   └── UnbuiltEngineError  kept in a store with all that it takes to build it here, which was not done yet
+    │   ├── UnknownEngineError   no engine of that name is in the store
+    │   └── ArchiveError         an exported engine that is damaged, or no export
     ├── LabelsError              a label file that is unreadable or does not fit  (ValueError)
     ├── ContractError            preprocess or task options that make no sense    (ValueError)
     ├── BackendUnavailableError  the library that runs the engine is not importable  (ImportError)
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
-    └── BuildError               an engine could not be built                   (RuntimeError)
-        └── VerificationError    it was built and lost too much
+    ├── BuildError               an engine could not be built                   (RuntimeError)
+    │   └── VerificationError    it was built and lost too much
+    └── StoreError               the store of engines cannot be read or written   (OSError)
+        ├── StoreAccessError     by this user                                   (PermissionError)
+        └── StoreFullError       because the disk is full
 
 Each message holds the value, what was expected and the next command to type.
 """
 
 __all__ = [
+    "ArchiveError",
     "BackendUnavailableError",
     "BuildError",
     "ContractError",
@@ -27,6 +34,11 @@ __all__ = [
     "LabelsError",
     "ModelError",
     "StaleEngineError",
+    "StoreAccessError",
+    "StoreError",
+    "StoreFullError",
+    "UnbuiltEngineError",
+    "UnknownEngineError",
     "UnsupportedOperatorError",
     "VerificationError",
 ]
@@ -56,6 +68,18 @@ class StaleEngineError(EngineError):
     """Say that an engine was built for another device or runtime."""
 
 
+class UnbuiltEngineError(StaleEngineError):
+    """Say that a stored engine has to be built on this device first."""
+
+
+class UnknownEngineError(EngineError):
+    """Say that no engine of that name is in the store, and which are."""
+
+
+class ArchiveError(EngineError):
+    """Say what is wrong with an exported engine."""
+
+
 class LabelsError(EnginesError, ValueError):
     """Say that a label file is unreadable or does not fit the network."""
 
@@ -78,3 +102,15 @@ class BuildError(EnginesError, RuntimeError):
 
 class VerificationError(BuildError):
     """Say that an engine was built and lost too much accuracy to be installed."""
+
+
+class StoreError(EnginesError, OSError):
+    """Say that the store of engines cannot be read or written."""
+
+
+class StoreAccessError(StoreError, PermissionError):
+    """Say that this user may not read or write the store."""
+
+
+class StoreFullError(StoreError):
+    """Say that there is no space for another engine."""

@@ -39,9 +39,12 @@ def test_a_folder_of_pictures_makes_an_engine_that_runs(model: Path, photos: Pat
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(SIGN_NAMES))
     report = tmp_path / "report.html"
-    done = call("build-engine", model, "--calibration", photos, "--labels", labels, "--report", report, home=tmp_path)
-    assert done.returncode == 0, done.stderr
     output = tmp_path / "signs.tflite"
+    done = call(
+        "build-engine", model, "--calibration", photos, "--labels", labels, "--report", report, "--output", output,
+        home=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     assert f"run it: mnv2-edge run --model {output}" in done.stdout
     assert "same top-1 as the float network on 6 of 6 pictures" in done.stdout
     assert "all on XNNPACK" in done.stdout
@@ -53,6 +56,22 @@ def test_a_folder_of_pictures_makes_an_engine_that_runs(model: Path, photos: Pat
     ran = call("run", "--model", output, "--camera", photos / "0.png", "--format", "jsonl", home=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert json_lines(ran.stdout)[0]["engine"].startswith("signs@")
+
+
+def test_without_an_output_it_goes_to_the_store_and_runs_by_its_name(model: Path, photos: Path, tmp_path: Path) -> None:
+    done = call("build-engine", model, "--calibration", photos, "--name", "door", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "run it: mnv2-edge run --model door" in done.stdout
+    assert (tmp_path / "engines" / "door" / "door.tflite").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["engines", "mnv2-edge", "signs.onnx"]
+    for arguments in ((), ("--model", "door")):
+        ran = call("run", *arguments, "--camera", photos / "0.png", "--format", "jsonl", home=tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        assert json_lines(ran.stdout)[0]["engine"].startswith("door@")
+        assert "demo network" not in ran.stderr
+    wrong = call("run", "--model", "dor", "--camera", photos / "0.png", home=tmp_path)
+    assert wrong.returncode == 65
+    assert "did you mean door?" in errors(wrong.stderr)[0]
 
 
 def test_json_tells_all_and_stdout_holds_nothing_else(model: Path, photos: Path, tmp_path: Path) -> None:
@@ -82,8 +101,9 @@ def test_a_sidecar_states_the_contract_and_flags_win(model: Path, photos: Path, 
     )
     done = call("build-engine", model, "--calibration", photos, "--resize", "center-crop:0.9", "--json", home=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["warnings"] == []
-    manifest = read_engine(tmp_path / "signs.tflite").manifest
+    told = json.loads(done.stdout)
+    assert told["warnings"] == []
+    manifest = read_engine(Path(told["engine"])).manifest
     assert manifest.labels == tuple(SIGN_NAMES)
     stated = manifest.preprocess_model.value()
     assert (stated.resize.kind, stated.resize.fraction) == ("center-crop", 0.9)
@@ -104,6 +124,8 @@ def test_a_loss_ends_with_1_and_leaves_the_old_engine(model: Path, photos: Path,
         "127.5",
         "--std",
         "127.5",
+        "--output",
+        output,
     )
     done = call(*arguments, "--json", home=tmp_path)
     assert done.returncode == 1
@@ -138,7 +160,7 @@ def test_without_pictures_the_command_to_type_is_told(model: Path, tmp_path: Pat
     [
         ((), 2, "no model is given"),
         (("none.onnx", "--calibration", "."), 65, "none.onnx"),
-        ((f"{'x' * 300}.onnx", "--calibration", "."), 65, "cannot be read: File name too long"),
+        ((f"{'x' * 300}.onnx", "--name", "x", "--calibration", "."), 65, "cannot be read: File name too long"),
         (("{model}", "--target", "tensorrt"), 69, "TensorRT"),
         (("{model}", "--precision", "fp16"), 2, "fp16 is TensorRT's"),
         (("{model}", "--calibration", "nowhere"), 69, "nowhere"),
@@ -165,7 +187,8 @@ def test_mistakes_are_one_line_and_a_status(model: Path, photos: Path, tmp_path:
     assert says in line
     assert "secret" not in done.stderr
     assert done.stdout == ""
-    assert not (tmp_path / "signs.tflite").exists()
+    assert not (tmp_path / "engines" / "signs").exists()
+    assert not list(tmp_path.rglob("*.tflite"))
 
 
 def test_an_unknown_operator_is_named(tmp_path: Path, photos: Path) -> None:

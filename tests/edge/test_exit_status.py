@@ -30,6 +30,12 @@ PROMISED = {
     "InferenceError": 70,
     "BuildError": 1,
     "VerificationError": 1,
+    "UnbuiltEngineError": 65,
+    "UnknownEngineError": 65,
+    "ArchiveError": 65,
+    "StoreError": 69,
+    "StoreAccessError": 77,
+    "StoreFullError": 75,
 }
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from mnv2_engines.build_request import BuildRequest, BuildResult
     from mnv2_engines.preprocess import ColorOrder
     from mnv2_engines.sidecar import Sidecar, TaskName
+    from mnv2_engines.store import Store
     from mnv2_engines.verification import Limits
 
 __all__ = ["command"]
@@ -32,19 +32,19 @@ _log = logging.getLogger(__name__)
 
 _FRAMES: Final = 125
 """100 to calibrate on, beyond which accuracy hardly grows, and 25 held back to verify with."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _EPILOG = """\b
 Examples:
   mnv2-edge build-engine signs.onnx --calibration photos/
-  mnv2-edge build-engine signs.onnx --calibration 0 --calibration-frames 200
+  mnv2-edge build-engine signs.onnx --calibration 0 --calibration-frames 200 --name door
   mnv2-edge build-engine bird.onnx --calibration photos/ --validation others/ \\
       --labels bird.txt --report bird.html
 
 \b
 Colour order, mean, std, resize, task and labels may stand in MODEL.yaml beside
 MODEL.onnx; a flag wins. Without --validation every fifth picture is held back from
-calibration, to verify with. docs/build-engine.md tells more.
+calibration, to verify with. docs/build-engine.md tells more, docs/engines.md about
+the store.
 """
 
 
@@ -76,7 +76,7 @@ class _Flags:
 
 @click.command(epilog=_EPILOG)
 @click.argument("model", required=False, metavar="MODEL.onnx")
-@click.option("--name", help="What records call the engine. [default: the model's name]")
+@click.option("--name", help="What the store and records call the engine. [default: the model's name]")
 @click.option(
     "--target", type=click.Choice(["auto", "litert", "tensorrt"]), default="auto", help="auto is litert. [auto]"
 )
@@ -95,7 +95,7 @@ class _Flags:
 @click.option("--task", type=click.Choice(["classify", "detect", "segment"]), help="What the outputs mean.")
 @preprocess_options
 @click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE.tflite", help="[default: beside the model, its name]"
+    "--output", type=click.Path(path_type=Path), metavar="FILE.tflite", help="Write it there instead of to the store."
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write what was measured.")
 @click.option("--min-sqnr", type=float, metavar="DB", help="Fail below it, for any output.")
@@ -106,14 +106,21 @@ class _Flags:
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
     """Turn an ONNX network into an engine for this device, and verify it.
 
-    Compiles to int8, compares with the float network on pictures that calibration never saw, and writes
-    FILE.tflite with its manifest FILE.json. An engine that loses too much is put aside: exit status 1.
+    Compiles to int8, compares with the float network on pictures that calibration never saw, and installs the
+    engine in the store, where `mnv2-edge run --model NAME` finds it; with --output it becomes FILE.tflite and its
+    manifest FILE.json. An engine that loses too much is put aside: exit status 1.
     """
     return _build(_Flags(**flags))
 
 
 def _build(flags: _Flags) -> int:
-    model, output = _choose_files(flags)
+    from mnv2_engines.store import Store
+
+    model = _choose_model(flags)
+    name = _choose_name(flags.name or model.stem)
+    environment = read_environment(os.environ)
+    store = None if flags.output else Store(environment.home)
+    _check_places(flags, model, store)
     precision = _choose_precision(flags)
     calibration = flags.calibration
     if precision == "int8" and calibration is None:
@@ -129,11 +136,12 @@ def _build(flags: _Flags) -> int:
     from mnv2_edge.cli.build_summary import summarise, to_json
     from mnv2_edge.engine_building import BuildOptions, prepare_build
     from mnv2_engines.build import build_engine
+    from mnv2_engines.store.building import build_stored
 
     options = BuildOptions(
         model=model,
-        output=output,
-        name=_choose_name(flags.name or model.stem),
+        output=flags.output or Path(name),
+        name=name,
         precision=precision,
         calibration=calibration,
         calibration_frames=flags.calibration_frames,
@@ -145,20 +153,22 @@ def _build(flags: _Flags) -> int:
     )
     return_memory_early()
     with show_progress() as progress:
-        prepared = prepare_build(options, read_environment(os.environ), progress)
-        result = build_engine(prepared.request, progress)
+        prepared = prepare_build(options, environment, progress)
+        if store is None:
+            result = build_engine(prepared.request, progress)
+        else:
+            result = build_stored(store, prepared.request, progress)
     if flags.report is not None:
         _write_report(flags.report, prepared.request, result)
     if flags.as_json:
         click.echo(json.dumps(to_json(result, prepared.warnings), indent=2))
     else:
-        click.echo(summarise(result, flags.report))
+        click.echo(summarise(result, flags.report, run=str(result.path) if store is None else name))
     result.require_installed()
     return ExitStatus.DONE
 
 
-def _choose_files(flags: _Flags) -> tuple[Path, Path]:
-    """Return model and output, checked as far as that is cheap."""
+def _choose_model(flags: _Flags) -> Path:
     if flags.target == "tensorrt":
         raise BackendUnavailableError(
             "TensorRT engines cannot be built by this version: use --target litert, or leave --target out"
@@ -167,13 +177,22 @@ def _choose_files(flags: _Flags) -> tuple[Path, Path]:
         raise UsageError(
             "no model is given: expected an ONNX file, mnv2-edge build-engine MODEL.onnx --calibration DIR"
         )
-    model = Path(flags.model).expanduser()
-    output = flags.output or model.with_suffix(".tflite")
-    if output.suffix != ".tflite":
-        raise UsageError(f"--output {output} does not end in .tflite: its manifest is named after it, ending in .json")
+    return Path(flags.model).expanduser()
+
+
+def _check_places(flags: _Flags, model: Path, store: "Store | None") -> None:
+    """Find out, as far as that is cheap, that nothing could be written to where it shall go."""
+    if flags.output is not None and flags.output.suffix != ".tflite":
+        raise UsageError(
+            f"--output {flags.output} does not end in .tflite: its manifest is named after it, ending in .json"
+        )
     if not os.access(model, os.R_OK):
-        return model, output  # the compiler says why: it knows what a model is
-    for target in [output] + ([flags.report] if flags.report else []):
+        return  # the compiler says why: it knows what a model is
+    if store is not None:
+        store.require_writable()
+    for target in (flags.output, flags.report):
+        if target is None:
+            continue
         folder = target.parent
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
@@ -181,7 +200,6 @@ def _choose_files(flags: _Flags) -> tuple[Path, Path]:
             raise AccessError(
                 f"{folder} may not be written by this user: choose another place with --output FILE.tflite"
             )
-    return model, output
 
 
 def _choose_precision(flags: _Flags) -> Literal["int8", "fp32"]:
@@ -191,8 +209,13 @@ def _choose_precision(flags: _Flags) -> Literal["int8", "fp32"]:
 
 
 def _choose_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"name {name!r} cannot stand in records and topics: expected letters, digits, . _ - (--name)")
+    from mnv2_engines.store.names import is_name
+
+    if not is_name(name):
+        raise UsageError(
+            f"name {name[:80]!r} cannot stand in records and topics: expected at most 64 letters, digits, . _ - "
+            "without the ending of a file (--name)"
+        )
     return name
 
 

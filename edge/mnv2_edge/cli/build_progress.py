@@ -24,6 +24,7 @@ _PHASES: Final[Mapping[str, str]] = MappingProxyType(
         "verify": "Verifying",
         "explain": "Looking for causes",
         "install": "Loading it in a child process",
+        "store": "Keeping what it was built from",
     }
 )
 

@@ -14,8 +14,8 @@ from mnv2_engines.manifest import manifest_path
 __all__ = ["summarise", "to_json"]
 
 
-def summarise(result: BuildResult, report: Path | None = None) -> str:
-    """Return what was built, how good it is and how to run it; of a rejected engine the layers that lost most."""
+def summarise(result: BuildResult, report: Path | None = None, *, run: str) -> str:
+    """Return what was built, how good it is, and that it runs as `run`; of a rejected one the layers that lost most."""
     manifest, facts = result.manifest, result.verification.facts
     seconds = sum(result.seconds.values())
     lines = [
@@ -25,7 +25,7 @@ def summarise(result: BuildResult, report: Path | None = None) -> str:
     if result.installed:
         lines += [f"doubt: {cause}" for cause in result.causes]
         lines += [f"accepted loss: {fault}" for fault in result.faults]
-        lines.append(f"run it: mnv2-edge run --model {result.path}")
+        lines.append(f"run it: mnv2-edge run --model {run}")
     else:
         lines.append("layers that lost most:")
         lines += [

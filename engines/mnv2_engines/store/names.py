@@ -1,0 +1,34 @@
+"""Tell names of engines from files: what a user may call an engine, and what is meant by `--model`."""
+
+import os
+import re
+from typing import Final
+
+from mnv2_engines.errors import ContractError
+
+__all__ = ["check_name", "is_file_like", "is_name"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FILES: Final = frozenset(
+    {".tflite", ".plan", ".engine", ".trt", ".onnx", ".h5", ".keras", ".pt", ".pth", ".pb", ".mnv2"}
+)
+
+
+def is_file_like(text: str) -> bool:
+    """Tell whether `text` can only mean a file: it has a folder, or the suffix of an engine, a model or an archive."""
+    return os.sep in text or os.path.splitext(text)[1].lower() in _FILES  # noqa: PTH122 - `Path` drops a trailing /
+
+
+def is_name(text: str) -> bool:
+    """Tell whether an engine may be called `text`; it becomes a folder, and stands in records and topics."""
+    return _NAME.fullmatch(text) is not None and not is_file_like(text)
+
+
+def check_name(text: str) -> str:
+    """Return `text`. Raises ContractError unless an engine may be called so."""
+    if not is_name(text):
+        raise ContractError(
+            f"{text[:80]!r} cannot name an engine: expected at most 64 letters, digits, . _ -, the first a letter or a "
+            "digit, and not the ending of a file"
+        )
+    return text

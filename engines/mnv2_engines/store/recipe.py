@@ -1,0 +1,83 @@
+"""Write down how an engine was built, so that it can be built again without asking anybody."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.facts import EngineKind, FileFacts, Precision, PreprocessFacts
+from mnv2_engines.sealed import checksum, encode_sealed
+
+__all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
+
+RECIPE: Final = "recipe.json"
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+_Pixels = Annotated[int, msgspec.Meta(ge=1, le=16384)]
+
+
+class SampleFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Describe a file of pictures, one below the other."""
+
+    source: str
+    """Where they came from, and how many of how many they are."""
+    picture: FileFacts
+    count: _Count
+    height: _Pixels
+    width: _Pixels
+
+
+class LimitFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say what the engine had to reach."""
+
+    sqnr_db: float
+    agreement: float
+    accept_loss: bool
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that a build is asked for. Written by `encode_recipe`, read by `decode_recipe`."""
+
+    format: Literal["mnv2-edge recipe"] = "mnv2-edge recipe"
+    version: Literal[1] = 1
+    checksum: str = ""
+    """As in a manifest."""
+    name: str
+    target: EngineKind
+    precision: Precision
+    model: FileFacts
+    """The file beside the recipe; of a model in several files these bytes are not those that the manifest names."""
+    preprocess: PreprocessFacts
+    """What the model was trained with."""
+    task: str | None
+    labels: tuple[str, ...] | None
+    limits: LimitFacts
+    calibration: SampleFacts | None
+    verification: SampleFacts | None
+
+    def files(self) -> tuple[FileFacts, ...]:
+        """Return what lies beside the recipe."""
+        samples = [sample.picture for sample in (self.calibration, self.verification) if sample is not None]
+        return (self.model, *samples)
+
+
+def encode_recipe(recipe: Recipe) -> bytes:
+    """Return the recipe as indented JSON with its checksum filled in."""
+    return encode_sealed(recipe)
+
+
+def decode_recipe(raw: bytes, path: Path) -> Recipe:
+    """Read a recipe; `path` only names it in messages. Raises CorruptEngineError for one that is damaged or edited."""
+    try:
+        keys = msgspec.json.decode(raw, type=dict[str, object])
+        recipe = msgspec.convert(keys, Recipe)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as exc:
+        raise CorruptEngineError(f"{path} is no readable recipe ({exc}): {_MEND}") from exc
+    if recipe.checksum != checksum(keys):
+        raise CorruptEngineError(f"{path} was changed after the build (its checksum does not fit): {_MEND}")
+    if any(Path(file.file).name != file.file for file in recipe.files()):
+        raise CorruptEngineError(f"{path} names files outside of its folder: {_MEND}")
+    return recipe
+
+
+_MEND: Final = "build the engine anew with `mnv2-edge build-engine MODEL.onnx --name NAME`"

@@ -1,0 +1,44 @@
+"""Follow a stored engine: read what its name means now, and notice cheaply when that changes."""
+
+import contextlib
+
+from mnv2_engines.engine import Engine, read_engine
+from mnv2_engines.errors import EnginesError
+from mnv2_engines.store.folder import Store
+
+__all__ = ["StoredEngine"]
+
+
+class StoredEngine:
+    """Point at a name in a store.
+
+    The version that was read last stays on the disk until the next `read`, or `close`: by then a backend has opened
+    it, and an open file outlives its name.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+        self._pins = contextlib.ExitStack()
+
+    def version(self) -> str:
+        """Return which version the name means now, in any words; never raises."""
+        try:
+            return str(self._store.version(self._name).folder)
+        except EnginesError as exc:
+            return type(exc).__name__
+
+    def read(self) -> Engine:
+        """Read and verify the engine that the name means now. Raises as `read_engine`, and UnknownEngineError."""
+        with contextlib.ExitStack() as pins:
+            engine = read_engine(pins.enter_context(self._store.pinned(self._name)).engine_path())
+            before, self._pins = self._pins, pins.pop_all()
+        before.close()
+        return engine
+
+    def close(self) -> None:
+        """Let go of the version that was read last. Safe to call twice."""
+        self._pins.close()
+
+    def __str__(self) -> str:
+        return self._name

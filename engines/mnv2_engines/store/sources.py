@@ -1,0 +1,143 @@
+"""Write what an engine is built from beside it, and read it again as a request for a build."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mnv2_engines.build_request import BuildRequest, Pictures
+from mnv2_engines.errors import BackendUnavailableError, BuildError, CorruptEngineError
+from mnv2_engines.facts import EngineKind, FileFacts, PreprocessFacts
+from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.store.names import is_name
+from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
+from mnv2_engines.store.samples import decode_strip, encode_strip, spread_evenly
+from mnv2_engines.verification import Limits
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["check_sources", "read_recipe", "read_request", "write_sources"]
+
+_CALIBRATION: Final = 64
+_VERIFICATION: Final = 32
+"""Pictures that are kept at most: accuracy hardly grows beyond the first, and 32 equal answers prove 89 %."""
+_MODEL: Final = "model.onnx"
+
+
+def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built_from: FileFacts) -> None:
+    """Write model, pictures and recipe to a new folder.
+
+    `built_from` is what the manifest says about the model. Raises BuildError when the model is not that file any more,
+    OSError when something cannot be written; nothing is synced.
+    """
+    folder.mkdir()
+    model = _copy_model(request.model, folder, built_from)
+    color = request.preprocess.color
+    recipe = Recipe(
+        name=request.name,
+        target=target,
+        precision=request.precision,
+        model=model,
+        preprocess=PreprocessFacts.of(request.preprocess),
+        task=request.task,
+        labels=request.labels,
+        limits=LimitFacts(
+            sqnr_db=request.limits.sqnr_db, agreement=request.limits.agreement, accept_loss=request.accept_loss
+        ),
+        calibration=_keep(folder / "calibration.png", request.calibration, _CALIBRATION, color),
+        verification=_keep(folder / "verification.png", request.validation, _VERIFICATION, color),
+    )
+    (folder / RECIPE).write_bytes(encode_recipe(recipe))
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """Read the recipe in a folder of sources. Raises CorruptEngineError, OSError."""
+    path = folder / RECIPE
+    return decode_recipe(path.read_bytes(), path)
+
+
+def check_sources(folder: Path) -> Recipe:
+    """Read the recipe and hash what lies beside it. Raises CorruptEngineError when something was changed, OSError."""
+    recipe = read_recipe(folder)
+    for facts in recipe.files():
+        if _facts(folder / facts.file) != facts:
+            raise CorruptEngineError(
+                f"{folder / facts.file} is not the file that {recipe.name} was built from: build it anew with "
+                f"`mnv2-edge build-engine MODEL.onnx --name {recipe.name}`"
+            )
+    return recipe
+
+
+def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> tuple[BuildRequest, EngineKind]:
+    """Return the request to build an engine again, and for what; its output is a name alone.
+
+    Raises CorruptEngineError, OSError.
+    """
+    recipe = check_sources(folder)
+    if recipe.precision == "fp16":
+        raise BackendUnavailableError(f"{recipe.name} is a fp16 engine, which this version cannot build")
+    preprocess = recipe.preprocess.value()
+    request = BuildRequest(
+        model=folder / recipe.model.file,
+        output=Path(recipe.name),
+        preprocess=preprocess,
+        calibration=_open(folder, recipe.calibration, preprocess.color),
+        validation=_open(folder, recipe.verification, preprocess.color),
+        name=recipe.name,
+        precision=recipe.precision,
+        task=recipe.task,
+        labels=recipe.labels,
+        limits=Limits(recipe.limits.sqnr_db, recipe.limits.agreement),
+        accept_loss=recipe.limits.accept_loss,
+        threads=threads,
+        cache_dir=cache_dir,
+    )
+    return request, recipe.target
+
+
+def _copy_model(model: Path, folder: Path, built_from: FileFacts) -> FileFacts:
+    kept = folder / (model.name if is_name(model.stem) and model.suffix == ".onnx" else _MODEL)
+    raw = model.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != built_from.sha256:
+        raise BuildError(f"{model} was changed while it was being built: build it again")
+    kept.write_bytes(_in_one_file(model, raw))
+    return _facts(kept)
+
+
+def _in_one_file(model: Path, raw: bytes) -> bytes:
+    """Return the model with the weights that lie beside it in other files, if there are any."""
+    import onnx
+
+    proto = onnx.load_model_from_string(raw)
+    if not any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(proto)):
+        return raw
+    whole: bytes = onnx.load(model).SerializeToString()
+    return whole
+
+
+def _tensors(proto: "onnx.ModelProto") -> "list[onnx.TensorProto]":
+    constants = [attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.HasField("t")]
+    return [*proto.graph.initializer, *constants]
+
+
+def _keep(path: Path, pictures: Pictures, limit: int, color: ColorOrder) -> SampleFacts | None:
+    if not pictures.items:
+        return None
+    kept = spread_evenly(pictures.items, limit)
+    path.write_bytes(encode_strip(kept, color))
+    count, whole = len(kept), len(pictures.items)
+    height, width = kept[0].shape[:2]
+    source = pictures.source if count == whole else f"{pictures.source} ({count} of {whole})"
+    return SampleFacts(source=source, picture=_facts(path), count=count, height=height, width=width)
+
+
+def _open(folder: Path, sample: SampleFacts | None, color: ColorOrder) -> Pictures:
+    if sample is None:
+        return Pictures("", ())
+    raw = (folder / sample.picture.file).read_bytes()
+    return Pictures(sample.source, decode_strip(raw, sample.count, sample.height, sample.width, color))
+
+
+def _facts(path: Path) -> FileFacts:
+    raw = path.read_bytes()
+    return FileFacts(file=path.name, sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))
