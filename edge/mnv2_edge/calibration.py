@@ -11,14 +11,14 @@ from mnv2_edge.errors import SourceError
 from mnv2_edge.redaction import redact
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
-from mnv2_edge.sources.pictures import list_pictures, read_picture
+from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, list_pictures, read_picture, walk_files
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.build_request import Pictures
 from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.preprocess import ColorOrder, Preprocess
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["open_pictures", "take_pictures"]
+__all__ = ["open_pictures", "spread_evenly", "take_pictures"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ def take_pictures(
     """Return at most `limit` pictures as a network of height x width would see them, through the frame path itself.
 
     Of a folder or a video that holds more they are spread evenly over it; of a camera one is taken every 0.2 s, after
-    one second. Unreadable files are skipped and counted in a warning. Raises SourceError when there is no picture.
+    one second. A folder that has pictures in subfolders only gives those. Unreadable files are skipped and counted in a
+    warning. Raises SourceError when there is no picture.
     """
     source = redact(uri)
     items = []
@@ -71,13 +72,19 @@ def open_pictures(
     `limit` some are taken, spread evenly. Raises SourceError when there is none.
     """
     paths = []
-    chosen = _evenly(_list(folder), limit)
+    chosen = spread_evenly(_list(folder), limit)
     for path, _ in _readable(folder, chosen):
         paths.append(path)
         progress(len(paths), len(chosen))
     if not paths:
         raise SourceError(f"{folder} holds no picture to verify with: expected a folder of pictures")
     return Pictures(str(folder), _FolderPictures(paths, _fitter(height, width, preprocess)))
+
+
+def spread_evenly(items: Sequence[_Item], limit: int) -> list[_Item]:
+    """Return at most `limit` of the items, at even distances over all of them, in their order."""
+    count = min(limit, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 class _FolderPictures(Sequence[UInt8Array]):
@@ -111,7 +118,7 @@ def _pictures(uri: str, limit: int, secret: str, fit: _Fit) -> Iterator[UInt8Arr
     parsed = parse_uri(uri)
     folder = Path(parsed.target).expanduser()
     if parsed.kind == "file" and folder.is_dir():
-        for _, pixels in _readable(folder, _evenly(_list(folder), limit)):
+        for _, pixels in _readable(folder, spread_evenly(_list(folder), limit)):
             yield fit(pixels, "BGR")
         return
     with contextlib.closing(open_source(uri, camera_id="calibration", secret=secret)) as source:
@@ -119,8 +126,9 @@ def _pictures(uri: str, limit: int, secret: str, fit: _Fit) -> Iterator[UInt8Arr
 
 
 def _list(folder: Path) -> list[Path]:
+    """Return the folder's pictures; where it has none, those of its subfolders: a training set has one a class."""
     try:
-        return list_pictures(folder)
+        return list_pictures(folder) or [path for path in walk_files(folder) if path.suffix.lower() in PICTURE_SUFFIXES]
     except OSError as exc:
         raise SourceError(f"{folder} cannot be read ({exc.strerror}): expected a folder of pictures") from exc
 
@@ -167,9 +175,4 @@ def _spread(source: FrameSource, limit: int, fit: _Fit) -> Iterator[UInt8Array]:
         if len(kept) == 2 * limit:
             del kept[1::2]
             step *= 2
-    yield from _evenly(kept, limit)
-
-
-def _evenly(items: Sequence[_Item], limit: int) -> list[_Item]:
-    count = min(limit, len(items))
-    return [items[index * len(items) // count] for index in range(count)]
+    yield from spread_evenly(kept, limit)

@@ -16,6 +16,7 @@ _CONFIDENCE: Final = 0.95
 _LEAST_DB: Final = -100.0
 _NEAR: Final = 0.1
 _TIE_STEPS: Final = 2
+_NEGLIGIBLE: Final = 1e-17
 
 
 @dataclass(slots=True)
@@ -113,16 +114,25 @@ def _decibels(signal: float, error: float) -> float | None:
 
 
 def _at_least(successes: int, trials: int, share: float) -> float:
-    """Return the probability of at least so many successes."""
+    """Return the probability of at least so many successes; of the two tails the shorter one is added up."""
     if not 0.0 < share < 1.0:
         return float(share >= 1.0)
-    log_p, log_q = math.log(share), math.log1p(-share)
-    counts = range(successes, trials + 1)
-    terms = (
-        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * log_p + (trials - k) * log_q
-        for k in counts
-    )
-    return math.fsum(math.exp(term) for term in terms)
+    if successes > share * trials:
+        return _tail(range(successes, trials + 1), trials, share)
+    return 1.0 - _tail(range(successes - 1, -1, -1), trials, share)
+
+
+def _tail(counts: range, trials: int, share: float) -> float:
+    """Add up the probabilities of these numbers of successes, of which the first is the likeliest."""
+    log_p, log_q, log_all = math.log(share), math.log1p(-share), math.lgamma(trials + 1)
+    total = 0.0
+    for k in counts:
+        orders = log_all - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        term = math.exp(orders + k * log_p + (trials - k) * log_q)
+        total += term
+        if term <= _NEGLIGIBLE * total:  # they fall ever faster from here on
+            break
+    return total
 
 
 def _solve(rising: Callable[[float], float]) -> float:

@@ -43,6 +43,15 @@ def test_a_folder_gives_every_picture_in_natural_order(tmp_path: Path) -> None:
     assert pictures.items[0].dtype == np.uint8
 
 
+def test_a_training_set_has_a_folder_for_every_class(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    folder_of(tmp_path / "train" / "cat", 3)
+    folder_of(tmp_path / "train" / "dog", 2)
+    assert levels(take_pictures(str(tmp_path / "train"), limit=9, **SIZE, preprocess=PREPROCESS)) == [0, 1, 2, 0, 1]
+    opened = open_pictures(tmp_path / "train", limit=9, **SIZE, preprocess=PREPROCESS)
+    assert levels(opened) == [0, 1, 2, 0, 1]
+
+
 def test_of_many_pictures_some_are_taken_spread_over_all(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "photos", 100)
     assert levels(take_pictures(str(folder), limit=4, **SIZE, preprocess=PREPROCESS)) == [0, 25, 50, 75]

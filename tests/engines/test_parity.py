@@ -14,6 +14,8 @@ from mnv2_engines.parity import Noise, clopper_pearson, compare_classes
         (10, 10, 0.6915028922, 1.0),
         (19, 20, 0.7512672372, 0.9987349105),
         (590, 600, 0.9695635405, 0.9919794930),
+        (36_000, 50_000, 0.7160417297, 0.7239327154),
+        (25, 50_000, 0.0003235990, 0.0007380108),
     ],
 )
 def test_the_interval_is_the_exact_one(same: int, judged: int, low: float, high: float) -> None:

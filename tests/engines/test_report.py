@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
@@ -17,39 +16,7 @@ from mnv2_engines.report import render_report
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.plot import draw_layers
 from mnv2_engines.verification import Limits, PictureVerdict
-
-VOID = {"meta", "img"}
-
-
-class Checker(HTMLParser):
-    """Notice tags that are not closed, and everything that would be fetched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.fetched: list[str] = []
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag, attrs) -> None:
-        self.tags.append(tag)
-        self.fetched += [value for name, value in attrs if name in {"src", "href"} and not value.startswith("data:")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag) -> None:
-        assert self.open.pop() == tag
-
-
-def check(html: str) -> Checker:
-    checker = Checker()
-    checker.feed(html)
-    checker.close()
-    assert checker.open == []
-    assert checker.fetched == []
-    return checker
+from support.html import check
 
 
 @pytest.fixture(scope="module")

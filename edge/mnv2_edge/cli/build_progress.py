@@ -1,4 +1,4 @@
-"""Show how far a build is, on a terminal; say nothing anywhere else."""
+"""Show how far a build or an evaluation is, on a terminal; say nothing anywhere else."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,13 +25,15 @@ _PHASES: Final[Mapping[str, str]] = MappingProxyType(
         "explain": "Looking for causes",
         "install": "Loading it in a child process",
         "store": "Keeping what it was built from",
+        "float": "Compiling the float network",
+        "evaluate": "Evaluating",
     }
 )
 
 
 @contextmanager
 def show_progress() -> Iterator["BuildProgress"]:
-    """Give the callback that a build reports to: a bar a phase on stderr, when that is a terminal."""
+    """Give the callback that a build or an evaluation reports to: a bar a phase on stderr, when that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _phase, _done, _total: None
         return

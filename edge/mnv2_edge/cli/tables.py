@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-__all__ = ["print_table"]
+__all__ = ["format_table", "print_table"]
 
 
 def print_table(
@@ -19,10 +19,16 @@ def print_table(
     if sys.stdout is not None and sys.stdout.isatty():
         _print_rich(columns, rows, colors or {})
         return
+    click.echo(format_table(columns, rows))
+
+
+def format_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows as plain aligned text, a line each, below a heading."""
     lines = [tuple(column.upper() for column in columns), *rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], colors: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Give the pictures of a folder, or a single one."""
 
 import logging
+import os
 import re
 import threading
 import time
@@ -15,7 +16,7 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_cut", "is_picture", "list_pictures", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_cut", "is_picture", "list_pictures", "read_picture", "walk_files"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,20 @@ def list_pictures(folder: Path) -> list[Path]:
         if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     return sorted(found, key=lambda path: (_natural(path.name), path.name))
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and below it, in a fixed order, without hidden ones.
+
+    Links to folders are not followed, since they may circle. Raises OSError for a folder that cannot be read.
+    """
+
+    def fail(exc: OSError) -> None:
+        raise exc
+
+    for place, below, names in os.walk(folder, onerror=fail):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def is_picture(path: Path) -> bool:

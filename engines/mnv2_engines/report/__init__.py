@@ -1,20 +1,17 @@
 """Write what a build measured as one HTML file that needs nothing else: no script, no server, no network."""
 
 from html import escape
-from pathlib import Path
-from string import Template
 from typing import Final
 
 from mnv2_engines.build_request import BuildRequest, BuildResult
 from mnv2_engines.diagnosis import worst_layers
 from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts
-from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.report.gallery import draw_gallery
+from mnv2_engines.report.page import describe_preprocess, fill_page, make_rows
 from mnv2_engines.report.plot import draw_layers
 
 __all__ = ["render_report"]
 
-_TEMPLATE: Final = Path(__file__).with_name("template.html")
 _WORST: Final = 10
 
 
@@ -22,19 +19,20 @@ def render_report(request: BuildRequest, result: BuildResult) -> str:
     """Return the report: verdict, figures, a plot of the loss per layer, pictures on which the networks disagree."""
     manifest, found = result.manifest, result.verification
     facts = found.facts
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+    return fill_page(
+        "template.html",
         title=escape(f"{manifest.name}: {'installed' if result.installed else 'rejected'}"),
         state="good" if not result.faults else "bad",
         verdict=escape(_verdict(result)),
         findings=_list([*result.faults, *(f"Likely: {cause}" for cause in result.causes)]),
-        figures=_table(_figures(result)),
+        figures=make_rows(_figures(result)),
         agreement=escape(_agreement(facts.agreement)) if facts.agreement else "The outputs are no classes to agree on.",
         plot=draw_layers(facts.layers)
         if facts.layers
         else "<p>Not compared: a float engine is the reference itself.</p>",
-        layers=_table([(_name(layer), _decibels(layer.sqnr_db)) for layer in worst_layers(facts.layers, _WORST)]),
+        layers=make_rows([(_name(layer), _decibels(layer.sqnr_db)) for layer in worst_layers(facts.layers, _WORST)]),
         gallery=draw_gallery(found.pictures, request.validation.items, request.preprocess.color, request.labels),
-        provenance=_table(_provenance(request, result)),
+        provenance=make_rows(_provenance(request, result)),
     )
 
 
@@ -72,8 +70,8 @@ def _provenance(request: BuildRequest, result: BuildResult) -> list[tuple[str, s
         ("Engine", f"{manifest.engine.file}, SHA-256 {manifest.engine.sha256}"),
         ("Model", f"{manifest.model.file}, SHA-256 {manifest.model.sha256}"),
         ("Precision", manifest.precision),
-        ("Model's pictures", _contract(request.preprocess)),
-        ("Engine's pictures", _contract(manifest.preprocess_engine.value())),
+        ("Model's pictures", describe_preprocess(request.preprocess)),
+        ("Engine's pictures", describe_preprocess(manifest.preprocess_engine.value())),
         ("Calibration", f"{calibration.images} pictures of {calibration.source}" if calibration else "none"),
         (
             "Verification",
@@ -83,11 +81,6 @@ def _provenance(request: BuildRequest, result: BuildResult) -> list[tuple[str, s
         ("On", f"{manifest.built_on.board}, {manifest.built_on.cpu}, {manifest.built_on.machine}"),
         ("With", ", ".join(f"{name} {version}" for name, version in manifest.runtimes.items())),
     ]
-
-
-def _contract(preprocess: Preprocess) -> str:
-    mean, std = (" ".join(f"{value:g}" for value in values) for values in (preprocess.mean, preprocess.std))
-    return f"{preprocess.color}, (pixel - {mean}) / {std}, {preprocess.resize}"
 
 
 def _name(layer: LayerFacts) -> str:
@@ -106,10 +99,6 @@ def _level(output: OutputFacts) -> str:
 
 def _decibels(sqnr_db: float | None) -> str:
     return "equal to the last bit" if sqnr_db is None else f"{sqnr_db:.1f} dB"
-
-
-def _table(rows: list[tuple[str, str]]) -> str:
-    return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
 
 
 def _list(items: list[str]) -> str:

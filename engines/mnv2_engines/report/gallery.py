@@ -1,6 +1,5 @@
 """Show the pictures on which the engine and the float network disagree."""
 
-import base64
 from collections.abc import Sequence
 from html import escape
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.report.page import embed_jpeg
 from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.verification import PictureVerdict
 
@@ -62,4 +62,4 @@ def _embed(picture: UInt8Array, color: ColorOrder) -> str:
     pixels = picture if color == "BGR" else picture[:, :, ::-1]
     step = max(1, -(-max(pixels.shape[:2]) // _SIDE_PX))
     done, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(pixels[::step, ::step]), [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes() if done else b"").decode("ascii")
+    return embed_jpeg(jpeg.tobytes() if done else b"")

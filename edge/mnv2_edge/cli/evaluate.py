@@ -1,0 +1,159 @@
+"""`mnv2-edge evaluate`: judge an engine by pictures whose truth is known."""
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from mnv2_edge.cli.common import json_option, print_error
+from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import AccessError, UsageError
+from mnv2_edge.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from mnv2_engines.evaluation.result import ClassificationResult
+    from mnv2_engines.preprocess import ColorOrder
+
+__all__ = ["command"]
+
+_log = logging.getLogger(__name__)
+
+_EPILOG = """\b
+Examples:
+  mnv2-edge evaluate --model signs.tflite --data photos/test
+  mnv2-edge evaluate --model signs.tflite --data photos/test --report signs.html
+  mnv2-edge evaluate --model signs.tflite --data photos/test --float signs.onnx
+  mnv2-edge evaluate --model mobilenet.tflite --labels imagenet.txt --data val/ --limit 1000
+  mnv2-edge evaluate --model signs.tflite --data photos/test --min-accuracy 0.9 --json
+
+\b
+DIR holds a folder for every class, called like its label, one of its synonyms, its
+WordNet id or its number: photos/test/stop/1.jpg. Pictures go the way of a camera's
+frames: EXIF orientation, resize policy, quantisation, engine, task.
+docs/own-model.md says what to do when the accuracy is lower than in training.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """What was given on the command line; None where nothing was."""
+
+    model: Path
+    data: str
+    labels: str | None
+    float_model: Path | None
+    no_float: bool
+    limit: int | None
+    threads: int | None
+    report: Path | None
+    min_accuracy: float | None
+    mean: Triple | None
+    std: Triple | None
+    color: "ColorOrder | None"
+    resize: str | None
+    resize_quality: Literal["antialias", "fast"]
+    as_json: bool
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--model", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The engine.")
+@click.option("--data", required=True, metavar="DIR", help="Pictures in a folder for every class: DIR/LABEL/*.jpg.")
+@click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
+@click.option(
+    "--float",
+    "float_model",
+    type=click.Path(path_type=Path),
+    metavar="MODEL.onnx",
+    help="The float network to compare with. [default: what the engine was built from, if that is beside it]",
+)
+@click.option("--no-float", is_flag=True, help="Judge the engine alone.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N pictures, spread over all.")
+@click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the networks. [default: all cores]")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write all of it, with pictures.")
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="F", help="Exit status 1 when top-1 is below F.")
+@preprocess_options
+@click.option(
+    "--resize-quality", type=click.Choice(["antialias", "fast"]), default="antialias", help="[default: antialias]"
+)
+@json_option
+def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
+    """Judge an engine by pictures whose truth is known.
+
+    Shows top-1 and top-5 with their confidence, what is taken for what, recall and precision of each class, how many
+    labels are right above each score, and the float network's figures beside the engine's.
+    """
+    return _evaluate(_Flags(**flags))
+
+
+def _evaluate(flags: _Flags) -> int:
+    _check(flags)
+
+    from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_edge.cli.evaluation_summary import summarise, to_json
+    from mnv2_edge.config.model import EngineConfig
+    from mnv2_edge.evaluation.evaluate import EvaluationOptions, evaluate
+
+    threads = flags.threads or len(os.sched_getaffinity(0))
+    engine = EngineConfig(
+        model=str(flags.model),
+        threads=threads,
+        mean=flags.mean,
+        std=flags.std,
+        color=flags.color,
+        resize=flags.resize,
+        resize_quality=flags.resize_quality,
+    )
+    options = EvaluationOptions(
+        model=flags.model,
+        engine=engine,
+        data=flags.data,
+        labels=flags.labels,
+        float_model=flags.float_model,
+        with_float=not flags.no_float,
+        limit=flags.limit,
+        threads=threads,
+    )
+    with show_progress() as progress:
+        result = evaluate(options, read_environment(os.environ), progress)
+    if flags.report is not None:
+        _write_report(flags.report, result)
+    click.echo(json.dumps(to_json(result)) if flags.as_json else summarise(result, flags.report))
+    return _judge(result, flags.min_accuracy)
+
+
+def _check(flags: _Flags) -> None:
+    """Refuse at once what would only show after minutes."""
+    if flags.no_float and flags.float_model is not None:
+        raise UsageError("--float and --no-float contradict each other: expected one of them")
+    if flags.report is None:
+        return
+    folder = flags.report.parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder} for {flags.report.name}: make it with `mkdir -p {folder}`")
+    if not os.access(folder, os.W_OK):
+        raise AccessError(f"{folder} may not be written by this user: choose another place with --report FILE.html")
+
+
+def _write_report(path: Path, result: "ClassificationResult") -> None:
+    from mnv2_engines.report.evaluation import render_evaluation
+
+    try:
+        path.write_text(render_evaluation(result), encoding="utf-8")
+    except OSError as exc:
+        _log.warning("the report %s cannot be written: %s", path, exc.strerror)
+
+
+def _judge(result: "ClassificationResult", least: float | None) -> int:
+    top1 = result.tally.top1
+    if least is None or top1.value >= least:
+        return ExitStatus.DONE
+    print_error(
+        f"top-1 is {100 * top1.value:.2f} % ({top1.right} of {top1.of}), below --min-accuracy {100 * least:g} %: "
+        "docs/own-model.md has the list of what to look at"
+    )
+    return ExitStatus.CHECK_FAILED

@@ -1,0 +1,95 @@
+"""Run the float network that an engine was made of beside it."""
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+from mnv2_edge.pipeline import Network
+from mnv2_edge.plugins import load_plugin
+from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.engine import Engine
+from mnv2_engines.errors import ContractError
+from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.sidecar import choose_preprocess, read_sidecar
+from mnv2_engines.tasks import Task, TaskOptions
+from mnv2_engines.tflite import compile_model
+
+__all__ = ["FloatModel", "choose_float_model", "find_float_model", "open_float_network"]
+
+_READ_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FloatModel:
+    """An ONNX file and the pixels that it was trained on."""
+
+    path: Path
+    preprocess: Preprocess
+    is_origin: bool
+    """The engine was built from this very file."""
+
+
+def find_float_model(engine: Engine) -> FloatModel | None:
+    """Find the ONNX file that an engine was built from: beside it, with the hash that its manifest states."""
+    manifest = engine.manifest
+    if manifest is None:
+        return None
+    for path in (engine.path.with_name(manifest.model.file), engine.path.with_suffix(".onnx")):
+        if path.is_file() and _sha256(path) == manifest.model.sha256:
+            return FloatModel(path, manifest.preprocess_model.value(), is_origin=True)
+    return None
+
+
+def choose_float_model(path: Path, engine: Engine, stated: Preprocess) -> FloatModel:
+    """Take the ONNX file that the user names.
+
+    What it expects of pixels is what the engine's manifest says, if the engine was built from it, else what MODEL.yaml
+    beside it says, else what the engine itself is fed with (`stated`). Raises ModelError, ContractError.
+    """
+    manifest = engine.manifest
+    if manifest is not None and path.is_file() and _sha256(path) == manifest.model.sha256:
+        return FloatModel(path, manifest.preprocess_model.value(), is_origin=True)
+    sidecar = read_sidecar(path)
+    own = choose_preprocess(sidecar) if sidecar.mean is not None else stated
+    return FloatModel(path, own, is_origin=False)
+
+
+@contextlib.contextmanager
+def open_float_network(
+    model: FloatModel, engine: Network, labels: Sequence[str], top_k: int, threads: int
+) -> Iterator[Network]:
+    """Compile the model to float32 TFLite, in memory, and give a network that takes the engine's frames.
+
+    Frames are fitted as for the engine. Raises ModelError when it cannot be compiled, ContractError when it has other
+    classes than the engine.
+    """
+    preprocess = replace(model.preprocess, resize=engine.preprocess.resize)
+    compiled = compile_model(model.path, pictures=(), preprocess=preprocess, precision="fp32", threads=threads)
+    with contextlib.closing(LiteRtBackend(compiled.tflite, threads=threads)) as backend:
+        classes = math.prod(backend.output_specs[0].shape)
+        if len(backend.output_specs) != 1 or classes != len(labels):
+            raise ContractError(
+                f"{model.path} has {classes} classes, the engine {len(labels)}: expected the network that the engine "
+                "was built from (--float MODEL.onnx, or --no-float)"
+            )
+        options = TaskOptions(
+            outputs=backend.output_specs,
+            final_operators=backend.report().final_operators,
+            labels=tuple(labels),
+            labels_source="the engine's labels",
+            top_k=top_k,
+        )
+        task = cast("Task", load_plugin("mnv2_engines.tasks", engine.task.name)(options))
+        yield Network(backend, task, preprocess, model.path.name, engine.resize_quality)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_READ_BYTES):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,45 @@
+"""Fill the templates that every report is made of: one style, nothing that has to be fetched."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from mnv2_engines.preprocess import Preprocess
+
+__all__ = ["describe_preprocess", "embed_jpeg", "embed_png", "fill_page", "make_rows"]
+
+_HERE: Final = Path(__file__).parent
+
+
+def fill_page(template: str, **parts: str) -> str:
+    """Return the template (a file beside this module) with its parts, which are HTML already, and the common style."""
+    style = (_HERE / "style.css").read_text(encoding="utf-8")
+    return Template((_HERE / template).read_text(encoding="utf-8")).substitute(style=style, **parts)
+
+
+def make_rows(rows: Sequence[tuple[str, str]]) -> str:
+    """Return rows of a table: what is named on the left, its value on the right, both escaped."""
+    return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+
+
+def embed_jpeg(jpeg: bytes) -> str:
+    """Return a picture as the address that an `img` tag takes."""
+    return _embed("image/jpeg", jpeg)
+
+
+def embed_png(png: bytes) -> str:
+    """Return a picture as the address that an `img` tag takes."""
+    return _embed("image/png", png)
+
+
+def describe_preprocess(preprocess: Preprocess) -> str:
+    """Return the contract on one line."""
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (preprocess.mean, preprocess.std))
+    return f"{preprocess.color}, (pixel - {mean}) / {std}, {preprocess.resize}"
+
+
+def _embed(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
