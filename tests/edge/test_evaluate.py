@@ -143,6 +143,23 @@ def test_the_float_network_is_found_by_its_hash(engine, signs, tmp_path):
     assert evaluate_json(engine, signs, tmp_path, "--limit", "12")["float"] is None
 
 
+def test_an_engine_of_the_store_has_its_float_network_with_it(engine, signs, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(SIGN_NAMES))
+    model = engine.with_suffix(".onnx")
+    built = call(
+        "build-engine", model, "--name", "signs", "--calibration", signs, "--mean", "127.5", "--std", "127.5",
+        "--labels", labels, "--task", "classify", home=tmp_path,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    model.unlink()
+    told = evaluate_json("signs", signs, tmp_path, "--limit", "24")
+    assert told["engine"]["name"].startswith("signs@")
+    assert told["engine"]["top1"]["value"] >= 0.9
+    assert told["float"]["name"] == "demo.onnx"
+    assert told["notes"] == []
+
+
 def test_an_engine_without_manifest_and_labels(engine, signs, tmp_path):
     bare = Path(shutil.copy(engine, tmp_path / "bare.tflite"))
     labels = tmp_path / "labels.txt"

@@ -43,7 +43,7 @@ docs/own-model.md says what to do when the accuracy is lower than in training.
 class _Flags:
     """What was given on the command line; None where nothing was."""
 
-    model: Path
+    model: str | None
     data: str
     labels: str | None
     float_model: Path | None
@@ -61,7 +61,7 @@ class _Flags:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--model", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The engine.")
+@click.option("--model", metavar="NAME|FILE", help="A stored engine, or an engine file. [default: as for run]")
 @click.option("--data", required=True, metavar="DIR", help="Pictures in a folder for every class: DIR/LABEL/*.jpg.")
 @click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
 @click.option(
@@ -100,7 +100,7 @@ def _evaluate(flags: _Flags) -> int:
 
     threads = flags.threads or len(os.sched_getaffinity(0))
     engine = EngineConfig(
-        model=str(flags.model),
+        model=flags.model,
         threads=threads,
         mean=flags.mean,
         std=flags.std,
@@ -109,7 +109,6 @@ def _evaluate(flags: _Flags) -> int:
         resize_quality=flags.resize_quality,
     )
     options = EvaluationOptions(
-        model=flags.model,
         engine=engine,
         data=flags.data,
         labels=flags.labels,

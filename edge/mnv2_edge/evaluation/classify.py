@@ -112,7 +112,8 @@ class _Eye:
     def look(self, pixels: UInt8Array) -> tuple[tuple[Prediction, ...], View]:
         """Return what the network says of a BGR picture, and which part of it it sees."""
         view = self._preparer.prepare(pixels, "BGR", self._buffer)
-        return self._network.task.decode(self._network.backend.infer(self._buffer), view), view
+        network = self._network
+        return network.task.decode(network.backend.infer(self._buffer), view).predictions, view
 
 
 class _Against:

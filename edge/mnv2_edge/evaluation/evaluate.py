@@ -16,10 +16,14 @@ from mnv2_edge.evaluation.class_folders import read_class_folders
 from mnv2_edge.evaluation.classify import TOP_K, choose_pictures, evaluate_classifier
 from mnv2_edge.evaluation.float_network import FloatModel, choose_float_model, find_float_model, open_float_network
 from mnv2_edge.pipeline import Network
+from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.evaluation.class_names import match_classes
 from mnv2_engines.evaluation.hints import find_hints
 from mnv2_engines.evaluation.result import ClassificationResult
+from mnv2_engines.store import Store
+from mnv2_engines.store.choice import choose_stored
+from mnv2_engines.store.reference import StoredEngine
 
 __all__ = ["EvaluationOptions", "evaluate"]
 
@@ -33,9 +37,8 @@ EvaluationProgress: TypeAlias = Callable[[str, int, int], None]
 class EvaluationOptions:
     """What to judge, and by what."""
 
-    model: Path
     engine: EngineConfig
-    """Of `model`, as for `run`."""
+    """Its `model` is a file or the name of a stored engine; None is the default one, as for `run`."""
     data: str
     labels: str | None
     float_model: Path | None
@@ -56,7 +59,7 @@ def evaluate(
     LabelsError for folders that are no classes, and what opening an engine and reading pictures raise.
     """
     folders = read_class_folders(options.data)
-    engine = read_engine(options.model)
+    engine = _read_engine(options.engine.model, environment)
     task = TaskConfig(top_k=TOP_K, score_threshold=0.0)
     with contextlib.ExitStack() as stack:
         opened = open_network(options.engine, task, options.labels, environment)
@@ -85,6 +88,15 @@ def evaluate(
             lambda done, total: progress("evaluate", done, total),
         )
     return replace(result, notes=(*notes, *find_hints(result)))
+
+
+def _read_engine(model: str | None, environment: Environment) -> Engine:
+    store = Store(environment.home)
+    name = choose_stored(store, model)
+    if name is not None:
+        with contextlib.closing(StoredEngine(store, name)) as stored:
+            return stored.read()
+    return read_engine(demo_engine_path() if model is None else Path(model))
 
 
 def _count_classes(network: Network) -> int:

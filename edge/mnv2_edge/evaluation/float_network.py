@@ -13,8 +13,11 @@ from mnv2_edge.plugins import load_plugin
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine import Engine
 from mnv2_engines.errors import ContractError
+from mnv2_engines.manifest import Manifest
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.sidecar import choose_preprocess, read_sidecar
+from mnv2_engines.store.sources import read_recipe
+from mnv2_engines.store.version import SOURCE
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tflite import compile_model
 
@@ -34,12 +37,12 @@ class FloatModel:
 
 
 def find_float_model(engine: Engine) -> FloatModel | None:
-    """Find the ONNX file that an engine was built from: beside it, with the hash that its manifest states."""
+    """Find the ONNX file that an engine was built from: beside it or with it in a store, known by its hash."""
     manifest = engine.manifest
     if manifest is None:
         return None
-    for path in (engine.path.with_name(manifest.model.file), engine.path.with_suffix(".onnx")):
-        if path.is_file() and _sha256(path) == manifest.model.sha256:
+    for path, sha256 in _origins(engine.path, manifest):
+        if path.is_file() and _sha256(path) == sha256:
             return FloatModel(path, manifest.preprocess_model.value(), is_origin=True)
     return None
 
@@ -85,6 +88,16 @@ def open_float_network(
         )
         task = cast("Task", load_plugin("mnv2_engines.tasks", engine.task.name)(options))
         yield Network(backend, task, preprocess, model.path.name, engine.resize_quality)
+
+
+def _origins(engine: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    """Yield where the model may lie, with the SHA-256 that it then has; a store keeps one of several files as one."""
+    yield engine.with_name(manifest.model.file), manifest.model.sha256
+    yield engine.with_suffix(".onnx"), manifest.model.sha256
+    source = engine.with_name(SOURCE)
+    if source.is_dir():
+        model = read_recipe(source).model
+        yield source / model.file, model.sha256
 
 
 def _sha256(path: Path) -> str:
