@@ -26,7 +26,10 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostMemory:
-    """Page-locked memory. It belongs to the runtime: after `free_host` the array must not be touched."""
+    """Page-locked memory. It is given back when the last array that shows any of it is gone, never before.
+
+    So a thread that still holds a buffer of a closed backend writes to memory that is there.
+    """
 
     array: UInt8Array
     """One dimension."""
@@ -37,8 +40,8 @@ class HostMemory:
 class CudaRuntime(Protocol):
     """Allocate, copy and launch on GPU 0.
 
-    Everything but `gpu` and `current` has to be called inside of a `with runtime.current()`, by whichever thread.
-    Addresses, streams and graphs are plain integers. Each method raises InferenceError with CUDA's own text.
+    Everything but the properties and `close` has to be called inside of a `with runtime.current()`, by whichever
+    thread. Addresses, streams and graphs are plain integers. Each method raises InferenceError with CUDA's own text.
     """
 
     @property
@@ -64,10 +67,6 @@ class CudaRuntime(Protocol):
         """Return `size` bytes of zeroed page-locked memory; with `mapped` the GPU sees them without a copy."""
         ...
 
-    def free_host(self, memory: HostMemory) -> None:
-        """Give it back."""
-        ...
-
     def allocate_device(self, size: int) -> int:
         """Return the address of `size` bytes on the GPU."""
         ...
@@ -89,7 +88,7 @@ class CudaRuntime(Protocol):
         ...
 
     def copy_to_device(self, address: int, memory: HostMemory, stream: int) -> None:
-        """Begin to copy all of `memory` to the GPU."""
+        """Begin to copy all of `memory` to the GPU; it must not change before the stream is synchronised."""
         ...
 
     def copy_to_host(self, memory: HostMemory, address: int, stream: int) -> None:

@@ -5,10 +5,12 @@ from types import ModuleType
 from typing import Final
 
 from mnv2_engines.cuda import Gpu
+from mnv2_engines.cuda.opening import open_cuda
 from mnv2_engines.facts import TensorRtFacts
 from mnv2_engines.tensorrt.jetson import read_jetson
+from mnv2_engines.tensorrt.module import import_tensorrt
 
-__all__ = ["describe_tensorrt", "find_differences"]
+__all__ = ["describe_tensorrt", "find_differences", "read_fingerprint"]
 
 _COMPARED: Final = (
     ("tensorrt", "TensorRT"),
@@ -30,6 +32,16 @@ def describe_tensorrt(trt: ModuleType, gpu: Gpu, root: Path = Path("/")) -> Tens
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
     )
+
+
+def read_fingerprint(root: Path = Path("/")) -> TensorRtFacts:
+    """Ask TensorRT, the driver and the system. Raises BackendUnavailableError when there is no TensorRT or no GPU."""
+    trt = import_tensorrt(root)
+    cuda = open_cuda()
+    try:
+        return describe_tensorrt(trt, cuda.gpu, root)
+    finally:
+        cuda.close()
 
 
 def find_differences(built: TensorRtFacts, here: TensorRtFacts) -> tuple[str, ...]:

@@ -1,0 +1,108 @@
+"""Deserialise a plan whose bytes are known to be ours, and say which tensors it has."""
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Final
+
+from mnv2_engines.errors import EngineError, InferenceError
+from mnv2_engines.tensorrt.log import TensorRtLog, make_logger
+from mnv2_engines.tensors import DTypeName, Layout, TensorSpec
+
+__all__ = ["LoadedPlan"]
+
+_DTYPES: Final[dict[str, DTypeName]] = {
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+}
+
+
+class LoadedPlan:
+    """Hold TensorRT's runtime and engine, and give them up in the order that they need.
+
+    Every call has to be made where the GPU is current (see `CudaRuntime.current`).
+    """
+
+    def __init__(self, trt: ModuleType, plan: bytes, name: str) -> None:
+        """Deserialise `plan`: it is a program, so its SHA-256 must have been checked; `name` is for messages.
+
+        Raises EngineError with TensorRT's own text.
+        """
+        self.log = TensorRtLog()
+        self._name = name
+        self._trt: Any = trt
+        self._logger = make_logger(trt, self.log)
+        self._runtime: Any = trt.Runtime(self._logger)
+        self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise EngineError(
+                f"{name} is refused by TensorRT {trt.__version__}: {self.log.said()}: build it again with "
+                "`mnv2-edge build-engine MODEL.onnx`"
+            )
+        self.input, self.outputs = self._read_tensors()
+
+    def make_context(self) -> Any:  # noqa: ANN401 - TensorRT's IExecutionContext
+        """Return a new execution context for a batch of one. Raises InferenceError, most often for want of memory."""
+        context = self._engine.create_execution_context()
+        if context is None:
+            raise InferenceError(f"{self._name} cannot be prepared to run: {self.log.said()}")
+        if -1 in tuple(self._engine.get_tensor_shape(self.input.name)):
+            self._require(context.set_input_shape(self.input.name, self.input.shape), "set_input_shape")
+        return context
+
+    def bind(self, context: Any, tensor: str, address: int) -> None:  # noqa: ANN401 - as above
+        """Say where a tensor is on the GPU. Raises InferenceError."""
+        self._require(context.set_tensor_address(tensor, address), f"set_tensor_address({tensor!r})")
+
+    def enqueue(self, context: Any, stream: int) -> None:  # noqa: ANN401 - as above
+        """Begin to run the network. Raises InferenceError."""
+        self._require(context.execute_async_v3(stream), "execute_async_v3")
+
+    def close(self) -> None:
+        """Give up the engine, then the runtime, then the logger that both point to. Safe to call twice."""
+        self._engine = None
+        self._runtime = None
+        self._logger = None
+
+    def _require(self, done: Any, what: str) -> None:  # noqa: ANN401 - a bool, of whichever kind
+        if not done:
+            raise InferenceError(f"{self._name}: {what} was refused: {self.log.said()}")
+
+    def _read_tensors(self) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
+        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+        input_mode = self._trt.TensorIOMode.INPUT
+        inputs = [name for name in names if self._engine.get_tensor_mode(name) == input_mode]
+        if len(inputs) != 1:
+            raise EngineError(f"{self._name} has {len(inputs)} inputs: a network of one picture was expected")
+        outputs = tuple(self._spec(name) for name in names if name not in inputs)
+        return _as_picture(self._spec(inputs[0])), outputs
+
+    def _spec(self, name: str) -> TensorSpec:
+        shape = tuple(int(size) for size in self._engine.get_tensor_shape(name))
+        if shape[:1] == (-1,):
+            shape = (1, *shape[1:])
+        if -1 in shape:
+            raise EngineError(f"{self._name}: tensor {name!r} is {list(shape)}: only the batch may be left open")
+        return TensorSpec(name, shape, self._dtype(name))
+
+    def _dtype(self, name: str) -> DTypeName:
+        # Not `trt.nptype`: that of 8.6 needs a numpy with `np.bool`.
+        found = self._engine.get_tensor_dtype(name)
+        for member, dtype in _DTYPES.items():
+            if found == getattr(self._trt.DataType, member, None):  # INT64 is new in 10
+                return dtype
+        raise EngineError(f"{self._name}: tensor {name!r} is {found}: expected one of {', '.join(_DTYPES.values())}")
+
+
+def _as_picture(spec: TensorSpec) -> TensorSpec:
+    """Say where the channels are: PyTorch's order where both fit."""
+    layout: Layout = "flat"
+    if len(spec.shape) == 4 and spec.shape[1] == 3:
+        layout = "NCHW"
+    elif len(spec.shape) == 4 and spec.shape[3] == 3:
+        layout = "NHWC"
+    return replace(spec, layout=layout)
