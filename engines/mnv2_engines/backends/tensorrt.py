@@ -17,10 +17,10 @@ from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.errors import ContractError, CorruptEngineError, InferenceError
 from mnv2_engines.staleness import require_fresh
 from mnv2_engines.tensorrt.fingerprint import describe_tensorrt
-from mnv2_engines.tensorrt.memory import MemoryMode, SharedTensor, choose_memory
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.plan import LoadedPlan
 from mnv2_engines.tensorrt.request import Request
+from mnv2_engines.tensorrt.shared_tensor import MemoryMode, SharedTensor, choose_memory
 from mnv2_engines.tensors import FloatArray, TensorArray, TensorSpec
 
 __all__ = ["GraphMode", "TensorRtBackend", "open_tensorrt"]

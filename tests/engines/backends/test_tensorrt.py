@@ -23,8 +23,8 @@ from mnv2_engines.errors import (
     StaleEngineError,
 )
 from mnv2_engines.frame_path import FramePreparer
-from mnv2_engines.tensorrt.memory import SharedTensor
 from mnv2_engines.tensorrt.plan import LoadedPlan
+from mnv2_engines.tensorrt.shared_tensor import SharedTensor
 from mnv2_engines.testing import check_backend
 from support.fake_jetson import ORIN, PROVIDERS, FakeJetson, write_plan
 
