@@ -4,6 +4,7 @@ Nothing else knows both a camera and a sink, or decides what happens where the c
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import threading
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Final, cast
 
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig, camera_ids
+from mnv2_edge.engine_updates import EngineUpdates
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import SourceError
 from mnv2_edge.gate import GateSettings
 from mnv2_edge.identity import Identity, read_identity
-from mnv2_edge.pipeline import Network, Observer, Outcome, Pipeline
+from mnv2_edge.network import Network
+from mnv2_edge.pipeline import Observer, Outcome, Pipeline
 from mnv2_edge.plugins import load_plugin
 from mnv2_edge.reader import Camera, Supervision
 from mnv2_edge.redaction import read_secret
@@ -27,7 +30,8 @@ from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
-from mnv2_engines.engine import Engine, read_engine
+from mnv2_engines.engine import Engine
+from mnv2_engines.engine_reference import EngineFile, EngineReference
 from mnv2_engines.frame_path import default_preprocess
 from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
@@ -38,7 +42,17 @@ from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
 
-__all__ = ["camera_ids", "check_outcome", "open_cameras", "open_network", "open_pipeline", "open_sinks", "run"]
+__all__ = [
+    "Runtime",
+    "camera_ids",
+    "check_outcome",
+    "load_network",
+    "open_cameras",
+    "open_network",
+    "open_runtime",
+    "open_sinks",
+    "run",
+]
 
 _log = logging.getLogger(__name__)
 _RECORDED: Final = frozenset({"demo", "file"})
@@ -58,20 +72,43 @@ def run(
     Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
     EnginesError for all that can be foreseen, and what `check_outcome` raises.
     """
-    with open_pipeline(config, environment, observers=observers) as pipeline:
-        outcome = pipeline.run(stop, max_frames=max_frames)
+    with open_runtime(config, environment, observers=observers) as runtime:
+        outcome = runtime.run(stop, max_frames=max_frames)
     check_outcome(outcome, stopped=stop is not None and stop.is_set())
     return outcome
 
 
+class Runtime:
+    """What a configuration describes, open and connected."""
+
+    def __init__(self, pipeline: Pipeline, updates: EngineUpdates) -> None:
+        self._pipeline = pipeline
+        self._updates = updates
+
+    def look_for_engine(self) -> None:
+        """Change the engine soon if there is another one; from any thread, and returns at once."""
+        self._updates.ask()
+
+    def run(self, stop: threading.Event | None = None, *, max_frames: int | None = None) -> Outcome:
+        """Run as `Pipeline.run`, and change the engine meanwhile when there is another one. Once."""
+        self._updates.start(self._pipeline.change_network)
+        try:
+            outcome = self._pipeline.run(stop, max_frames=max_frames)
+        finally:
+            self._updates.close()
+        if self._updates.stuck:
+            outcome = dataclasses.replace(outcome, stuck=(*outcome.stuck, "the opening of an engine"))
+        return outcome
+
+
 @contextlib.contextmanager
-def open_pipeline(
+def open_runtime(
     config: Config,
     environment: Environment,
     *,
     observers: Sequence[Observer] = (),
     on_alive: Callable[[], None] | None = None,
-) -> Iterator[Pipeline]:
+) -> Iterator[Runtime]:
     """Open cameras, engine and sinks, and connect them; close them at the end, the last one first."""
     identity = read_identity(name=config.device.name, instance=config.device.instance)
     ids = camera_ids(config.cameras)
@@ -79,9 +116,19 @@ def open_pipeline(
     with contextlib.ExitStack() as stack:
         # The cheapest first: a mistyped camera need not wait for an engine, nor a broker hear of a run that never was.
         cameras = stack.enter_context(open_cameras(config.cameras, environment))
-        network, labels = stack.enter_context(open_network(config.engine, config.task, config.labels, environment))
-        sinks = stack.enter_context(open_sinks(config.sinks, identity, ids, environment, labels=labels))
-        yield Pipeline(cameras, network, sinks, observers=observers, on_alive=on_alive, device=identity.device_id)
+
+        def load(engine: Engine) -> Network:
+            return load_network(engine, config.engine, config.task, config.labels, environment)
+
+        updates = EngineUpdates(_engine_reference(config.engine.model, environment), load, watch=config.engine.watch)
+        stack.enter_context(contextlib.closing(updates))
+        sinks = stack.enter_context(
+            open_sinks(config.sinks, identity, ids, environment, labels=lambda: updates.network.labels)
+        )
+        pipeline = Pipeline(
+            cameras, updates.network, sinks, observers=observers, on_alive=on_alive, device=identity.device_id
+        )
+        yield Runtime(pipeline, updates)
 
 
 def check_outcome(outcome: Outcome, *, stopped: bool) -> None:
@@ -97,10 +144,22 @@ def open_network(
     config: EngineConfig, task: TaskConfig, labels_file: str | None, environment: Environment
 ) -> Iterator[tuple[Network, tuple[str, ...]]]:
     """Verify and load the engine, and make the task that reads it; give them with the labels (maybe none)."""
-    engine = _read_engine(config.model, environment)
+    with contextlib.closing(_engine_reference(config.model, environment)) as reference:
+        network = load_network(reference.read(), config, task, labels_file, environment)
+    with contextlib.closing(network):
+        yield network, network.labels
+
+
+def load_network(
+    engine: Engine, config: EngineConfig, task: TaskConfig, labels_file: str | None, environment: Environment
+) -> Network:
+    """Test and open an engine that was read, and make the task that reads it; the caller closes it."""
     ensure_tested(engine, environment.cache)
     open_backend = load_plugin("mnv2_engines.backends", engine.kind)
-    with contextlib.closing(cast("Backend", open_backend(engine.path, threads=config.threads))) as backend:
+    with contextlib.ExitStack() as stack:
+        backend = stack.enter_context(
+            contextlib.closing(cast("Backend", open_backend(engine.path, threads=config.threads)))
+        )
         recheck_engine(backend, engine)
         _warn_when_slow(backend, engine)
         labels, labels_source = _labels(labels_file, engine)
@@ -110,8 +169,10 @@ def open_network(
             preprocess=_preprocess(config, engine, backend.input_spec),
             engine_id=engine.id,
             resize_quality=config.resize_quality,
+            labels=labels or (),
         )
-        yield network, labels or ()
+        stack.pop_all()  # from here on the network closes the backend
+        return network
 
 
 @contextlib.contextmanager
@@ -148,7 +209,7 @@ def open_sinks(
     cameras: tuple[str, ...],
     environment: Environment,
     *,
-    labels: tuple[str, ...] = (),
+    labels: Callable[[], tuple[str, ...]] = tuple,
 ) -> Iterator[tuple[Sink, ...]]:
     """Open every sink of the configuration, through the entry point that its key names."""
     with contextlib.ExitStack() as stack:
@@ -194,18 +255,18 @@ def _quieten_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-def _read_engine(model: str | None, environment: Environment) -> Engine:
+def _engine_reference(model: str | None, environment: Environment) -> EngineReference:
     store = Store(environment.home)
     name = choose_stored(store, model)
     if name is not None:
-        return StoredEngine(store, name).read()
+        return StoredEngine(store, name)
     if model is not None:
-        return read_engine(Path(model))
+        return EngineFile(Path(model))
     _log.warning(
         "no engine is given and none was built, so the demo network runs, which knows road signs only; for a real one: "
         "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"
     )
-    return read_engine(demo_engine_path())
+    return EngineFile(demo_engine_path())
 
 
 def _warn_when_slow(backend: Backend, engine: Engine) -> None:

@@ -4,15 +4,18 @@ A live camera never waits: an unread frame in its slot gives way to the newer on
 waits for its slot to be free and loses nothing. Pixels become the network's input on the capture thread, beside
 inference. Only a frame that replaces an unread one is left as it is: it may be replaced in turn, so it is prepared when
 it is taken.
+
+The network may be changed at any time. A frame that was taken before goes through the old one; one that was prepared
+for it and not taken yet is prepared again, from its pixels. So nothing depends on whether the two want the same input.
 """
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from mnv2_edge.frames import Frame
+from mnv2_edge.network import Network
 from mnv2_engines.geometry import View
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.tensors import TensorArray, UInt8Array
@@ -32,12 +35,18 @@ class Preparer(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """A frame whose buffer is filled. Whoever took it gives it back with `Lane.release`."""
+    """A frame in a buffer of the network that is to look at it. Whoever took it calls `Exchange.release`."""
 
     frame: Frame
     buffer: TensorArray
     view: View
     prepare_ns: int
+    feed: "_Feed"
+
+    @property
+    def network(self) -> Network:
+        """Return the network to run; it and the buffer live until `Exchange.release`."""
+        return self.feed.network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,20 +54,40 @@ class _Raw:
     frame: Frame
 
 
-class Exchange:
-    """Hold every camera's lane; one condition serves them all."""
+class _Feed:
+    """One camera's buffers and preparers of one network."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.on_capture: Preparer = network.make_preparer()
+        self.on_inference: Preparer = network.make_preparer()
+        self._free = [network.backend.allocate_input() for _ in range(_BUFFERS)]
+
+    def prepare(self, frame: Frame, preparer: Preparer) -> Ready:
+        # list.pop and list.append are atomic; with three buffers and at most two frames elsewhere one is always free
+        buffer = self._free.pop()
+        began = time.monotonic_ns()
+        view = preparer.prepare(frame.pixels, frame.color, buffer)
+        return Ready(frame, buffer, view, time.monotonic_ns() - began, self)
+
+    def take_back(self, buffer: TensorArray) -> None:
+        self._free.append(buffer)
+
+
+class Exchange:
+    """Hold every camera's lane, and the network that frames are prepared for; one condition serves them all."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._inferring: Network | None = None
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []
         self._next = 0
         self._closed = False
 
-    def add_lane(
-        self, *, live: bool, allocate: Callable[[], TensorArray], make_preparer: Callable[[], Preparer]
-    ) -> "Lane":
+    def add_lane(self, *, live: bool) -> "Lane":
         """Add a camera's lane; not after the first `take`."""
-        lane = Lane(self._changed, live=live, allocate=allocate, make_preparer=make_preparer)
+        lane = Lane(self._changed, _Feed(self._network), live=live)
         self._lanes.append(lane)
         return lane
 
@@ -72,8 +101,33 @@ class Exchange:
             lane = None if self._closed else self._next_full()
             if lane is None:
                 return None
-            item = lane.pop()
-        return lane, lane.complete(item)
+            item, feed = lane.pop()
+            self._inferring = feed.network
+        ready = item if isinstance(item, Ready) else feed.prepare(item.frame, feed.on_inference)
+        return lane, ready
+
+    def release(self, ready: Ready) -> None:
+        """Give the buffer of a taken frame back: neither it nor its network is used any more."""
+        ready.feed.take_back(ready.buffer)
+        with self._changed:
+            self._inferring = None
+            if ready.network is not self._network:
+                self._changed.notify_all()
+
+    def change_network(self, network: Network) -> bool:
+        """Have every frame that is taken from now on go through `network`; wait until nothing uses the one before.
+
+        Called by one thread at a time, which is none that offers or takes frames. Returns False when the exchange was
+        closed before that: the old network may still be in use. Raises ContractError, with nothing changed, when
+        `network` takes no picture.
+        """
+        feeds = [_Feed(network) for _ in self._lanes]
+        with self._changed:
+            before, self._network = self._network, network
+            for lane, feed in zip(self._lanes, feeds, strict=True):
+                lane.change_feed(feed)
+            self._changed.wait_for(lambda: self._closed or not self._uses(before))
+            return not self._uses(before)
 
     @property
     def finished(self) -> bool:
@@ -88,6 +142,9 @@ class Exchange:
             for lane in self._lanes:
                 lane.shut()
             self._changed.notify_all()
+
+    def _uses(self, network: Network) -> bool:
+        return self._inferring is network or any(lane.prepares_for(network) for lane in self._lanes)
 
     def _may_return(self) -> bool:
         return self._closed or any(lane.full for lane in self._lanes) or all(lane.exhausted for lane in self._lanes)
@@ -105,22 +162,14 @@ class Exchange:
 class Lane:
     """One camera's slot and buffers.
 
-    `offer` and `finish` belong to its capture thread, the rest to the inference thread.
+    `offer` and `finish` belong to its capture thread, the rest to the exchange.
     """
 
-    def __init__(
-        self,
-        changed: threading.Condition,
-        *,
-        live: bool,
-        allocate: Callable[[], TensorArray],
-        make_preparer: Callable[[], Preparer],
-    ) -> None:
+    def __init__(self, changed: threading.Condition, feed: _Feed, *, live: bool) -> None:
         self.live = live
         self._changed = changed
-        self._free: list[TensorArray] = [allocate() for _ in range(_BUFFERS)]
-        self._capture_preparer = make_preparer()
-        self._inference_preparer = make_preparer()
+        self._feed = feed
+        self._preparing: _Feed | None = None
         self._slot: Ready | _Raw | None = None
         self._finished = False
         self._shut = False
@@ -146,17 +195,14 @@ class Lane:
 
         Returns False when the exchange is closed: stop reading.
         """
-        if not self.live:
-            item = self._prepare(frame, self._capture_preparer)
+        if self.live:
             with self._changed:
-                self._changed.wait_for(lambda: self._slot is None or self._shut)
-                return self._put(item)
+                if self._slot is not None:
+                    self._drop(self._slot)
+                    return self._put(_Raw(frame))
+        item = self._prepare(frame)
         with self._changed:
-            if self._slot is not None:
-                self._drop(self._slot)
-                return self._put(_Raw(frame))
-        item = self._prepare(frame, self._capture_preparer)
-        with self._changed:
+            self._changed.wait_for(lambda: self._slot is None or self._shut)
             return self._put(item)
 
     def finish(self) -> None:
@@ -165,42 +211,48 @@ class Lane:
             self._finished = True
             self._changed.notify_all()
 
-    def release(self, ready: Ready) -> None:
-        """Give the buffer of a taken frame back."""
-        self._free.append(ready.buffer)
-
-    def pop(self) -> "Ready | _Raw":
-        """Take the slot's content. Hold the condition; `full` must be true."""
+    def pop(self) -> "tuple[Ready | _Raw, _Feed]":
+        """Take the slot's content, and how to prepare it. Hold the condition; `full` must be true."""
         item = self._slot
         if item is None:
             raise RuntimeError("pop from an empty lane")
         self._slot = None
         self._changed.notify_all()
-        return item
+        return item, self._feed
 
-    def complete(self, item: "Ready | _Raw") -> Ready:
-        """Prepare what was left as it was; without the condition."""
-        return item if isinstance(item, Ready) else self._prepare(item.frame, self._inference_preparer)
+    def change_feed(self, feed: _Feed) -> None:
+        """Prepare frames for another network, also the one that waits. Hold the condition."""
+        self._feed = feed
+        self._slot = None if self._slot is None else _Raw(self._slot.frame)
+
+    def prepares_for(self, network: Network) -> bool:
+        """Return True while the capture thread writes to a buffer of this network's. Hold the condition."""
+        return self._preparing is not None and self._preparing.network is network
 
     def shut(self) -> None:
         """Refuse frames. Hold the condition."""
         self._shut = True
 
-    def _prepare(self, frame: Frame, preparer: Preparer) -> Ready:
-        # list.pop and list.append are atomic; with three buffers and at most two frames elsewhere one is always free
-        buffer = self._free.pop()
-        began = time.monotonic_ns()
-        view = preparer.prepare(frame.pixels, frame.color, buffer)
-        return Ready(frame, buffer, view, time.monotonic_ns() - began)
+    def _prepare(self, frame: Frame) -> Ready:
+        with self._changed:
+            feed = self._preparing = self._feed
+        try:
+            return feed.prepare(frame, feed.on_capture)
+        finally:
+            with self._changed:
+                self._preparing = None
+                if feed is not self._feed:  # somebody waits to close that network
+                    self._changed.notify_all()
 
     def _put(self, item: "Ready | _Raw") -> bool:
         if self._shut:
             return False
-        self._slot = item
+        stale = isinstance(item, Ready) and item.feed is not self._feed
+        self._slot = _Raw(item.frame) if stale else item
         self._changed.notify_all()
         return True
 
     def _drop(self, item: "Ready | _Raw") -> None:
         self._dropped += 1
         if isinstance(item, Ready):
-            self._free.append(item.buffer)
+            item.feed.take_back(item.buffer)

@@ -13,17 +13,14 @@ from mnv2_edge.exchange import Exchange, Lane, Ready
 from mnv2_edge.frames import Frame
 from mnv2_edge.gate import FrameGate
 from mnv2_edge.heartbeat import Heartbeat
+from mnv2_edge.network import Network
 from mnv2_edge.reader import Camera
 from mnv2_edge.records import CameraState, Event, Latency, Record, Result, StateName
 from mnv2_edge.redaction import redact
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.timer import Timer
-from mnv2_engines.backends import Backend
-from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Box
-from mnv2_engines.preprocess import Preprocess, ResizeQuality
-from mnv2_engines.tasks import Task
 
 __all__ = ["Network", "Observer", "Outcome", "Pipeline"]
 
@@ -39,18 +36,6 @@ class Observer(Protocol):
     def publish(self, record: Record) -> None:
         """Look at the record and return at once."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A loaded engine with all that is needed to feed it and to read its outputs."""
-
-    backend: Backend
-    task: Task
-    preprocess: Preprocess
-    engine_id: str
-    """What records call it."""
-    resize_quality: ResizeQuality = "antialias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +73,6 @@ class Pipeline:
         clock: Clock | None = None,
         timer: Timer | None = None,
     ) -> None:
-        self._network = network
         self._sinks = tuple(sinks)
         self._observers = tuple(observers)
         self._on_alive = on_alive or (lambda: None)
@@ -97,20 +81,21 @@ class Pipeline:
         self._clock = clock or Clock()
         self._timer = timer or Timer()
         self._heartbeat = Heartbeat("inference", self._timer)
-        self._exchange = Exchange()
+        self._exchange = Exchange(network)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._captures: dict[Lane, Capture] = {}
         self._results: dict[str, int] = {}
+        self._spoke: dict[str, str] = {}
+        """Which engine each camera's last result is from; before its first one, the engine that the run began with."""
         self._error: BaseException | None = None
         listener = CaptureListener(self._publish_state, self._publish_outage, self._wake.set)
         for camera in cameras:
-            lane = self._exchange.add_lane(
-                live=camera.live, allocate=network.backend.allocate_input, make_preparer=self._make_preparer
-            )
+            lane = self._exchange.add_lane(live=camera.live)
             gate = FrameGate(camera.gate)
             self._captures[lane] = Capture(camera, lane, listener, gate=gate, timer=self._timer)
             self._results[camera.id] = 0
+            self._spoke[camera.id] = network.engine_id
 
     def run(self, stop: threading.Event | None = None, *, max_frames: int | None = None) -> Outcome:
         """Run until every source has ended, `max_frames` results are out, every sink is broken, or `stop` is set.
@@ -143,9 +128,14 @@ class Pipeline:
             stuck=stuck,
         )
 
-    def _make_preparer(self) -> FramePreparer:
-        network = self._network
-        return FramePreparer(network.backend.input_spec, network.preprocess, network.resize_quality)
+    def change_network(self, network: Network) -> bool:
+        """Have `network` look at every frame that inference takes from now on, and return when it alone is in use.
+
+        No frame is lost for it and none is looked at twice. May be called before and during a run, by one thread at a
+        time that is none of this pipeline's. Returns False when the run ended first: then close neither before `run`
+        has returned. Raises ContractError, with nothing changed, when `network` takes no picture.
+        """
+        return self._exchange.change_network(network)
 
     def _main(self, max_frames: int | None) -> None:
         try:
@@ -159,6 +149,7 @@ class Pipeline:
                 result = self._infer(lane, ready)
                 if not lane.live:
                     self._wait_for_sinks(BACKLOG)
+                self._tell_engine(result)
                 self._publish(result)
             if not all(lane.live for lane in self._captures):
                 self._wait_for_sinks(0)
@@ -168,14 +159,14 @@ class Pipeline:
             self._wake.set()
 
     def _infer(self, lane: Lane, ready: Ready) -> Result:
-        network = self._network
+        network = ready.network
         began = time.monotonic_ns()
         outputs = network.backend.infer(ready.buffer)
         inferred = time.monotonic_ns()
-        lane.release(ready)
         frame, capture = ready.frame, self._captures[lane]
         findings = network.task.decode(outputs, _whole_view(frame, ready.view))
         decoded = time.monotonic_ns()
+        self._exchange.release(ready)
         height, width = frame.picture_hw
         self._results[frame.source_id] += 1
         return Result(
@@ -205,6 +196,14 @@ class Pipeline:
             mask=findings.mask,
             region_px=_region(frame),
         )
+
+    def _tell_engine(self, result: Result) -> None:
+        """Publish, before a camera's first result from another engine, that it is."""
+        before, self._spoke[result.camera] = self._spoke[result.camera], result.engine
+        if result.engine != before:
+            details: dict[str, str | int | float | bool] = {"from": before, "to": result.engine, "frame": result.frame}
+            self._publish(Event(self._device, result.camera, "engine", self._clock.stamp(time.monotonic_ns()), details))
+            _log.info("%s: from frame %d on %s looks, before %s", result.camera, result.frame, result.engine, before)
 
     def _wait_for_sinks(self, backlog: int) -> None:
         """Let slow readers catch up: a file loses nothing. Ends when the run is being stopped."""

@@ -132,7 +132,7 @@ class Event:
 
     device: _Device
     camera: _Camera
-    event: Annotated[str, Meta(description="What, for example `outage`.")]
+    event: Annotated[str, Meta(description="What: `outage`, `engine`.")]
     at: Annotated[Timestamp, Meta(description="When.")]
     details: Annotated[
         dict[str, str | int | float | bool], Meta(description="More about it; which keys depends on the event.")

@@ -17,6 +17,8 @@ __all__ = ["Verdict", "main"]
 
 _MEMORY_BYTES: Final = 4 << 30
 """Address space; Python, numpy and LiteRT map below 1 GiB. A damaged shape can ask for any amount."""
+_CPU_S: Final = 300
+"""Whoever started this process ends it sooner, unless it has ended itself."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +58,11 @@ def _try(path: Path) -> Verdict:
 
 
 def _be_frugal() -> None:
-    """Write no core dump to an SD card, stop at a sane amount of memory, be the first to go when there is none."""
+    """Write no core dump to an SD card, stop at a sane amount of memory and time, be the first to go without memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if soft == resource.RLIM_INFINITY or soft > _CPU_S:
+        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, hard))
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
     if sys.maxsize > _MEMORY_BYTES and (soft == resource.RLIM_INFINITY or soft > limit):

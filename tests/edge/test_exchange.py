@@ -23,27 +23,40 @@ class CountingPreparer:
         return VIEW
 
 
-class Setup:
-    """An exchange with lanes whose preparers can be looked at."""
+class Input:
+    """The side of a network that an exchange sees: buffers of a few values, and preparers that can be looked at."""
 
-    def __init__(self, *live: bool) -> None:
+    def __init__(self, size: int = 1) -> None:
         self.preparers: list[CountingPreparer] = []
-        self.exchange = Exchange()
-        self.lanes = [
-            self.exchange.add_lane(live=is_live, allocate=lambda: np.zeros(1, np.uint8), make_preparer=self.make)
-            for is_live in live
-        ]
+        self.backend = self
+        self._size = size
 
-    def make(self) -> CountingPreparer:
+    def allocate_input(self) -> TensorArray:
+        return np.zeros(self._size, np.uint8)
+
+    def make_preparer(self) -> CountingPreparer:
         self.preparers.append(CountingPreparer())
         return self.preparers[-1]
+
+
+class Setup:
+    """An exchange with lanes."""
+
+    def __init__(self, *live: bool) -> None:
+        self.network = Input()
+        self.exchange = Exchange(self.network)
+        self.lanes = [self.exchange.add_lane(live=is_live) for is_live in live]
+
+    @property
+    def preparers(self) -> list[CountingPreparer]:
+        return self.network.preparers
 
     def take(self) -> tuple[Lane, Frame, int]:
         taken = self.exchange.take(5.0)
         assert taken is not None
         lane, ready = taken
         value = int(ready.buffer[0])
-        lane.release(ready)
+        self.exchange.release(ready)
         return lane, ready.frame, value
 
 
@@ -95,7 +108,7 @@ def test_a_file_waits_for_its_reader_and_loses_nothing() -> None:
     seen = []
     while (taken := setup.exchange.take(5.0)) is not None:
         seen.append((taken[1].frame.index, int(taken[1].buffer[0])))
-        taken[0].release(taken[1])
+        setup.exchange.release(taken[1])
     thread.join()
     assert seen == [(index, index) for index in range(50)]
     assert lane.dropped == 0

@@ -91,6 +91,46 @@ class EchoBackend:
         return
 
 
+class StrictBackend(EchoBackend):
+    """Give the mean of the pixels it was shown whatever its input is like; refuse foreign buffers, and to run closed.
+
+    `close` fills its buffers, so that `clean` shows whether somebody wrote to one afterwards, where a real backend has
+    no memory any more.
+    """
+
+    def __init__(
+        self, infer_s: float = 0.0, *, size: int = 8, dtype: str = "uint8", quantization: Quantization | None = None
+    ) -> None:
+        super().__init__(infer_s, size=size)
+        self.quantization = quantization or Quantization(1.0, 0)
+        self.input_spec = TensorSpec("input", (1, size, size, 3), dtype, "NHWC", self.quantization)
+        self.closed = False
+        self._buffers: list[TensorArray] = []
+
+    def allocate_input(self) -> TensorArray:
+        self._buffers.append(np.zeros(self.input_spec.shape, self.input_spec.dtype))
+        return self._buffers[-1]
+
+    def infer(self, buffer: TensorArray) -> Sequence[FloatArray]:
+        if self.closed:
+            raise RuntimeError("infer on a closed engine")
+        if not any(buffer is own for own in self._buffers):
+            raise RuntimeError("this buffer is another engine's")
+        (mean,) = super().infer(buffer)
+        if self.closed:
+            raise RuntimeError("the engine was closed while it inferred")
+        return [(mean - self.quantization.zero_point) * self.quantization.scale]
+
+    def close(self) -> None:
+        self.closed = True
+        for buffer in self._buffers:
+            buffer.fill(77)
+
+    @property
+    def clean(self) -> bool:
+        return self.closed and all((buffer == 77).all() for buffer in self._buffers)
+
+
 class EchoTask:
     """Say the mean as the label."""
 

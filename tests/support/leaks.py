@@ -11,9 +11,9 @@ RSS_SLACK_KIB = 4096
 """What the allocator may keep over 500 cycles; 8 KiB a cycle would show, a picture of 640x480 is 900 KiB."""
 
 
-def check_flat(cycle: Callable[[], object], cycles: int = 500) -> None:
+def check_flat(cycle: Callable[[], object], cycles: int = 500, warm_up: int = WARM_UP) -> None:
     """Run `cycle` so often, after a few to warm up; then nothing may have grown."""
-    for _ in range(WARM_UP):
+    for _ in range(warm_up):
         cycle()
     fds, threads, rss = _measure()
     for _ in range(cycles):

@@ -11,6 +11,7 @@ from mnv2_edge.gate import FrameGate
 from mnv2_edge.reader import Camera
 from mnv2_edge.timer import Timer
 from mnv2_engines.geometry import View
+from mnv2_engines.tensors import TensorArray
 
 
 class FastTimer(Timer):
@@ -28,6 +29,17 @@ class FastTimer(Timer):
 
 
 class Blank:
+    """A network that needs nothing."""
+
+    def __init__(self) -> None:
+        self.backend = self
+
+    def make_preparer(self) -> "Blank":
+        return self
+
+    def allocate_input(self) -> TensorArray:
+        return np.zeros(1, np.uint8)
+
     def prepare(self, pixels: object, color: object, out: object) -> View:
         return View(0, 0, 1, 1, 0, 0, 1, 1, 1, 1)
 
@@ -40,9 +52,9 @@ class Watched:
         self.outages: list[Outage] = []
         self.indices: list[int] = []
         self.ended = threading.Event()
-        self.exchange = Exchange()
+        self.exchange = Exchange(Blank())
         self.timer = FastTimer(speed)
-        lane = self.exchange.add_lane(live=camera.live, allocate=lambda: np.zeros(1, np.uint8), make_preparer=Blank)
+        lane = self.exchange.add_lane(live=camera.live)
         listener = CaptureListener(
             on_state=lambda _, state, reason: self.states.append((state, reason)),
             on_outage=lambda _, outage: self.outages.append(outage),
@@ -70,6 +82,6 @@ class Watched:
             taken = self.exchange.take(0.002)
             if taken is not None:
                 self.indices.append(taken[1].frame.index)
-                taken[0].release(taken[1])
+                self.exchange.release(taken[1])
             if until_frames is not None and len(self.indices) >= until_frames:
                 return

@@ -35,7 +35,8 @@ Examples:
   mnv2-edge run --config /etc/mnv2-edge.yaml
 
 \b
-Results go to stdout, everything else to stderr. Ctrl-C ends it.
+Results go to stdout, everything else to stderr. Ctrl-C ends it; `kill -HUP` has it
+read its configuration again, and look for another engine under the same name.
 Passwords never go on the command line: put them into the environment as
 MNV2_EDGE_MQTT_PASSWORD and MNV2_EDGE_CAMERA_PASSWORD, or name a password_file in
 the configuration. A flag wins over the configuration file.
@@ -48,6 +49,7 @@ class _Flags:
 
     camera: tuple[str, ...]
     model: str | None
+    watch_engines: bool
     labels: str | None
     task: str | None
     top_k: int | None
@@ -73,6 +75,9 @@ class _Flags:
     "--camera", metavar="URI", multiple=True, help="What to look at; may be given several times. [default: 0]"
 )
 @click.option("--model", metavar="FILE", help="The engine. [default: the demo network, which knows road signs]")
+@click.option(
+    "--watch-engines", is_flag=True, help="When another engine takes its place, change to that one while running."
+)
 @click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
 @click.option("--task", metavar="NAME", help="What the outputs mean. [default: the engine's, else classify]")
 @click.option(
@@ -168,6 +173,7 @@ def configure(config: Config, flags: _Flags) -> Config:
         engine=_with(
             config.engine,
             model=flags.model,
+            watch=flags.watch_engines or None,
             threads=flags.threads,
             mean=flags.mean,
             std=flags.std,

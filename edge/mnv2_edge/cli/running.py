@@ -1,21 +1,22 @@
-"""Run a pipeline from the command line, to its end or until a signal; SIGHUP has its configuration read again."""
+"""Run a pipeline from the command line, to its end or until a signal; SIGHUP has it look for what is new."""
 
 import contextlib
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from mnv2_edge.cli.common import print_error
-from mnv2_edge.cli.stopping import StopSignal, reload_on_hangup, stop_on_signals
+from mnv2_edge.cli.hangup import Hangup, notice_hangup
+from mnv2_edge.cli.stopping import StopSignal, stop_on_signals
 from mnv2_edge.config.model import Config
 from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import EdgeError, TemporaryError
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:  # the pipeline needs numpy, and `--help` does not
+    from mnv2_edge.app import Runtime
     from mnv2_edge.pipeline import Observer, Outcome
     from mnv2_edge.service.report import ServiceReport
 
@@ -36,9 +37,10 @@ def run_to_the_end(
     """Run what `config` describes; return the outcome, and whether a signal ended it.
 
     While things are being opened both signals raise KeyboardInterrupt, which closes what is open already.
-    With `reread`, which returns a checked configuration or raises EdgeError, SIGHUP exchanges it: cameras, engine and
-    sinks are closed and opened anew in this process. One that is wrong or cannot be opened changes nothing, and the log
-    says why.
+    At SIGHUP `reread` returns the configuration anew, checked, or raises EdgeError. Another one is exchanged for the
+    present: cameras, engine and sinks are closed and opened anew in this process. With the same one, and without
+    `reread`, another engine in the place of the present one is put to work between two frames. A configuration or an
+    engine that is wrong or cannot be opened changes nothing, and the log says why.
     After the run the caller says what it has to say, and calls `leave_if_stuck`.
     """
     from mnv2_edge.app import check_outcome
@@ -49,10 +51,10 @@ def run_to_the_end(
     with (
         contextlib.closing(Notifier(environment.notify_socket)) as notifier,
         stop_on_signals(interrupting=True) as stop,
-        reload_on_hangup(wanted=reread is not None) as hangup,
+        notice_hangup() as hangup,
     ):
         report = ServiceReport(notifier, watchdog_s=environment.watchdog_s)
-        reloading = _Reloading(reread or (lambda: config), hangup, stop, report)
+        reloading = _Reloading(reread, hangup, stop, report)
         if notifier.listens:
             observers = [*observers, report]
         try:
@@ -77,28 +79,37 @@ class _Reloading:
     """Do what SIGHUP asks for, on the thread that watches over the run: `on_alive` is what the pipeline calls."""
 
     def __init__(
-        self, reread: Callable[[], Config], hangup: threading.Event, stop: StopSignal, report: "ServiceReport"
+        self, reread: Callable[[], Config] | None, hangup: Hangup, stop: StopSignal, report: "ServiceReport"
     ) -> None:
         self.stop = stop
         self.report = report
+        self._running: tuple[Config, Runtime] | None = None
         self._following: Config | None = None
         self._reread = reread
         self._hangup = hangup
 
+    def begin(self, config: Config, runtime: "Runtime") -> None:
+        """Hear what is about to run."""
+        self._running = config, runtime
+
     def on_alive(self) -> None:
         """Pass the sign of life on, and end this run when there is another configuration to go on with."""
         self.report.alive()
-        if not self._hangup.is_set():
+        if self._running is None or not self._hangup.take():
             return
-        self._hangup.clear()
+        config, runtime = self._running
         self.report.reloading()
         try:
-            self._following = self._reread()
+            following = self._reread() if self._reread is not None else config
         except EdgeError as exc:
             self.refuse(exc)
             return
         self.report.note("")
-        self.stop.set()
+        if following == config:
+            runtime.look_for_engine()
+        else:
+            self._following = following
+            self.stop.set()
 
     def take(self) -> Config | None:
         """Return the configuration to go on with, once; None when the run has ended for another reason."""
@@ -121,16 +132,16 @@ def _run_and_run_again(
     reloading: _Reloading,
 ) -> "Outcome":
     """Run one configuration after the other, until a run ends that was not ended for the next."""
-    from mnv2_edge.app import open_pipeline
+    from mnv2_edge.app import open_runtime
 
     stop, before = reloading.stop, None
     while True:
         reloading.report.slow("opening cameras, engine and sinks", _OPENING_S)
         stop.interrupting = True
         with contextlib.ExitStack() as stack:
-            opening = open_pipeline(config, environment, observers=observers, on_alive=reloading.on_alive)
+            opening = open_runtime(config, environment, observers=observers, on_alive=reloading.on_alive)
             try:
-                pipeline = stack.enter_context(opening)
+                runtime = stack.enter_context(opening)
             except (EdgeError, EnginesError) as exc:
                 if before is None:
                     raise
@@ -138,7 +149,8 @@ def _run_and_run_again(
                 config, before = before, None
                 continue
             stop.interrupting = False
-            outcome = pipeline.run(stop, max_frames=max_frames)
+            reloading.begin(config, runtime)
+            outcome = runtime.run(stop, max_frames=max_frames)
         following = reloading.take()
         if following is None:
             return outcome

@@ -1,4 +1,4 @@
-"""End a command on Ctrl-C and SIGTERM, in order and soon, and let SIGHUP ask for its configuration to be read again."""
+"""End a command on Ctrl-C and SIGTERM, in order and soon."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from types import FrameType
 
 from mnv2_edge.exit_status import ExitStatus
 
-__all__ = ["StopSignal", "reload_on_hangup", "stop_on_signals"]
+__all__ = ["StopSignal", "stop_on_signals"]
 
 
 class StopSignal(threading.Event):
@@ -42,17 +42,3 @@ def stop_on_signals(*, interrupting: bool = False) -> Iterator[StopSignal]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def reload_on_hangup(*, wanted: bool = True) -> Iterator[threading.Event]:
-    """Give an event that SIGHUP sets, as long as it is `wanted`; else a closed terminal ends the process, as ever."""
-    asked = threading.Event()
-    if not wanted:
-        yield asked
-        return
-    before = signal.signal(signal.SIGHUP, lambda _number, _frame: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGHUP, before)

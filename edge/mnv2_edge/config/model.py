@@ -81,6 +81,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     model: str | None = None
     """An engine file; the demo network when absent."""
+    watch: bool = False
+    """Whether another engine that takes its place is put to work while running; SIGHUP does so in any case."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     """CPU threads of LiteRT; when absent, one less than the cores, at most 4, at least 1."""
     mean: Triple | None = None

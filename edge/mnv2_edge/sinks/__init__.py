@@ -1,6 +1,6 @@
 """Publish records: the seam that every sink implements."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -29,8 +29,11 @@ class SinkOptions:
     """Tells several runtimes on one device apart; empty for the only one."""
     cameras: tuple[str, ...]
     """Every camera id that records may carry."""
-    labels: tuple[str, ...] = ()
-    """The network's labels, for consumers that want to know them beforehand; may be empty."""
+    labels: Callable[[], tuple[str, ...]] = tuple
+    """Return the labels of the network that serves, for consumers that want to know them beforehand; may be empty.
+
+    After an event `engine` they may be others.
+    """
     options: Mapping[str, object] = field(default_factory=dict)
     """The sink's own, as in the configuration; ours are of a type in `mnv2_edge.sinks.settings`."""
     secret: str = field(default="", repr=False)

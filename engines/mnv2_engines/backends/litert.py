@@ -32,9 +32,15 @@ class _Runtime:
 def open_litert(path: Path, *, threads: int | None = None) -> "LiteRtBackend":
     """Open an engine file; `threads` None takes `default_threads()`.
 
-    Raises EngineError when LiteRT refuses the file, BackendUnavailableError when there is no LiteRT.
+    The file is read whole, not mapped: it may be written over while the engine runs, which would end a process that has
+    it mapped (SIGBUS). Raises EngineError when it cannot be read or LiteRT refuses it, BackendUnavailableError when
+    there is no LiteRT.
     """
-    return LiteRtBackend(path, threads=threads or default_threads())
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise EngineError(f"{path} cannot be read ({exc.strerror}): expected an engine file") from exc
+    return LiteRtBackend(content, threads=threads or default_threads(), name=str(path))
 
 
 def default_threads() -> int:
@@ -45,12 +51,13 @@ def default_threads() -> int:
 class LiteRtBackend:
     """Run one TFLite file; see `Backend` for what is promised.
 
-    `source` is the file's path (it is mapped, so it must not be overwritten in place) or its bytes.
+    `source` is the file's path (it is mapped, so it must not be overwritten in place) or its bytes; `name` says in
+    messages which file the bytes are of.
     """
 
-    def __init__(self, source: Path | bytes, *, threads: int = 1) -> None:
+    def __init__(self, source: Path | bytes, *, threads: int = 1, name: str = "") -> None:
         runtime = _import_runtime()
-        name = str(source) if isinstance(source, Path) else f"engine of {len(source)} bytes"
+        name = name or (str(source) if isinstance(source, Path) else f"engine of {len(source)} bytes")
         # As bytes: LiteRT refuses text that is no UTF-8, which a file's name need not be.
         model = {"model_path": os.fsencode(source)} if isinstance(source, Path) else {"model_content": source}
         try:

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -117,11 +116,3 @@ class TestReload:
         assert process.poll() is None
         assert why in log_of(tmp_path)
         assert "Traceback" not in log_of(tmp_path)
-
-
-def test_a_hangup_ends_a_run_without_a_file_as_ever(run, manager):
-    process = run("--camera", PICTURES)
-    manager.wait_for(ready)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGHUP)
-    assert process.wait(10) == -signal.SIGHUP
