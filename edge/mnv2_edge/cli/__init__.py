@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "demo": ("mnv2_edge.cli.demo", "Run the embedded network on embedded scenes, and judge it."),
         "cameras": ("mnv2_edge.cli.cameras", "List the cameras, and what to type for each."),
         "build-engine": ("mnv2_edge.cli.build_engine", "Turn an ONNX network into a verified engine for this device."),
+        "engines": ("mnv2_edge.cli.engines", "Look after the engines in the store."),
         "import-weights": ("mnv2_edge.cli.import_weights", "Turn PyTorch or Keras weights into an ONNX network."),
         "evaluate": ("mnv2_edge.cli.evaluate", "Judge an engine by pictures whose truth is known."),
         "inspect": ("mnv2_edge.cli.inspect", "Show layers, work and memory of an ONNX or TFLite file."),

@@ -24,6 +24,8 @@ _PHASES: Final[Mapping[str, str]] = MappingProxyType(
         "verify": "Verifying",
         "explain": "Looking for causes",
         "install": "Loading it in a child process",
+        "engines": "Testing engines",
+        "unpack": "Unpacking",
         "store": "Keeping what it was built from",
         "float": "Compiling the float network",
         "evaluate": "Evaluating",

@@ -11,7 +11,7 @@ from mnv2_engines.diagnosis import worst_layers
 from mnv2_engines.facts import AgreementFacts, OutputFacts, VerificationFacts
 from mnv2_engines.manifest import manifest_path
 
-__all__ = ["summarise", "to_json"]
+__all__ = ["describe_quality", "summarise", "to_json"]
 
 
 def summarise(result: BuildResult, report: Path | None = None, *, run: str) -> str:
@@ -20,7 +20,7 @@ def summarise(result: BuildResult, report: Path | None = None, *, run: str) -> s
     seconds = sum(result.seconds.values())
     lines = [
         f"{result.path}: {manifest.precision}, {manifest.engine.bytes / 1e6:.2f} MB, built in {seconds:.1f} s",
-        *_quality(facts),
+        *describe_quality(facts),
     ]
     if result.installed:
         lines += [f"doubt: {cause}" for cause in result.causes]
@@ -58,7 +58,8 @@ def to_json(result: BuildResult, warnings: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _quality(facts: VerificationFacts) -> list[str]:
+def describe_quality(facts: VerificationFacts) -> list[str]:
+    """Return how well an engine follows the float network, and whether it is accelerated, in one or two lines."""
     where = "all on XNNPACK" if facts.accelerated else "not all of it on XNNPACK"
     if not facts.images:
         return [f"{where}; a float engine is the reference itself"]

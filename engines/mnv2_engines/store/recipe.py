@@ -1,5 +1,6 @@
 """Write down how an engine was built, so that it can be built again without asking anybody."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -8,10 +9,12 @@ import msgspec
 from mnv2_engines.errors import CorruptEngineError
 from mnv2_engines.facts import EngineKind, FileFacts, Precision, PreprocessFacts
 from mnv2_engines.sealed import checksum, encode_sealed
+from mnv2_engines.store.names import is_name
 
 __all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
 
 RECIPE: Final = "recipe.json"
+_FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 _Pixels = Annotated[int, msgspec.Meta(ge=1, le=16384)]
 
@@ -75,8 +78,8 @@ def decode_recipe(raw: bytes, path: Path) -> Recipe:
         raise CorruptEngineError(f"{path} is no readable recipe ({exc}): {_MEND}") from exc
     if recipe.checksum != checksum(keys):
         raise CorruptEngineError(f"{path} was changed after the build (its checksum does not fit): {_MEND}")
-    if any(Path(file.file).name != file.file for file in recipe.files()):
-        raise CorruptEngineError(f"{path} names files outside of its folder: {_MEND}")
+    if not all(_FILE.fullmatch(facts.file) for facts in recipe.files()) or not is_name(recipe.name):
+        raise CorruptEngineError(f"{path} holds a name that nothing of a store has: {_MEND}")
     return recipe
 
 

@@ -16,6 +16,9 @@ _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES: Final = 24
 """PNG signature, length and type of the chunk IHDR, then width and height (PNG specification, 5.2 and 11.2.2)."""
 
+_MOST_PIXELS: Final = 1 << 28
+"""64 pictures of 2048 x 2048."""
+
 
 def encode_strip(pictures: Sequence[UInt8Array], color: ColorOrder) -> bytes:
     """Return pictures of one size, channels in the order of `color`, as a PNG that any viewer shows rightly."""
@@ -35,6 +38,8 @@ def decode_strip(raw: bytes, count: int, height: int, width: int, color: ColorOr
     """
     import cv2
 
+    if count * height * width > _MOST_PIXELS:
+        raise CorruptEngineError(f"{count} kept pictures of {width} x {height} are absurd: build the engine anew")
     size = (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big"))
     if not raw.startswith(_SIGNATURE) or len(raw) < _HEADER_BYTES or size != (count * height, width):
         raise CorruptEngineError(f"the kept pictures are not {count} of {width} x {height}: build the engine anew")

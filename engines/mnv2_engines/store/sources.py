@@ -22,6 +22,7 @@ _CALIBRATION: Final = 64
 _VERIFICATION: Final = 32
 """Pictures that are kept at most: accuracy hardly grows beyond the first, and 32 equal answers prove 89 %."""
 _MODEL: Final = "model.onnx"
+_MEND: Final = "build it anew with `mnv2-edge build-engine MODEL.onnx --name"
 
 
 def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built_from: FileFacts) -> None:
@@ -53,17 +54,20 @@ def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built
 def read_recipe(folder: Path) -> Recipe:
     """Read the recipe in a folder of sources. Raises CorruptEngineError, OSError."""
     path = folder / RECIPE
-    return decode_recipe(path.read_bytes(), path)
+    try:
+        return decode_recipe(path.read_bytes(), path)
+    except FileNotFoundError as exc:
+        raise CorruptEngineError(f"{path} is missing: {_MEND} NAME`") from exc
 
 
 def check_sources(folder: Path) -> Recipe:
     """Read the recipe and hash what lies beside it. Raises CorruptEngineError when something was changed, OSError."""
     recipe = read_recipe(folder)
     for facts in recipe.files():
-        if _facts(folder / facts.file) != facts:
+        path = folder / facts.file
+        if not path.is_file() or _facts(path) != facts:
             raise CorruptEngineError(
-                f"{folder / facts.file} is not the file that {recipe.name} was built from: build it anew with "
-                f"`mnv2-edge build-engine MODEL.onnx --name {recipe.name}`"
+                f"{path} is missing or not what {recipe.name} was built from: {_MEND} {recipe.name}`"
             )
     return recipe
 

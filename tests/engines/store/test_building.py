@@ -3,8 +3,6 @@
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -180,27 +178,6 @@ def test_a_full_disk_ends_a_build_and_nothing_else(store: Store, signs_request, 
     monkeypatch.undo()
     assert store.version("signs") == before
     assert list((store.folder / ".staging").iterdir()) == []
-
-
-def test_two_builders_of_one_name_at_once_both_end_and_one_wins(store: Store) -> None:
-    build = (
-        "import sys, pathlib; from mnv2_engines.store import Store\n"
-        "from mnv2_engines.store.building import rebuild_stored\n"
-        "print(rebuild_stored(Store(pathlib.Path(sys.argv[1])), 'signs').manifest.created)"
-    )
-    command = [sys.executable, "-c", build, str(store.folder.parent)]
-    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    try:
-        assert [builder.wait(60) for builder in builders] == [0, 0]
-        made = {builder.communicate()[0].strip() for builder in builders}
-    finally:
-        for builder in builders:
-            builder.kill()
-    found = verify_stored(store, "signs")
-    assert found.state == "ok"
-    assert found.engine.manifest.created in made
-    store.tidy("signs")
-    assert len(list((store.folder / ".versions" / "signs").iterdir())) == 1
 
 
 def test_a_reference_notices_a_new_version_and_keeps_the_one_that_was_read(store: Store) -> None:

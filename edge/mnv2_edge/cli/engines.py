@@ -1,0 +1,263 @@
+"""`mnv2-edge engines`: look after the engines in the store."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnv2_edge.cli.common import json_option, print_error
+from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.tables import print_table
+from mnv2_edge.environment import Environment, read_environment
+from mnv2_edge.errors import UsageError
+from mnv2_edge.exit_status import ExitStatus, exit_status_of
+from mnv2_engines.errors import EnginesError
+
+if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
+    from mnv2_engines.build import BuildProgress
+    from mnv2_engines.store import Store
+
+__all__ = ["command"]
+
+_COLORS = {
+    "ok": "green",
+    "built": "green",
+    "unbuilt": "yellow",
+    "stale": "yellow",
+    "damaged": "bold red",
+    "failed": "bold red",
+}
+_FILE = click.Path(path_type=Path, dir_okay=True)
+_threads = click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for a build. [default: all cores]")
+
+
+@click.group(
+    cls=HelpfulGroup,
+    epilog="""\b
+Examples:
+  mnv2-edge engines list
+  mnv2-edge engines default birds              what `mnv2-edge run` runs
+  mnv2-edge engines rebuild --stale            after an upgrade
+  mnv2-edge engines export birds birds.mnv2    then, on another board:
+  mnv2-edge engines import birds.mnv2
+
+\b
+Engines are in $MNV2_EDGE_HOME/engines, by default ~/.local/share/mnv2-edge/engines.
+docs/engines.md tells more.
+""",
+)
+def command() -> None:
+    """Look after the engines in the store.
+
+    `mnv2-edge build-engine` puts them there, `mnv2-edge run --model NAME` runs them.
+    """
+
+
+@command.command("list")
+@json_option
+def list_engines(*, as_json: bool) -> None:
+    """List the engines."""
+    from mnv2_edge.cli.engine_lines import entry_json, entry_row, list_columns
+    from mnv2_engines.store.listing import list_stored
+
+    store = _open_store()
+    entries = list_stored(store)
+    if as_json:
+        click.echo(json.dumps([entry_json(entry) for entry in entries], indent=2))
+    elif entries:
+        print_table(list_columns(), [entry_row(entry) for entry in entries], colors=_COLORS)
+    else:
+        click.echo(f"{store.folder} holds no engine: make one with mnv2-edge build-engine MODEL.onnx", err=True)
+
+
+@command.command()
+@click.argument("name")
+@json_option
+def show(name: str, *, as_json: bool) -> None:
+    """Show all that is known about an engine."""
+    from mnv2_edge.cli.engine_lines import describe, details_json
+    from mnv2_engines.store.listing import describe_stored
+
+    entry = describe_stored(_open_store(), name)
+    click.echo(json.dumps(details_json(entry), indent=2) if as_json else describe(entry))
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option
+def verify(names: Sequence[str], *, as_json: bool) -> int:
+    """Hash engines and repeat their self-test.
+
+    What they were built from is hashed too. All of them when none is named. Exit status 1 when one fails.
+    """
+    from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_engines.store.checking import verify_stored
+
+    store = _open_store()
+    checks = []
+    with show_progress() as progress:
+        chosen = names or store.names()
+        for done, name in enumerate(chosen):
+            progress("engines", done, len(chosen))
+            checks.append(verify_stored(store, name))
+    if as_json:
+        click.echo(json.dumps([{"name": c.name, "state": c.state, "why": c.why} for c in checks], indent=2))
+    else:
+        print_table(("name", "state", "why"), [(c.name, c.state, c.why) for c in checks], colors=_COLORS)
+    return ExitStatus.DONE if all(check.state == "ok" for check in checks) else ExitStatus.CHECK_FAILED
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--stale", is_flag=True, help="All that do not pass here any more, and those that are still to be built.")
+@_threads
+def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
+    """Build engines again from what was kept with them.
+
+    An engine goes on running until the new one is verified, and stays when that fails.
+    """
+    from mnv2_edge.cli.build_memory import return_memory_early
+    from mnv2_edge.cli.build_progress import show_progress
+
+    if bool(names) == stale:
+        raise UsageError("expected either names of engines or --stale, as in mnv2-edge engines rebuild --stale")
+    environment = _environment()
+    store = _open_store(environment)
+    return_memory_early()
+    with show_progress() as progress:
+        chosen = _choose_stale(store, progress) if stale else names
+    if not chosen:
+        click.echo("every engine passes: there is nothing to build", err=True)
+    statuses = [_rebuild(store, name, threads or _cores(), environment) for name in chosen]
+    return next((status for status in statuses if status != ExitStatus.DONE), ExitStatus.DONE)
+
+
+@command.command()
+@click.argument("name")
+@click.argument("file", type=_FILE, metavar="FILE.mnv2")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def export(name: str, file: Path, *, force: bool) -> None:
+    """Write an engine, and what it was built from, to one file.
+
+    The file is a plain tar archive with SHA256SUMS in front.
+    """
+    from mnv2_engines.store.archive import export_engine
+
+    if file.exists() and (not force or not file.is_file()):
+        raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
+    export_engine(_open_store(), name, file)
+    click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB; on another device: mnv2-edge engines import {file.name}")
+
+
+@command.command("import")
+@click.argument("file", type=_FILE, metavar="FILE.mnv2")
+@click.option("--build", is_flag=True, help="Build it at once when it does not run here as it is.")
+@_threads
+def import_file(file: Path, *, build: bool, threads: int | None) -> None:
+    """Install what `export` wrote.
+
+    Everything is hashed, and the engine is loaded and tested in a child process, before it takes the place of one of
+    that name. A TensorRT engine has to be built on each device: `engines rebuild NAME` does it, or --build.
+    """
+    from mnv2_edge.cli.build_memory import return_memory_early
+    from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_engines.store.archive import import_engine
+
+    environment = _environment()
+    return_memory_early()
+    with show_progress() as progress:
+        imported = import_engine(
+            _open_store(environment),
+            file,
+            progress,
+            build=build,
+            threads=threads or _cores(),
+            cache_dir=environment.cache,
+        )
+    if imported.is_built:
+        click.echo(f"{imported.name} is installed; run it: mnv2-edge run --model {imported.name}")
+    else:
+        click.echo(
+            f"{imported.name} is in the store and has to be built on this device, for {imported.why}: "
+            f"mnv2-edge engines rebuild {imported.name}"
+        )
+
+
+@command.command()
+def prune() -> None:
+    """Remove what nothing uses any more.
+
+    Versions that were replaced while they were read, rejected builds, and what killed builds left behind.
+    """
+    click.echo(f"{_open_store().prune() / 1e6:.1f} MB freed")
+
+
+@command.command()
+@click.argument("name", required=False)
+def default(name: str | None) -> None:
+    """Choose what runs when no engine is named; without NAME, tell it."""
+    store = _open_store()
+    if name is not None:
+        store.set_default(name)
+    click.echo(store.default() or "none")
+
+
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def remove(names: Sequence[str]) -> None:
+    """Remove engines; a service that runs one goes on until it ends."""
+    store = _open_store()
+    for name in names:
+        store.version(name)  # none is removed when one of them is mistyped
+    for name in names:
+        store.remove(name)
+
+
+def _environment() -> Environment:
+    return read_environment(os.environ)
+
+
+def _open_store(environment: Environment | None = None) -> "Store":
+    from mnv2_engines.store import Store
+
+    return Store((environment or _environment()).home)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _choose_stale(store: "Store", progress: "BuildProgress") -> Sequence[str]:
+    """Return the engines that do not pass and can be built again; say what is wrong with those that cannot."""
+    from mnv2_engines.store.checking import verify_stored
+
+    chosen, names = [], store.names()
+    for done, name in enumerate(names):
+        progress("engines", done, len(names))
+        check = verify_stored(store, name)
+        if check.state == "failed":
+            print_error(check.why)
+        elif check.state != "ok":
+            click.echo(f"{name} is {check.state}: {check.why}", err=True)
+            chosen.append(name)
+    return chosen
+
+
+def _rebuild(store: "Store", name: str, threads: int, environment: Environment) -> int:
+    """Rebuild one of several engines and return the status that it alone would end with."""
+    from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_edge.cli.build_summary import summarise
+    from mnv2_engines.store.building import rebuild_stored
+
+    try:
+        with show_progress() as progress:
+            result = rebuild_stored(store, name, progress, threads=threads, cache_dir=environment.cache)
+        click.echo(summarise(result, run=name))
+        result.require_installed()
+    except EnginesError as exc:
+        print_error(str(exc))
+        return exit_status_of(exc) or ExitStatus.BUG
+    return ExitStatus.DONE

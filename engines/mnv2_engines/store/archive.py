@@ -1,0 +1,186 @@
+"""Take engines out of a store and into another one: on this device, or on the next."""
+
+import dataclasses
+import logging
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mnv2_engines.build import BuildProgress
+from mnv2_engines.durable import replace
+from mnv2_engines.engine import read_engine
+from mnv2_engines.errors import (
+    ArchiveError,
+    CorruptEngineError,
+    EngineError,
+    StaleEngineError,
+    StoreAccessError,
+    UnbuiltEngineError,
+)
+from mnv2_engines.facts import EngineKind
+from mnv2_engines.selftest import load_in_child, remember_tested
+from mnv2_engines.store.building import build_stored
+from mnv2_engines.store.folder import Staging, Store
+from mnv2_engines.store.recipe import RECIPE, Recipe
+from mnv2_engines.store.sources import check_sources, read_request
+from mnv2_engines.store.tarring import extract, write_archive
+from mnv2_engines.store.trouble import explain_trouble
+from mnv2_engines.store.version import SOURCE, Version, read_stored_manifest
+
+__all__ = ["Imported", "export_engine", "import_engine"]
+
+_log = logging.getLogger(__name__)
+
+_PORTABLE: Final[frozenset[EngineKind]] = frozenset({"litert"})
+"""What runs on other devices. A TensorRT plan is a program for one device: it neither leaves nor comes in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came out of an archive."""
+
+    name: str
+    is_built: bool
+    """False: the engine has to be built on this device before it runs."""
+    why: str = ""
+    """Why it is not built, in one line."""
+
+
+def export_engine(store: Store, name: str, file: Path) -> None:
+    """Write a stored engine and all that it was built from to one file, whole or not at all, replacing what is there.
+
+    A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when something is not as it was built,
+    StoreAccessError and StoreFullError when the file cannot be written.
+    """
+    with store.pinned(name) as version, explain_trouble(store.folder):
+        files = _files_of(version)
+        temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        with explain_trouble(file.parent):
+            try:
+                with temporary.open("xb") as stream:
+                    write_archive(stream, files)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                replace(temporary, file)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+
+def import_engine(
+    store: Store,
+    file: Path,
+    progress: BuildProgress = lambda _phase, _done, _total: None,
+    *,
+    build: bool = False,
+    threads: int = 1,
+    cache_dir: Path | None = None,
+    load: Callable[[Path], None] = load_in_child,
+) -> Imported:
+    """Install what `export_engine` wrote, under its name, replacing an engine of that name.
+
+    Everything is checked first, and the engine is loaded in a child process. One that does not run here is left out
+    and has to be built from what came with it: at once with `build`, later without, unless it would take the place of
+    one that may run. Raises ArchiveError for a file that is no such archive, damaged or dishonest, what `build_stored`
+    raises, StoreAccessError, StoreFullError.
+    """
+    with store.staging("import") as unpacked, explain_trouble(store.folder):
+        names = _unpack(file, unpacked.folder, progress)
+        try:
+            recipe = _check(unpacked.folder, names)
+            staging = dataclasses.replace(unpacked, name=recipe.name)
+            why = _try_engine(staging, recipe, load, cache_dir)
+        except EngineError as exc:
+            raise ArchiveError(f"{file}: {str(exc).replace(f'{unpacked.folder}{os.sep}', '')}") from exc
+        if not why:
+            staging.publish()
+            return Imported(recipe.name, is_built=True)
+        if not build and recipe.name in store.names():
+            raise UnbuiltEngineError(
+                f"{file} holds an engine that has to be built here ({why}), and {recipe.name} is there already: import "
+                f"and build it at once with `mnv2-edge engines import --build {file}`"
+            )
+        if not build:
+            staging.publish()
+            return Imported(recipe.name, is_built=False, why=why)
+        request, target = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
+        build_stored(store, request, progress, target=target).require_installed()
+        return Imported(recipe.name, is_built=True)
+
+
+def _files_of(version: Version) -> dict[str, Path]:
+    """Return what belongs to a version by its name in the archive, after a look at every hash."""
+    recipe = check_sources(version.source)
+    files = {f"{SOURCE}/{name}": version.source / name for name in (RECIPE, *(f.file for f in recipe.files()))}
+    if recipe.target not in _PORTABLE:
+        return files
+    try:
+        engine = read_engine(version.engine_path())
+    except UnbuiltEngineError:
+        return files
+    manifest = version.folder / f"{version.name}.json"
+    return {**files, engine.path.name: engine.path, manifest.name: manifest}
+
+
+def _unpack(file: Path, folder: Path, progress: BuildProgress) -> frozenset[str]:
+    progress("unpack", 0, 1)
+    try:
+        # A named pipe would else keep whoever opens it waiting for a writer.
+        stream = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    except PermissionError as exc:
+        raise StoreAccessError(f"{file} cannot be read by this user ({exc.strerror})") from exc
+    except OSError as exc:
+        raise ArchiveError(
+            f"{file} cannot be read ({exc.strerror}): expected what `mnv2-edge engines export NAME FILE` wrote"
+        ) from exc
+    with stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ArchiveError(f"{file} is no file: expected what `mnv2-edge engines export NAME FILE` wrote")
+        try:
+            names = extract(stream, folder)
+        except ArchiveError as exc:
+            raise ArchiveError(f"{file} {exc}: expected what `mnv2-edge engines export NAME FILE` wrote") from exc
+    progress("unpack", 1, 1)
+    return names
+
+
+def _check(folder: Path, names: frozenset[str]) -> Recipe:
+    """Return the recipe once everything fits together and nothing else is there."""
+    recipe = check_sources(folder / SOURCE)
+    expected = {f"{SOURCE}/{RECIPE}", *(f"{SOURCE}/{facts.file}" for facts in recipe.files())}
+    if f"{recipe.name}.json" in names:
+        manifest = read_stored_manifest(folder, recipe.name)
+        if manifest.target != recipe.target:
+            raise CorruptEngineError(f"the manifest is about {manifest.target}, the recipe about {recipe.target}")
+        expected |= {f"{recipe.name}.json", manifest.engine.file}
+    if names != expected:
+        raise ArchiveError(f"what it holds and what it should hold differ by {', '.join(sorted(names ^ expected))}")
+    return recipe
+
+
+def _try_engine(staging: Staging, recipe: Recipe, load: Callable[[Path], None], cache_dir: Path | None) -> str:
+    """Load the engine; say in one line why it does not run here, after removing one that does not."""
+    manifest_file = staging.folder / f"{staging.name}.json"
+    if not manifest_file.exists():
+        return "none came with it that runs on another device"
+    path = staging.folder / read_stored_manifest(staging.folder, staging.name).engine.file
+    why = "a plan runs on the device that it was built for, and nowhere else"
+    if recipe.target in _PORTABLE:
+        engine = read_engine(path)
+        try:
+            load(path)
+        except StaleEngineError as exc:
+            _log.info("%s", exc)
+            why = "it does not give here what it gave where it was built"
+        else:
+            remember_tested(engine, cache_dir)
+            return ""
+    manifest_file.unlink()
+    path.unlink()
+    return why
