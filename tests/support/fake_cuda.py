@@ -210,7 +210,7 @@ def make_pycuda_driver(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole modu
             doing("cuStreamSynchronize", lambda: gpu.synchronize(self.handle))
 
         def __del__(self) -> None:
-            gpu.streams.pop(self.handle, None)
+            gpu.streams.pop(getattr(self, "handle", 0), None)
 
     def init() -> None:
         if not gpu.present:
@@ -240,7 +240,7 @@ def make_pycuda_driver(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole modu
         "device_attribute": SimpleNamespace(INTEGRATED="integrated", CAN_MAP_HOST_MEMORY="maps_host_memory"),
         "host_alloc_flags": SimpleNamespace(DEVICEMAP=2),
         "pagelocked_empty": pagelocked_empty,
-        "mem_alloc": DeviceAllocation,
+        "mem_alloc": lambda size: DeviceAllocation(size),  # noqa: PLW0108 - a function, as the real one is
         "memcpy_htod_async": to_device,
         "memcpy_dtoh_async": to_host,
     }
