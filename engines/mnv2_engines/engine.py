@@ -10,14 +10,13 @@ from typing import Final
 from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path, pending_manifest_path
-from mnv2_engines.mending import how_to_rebuild
+from mnv2_engines.mending import PLAN_SUFFIXES, how_to_rebuild
 from mnv2_engines.preprocess import Preprocess
 
 __all__ = ["Engine", "is_tflite", "read_engine"]
 
 _log = logging.getLogger(__name__)
 
-_PLAN_SUFFIXES: Final = frozenset({".engine", ".plan", ".trt"})
 _MODEL_SUFFIXES: Final = frozenset({".onnx", ".h5", ".keras", ".pt", ".pth", ".pb"})
 _LOOKS: Final = 10
 _BETWEEN_LOOKS_S: Final = 0.005
@@ -133,7 +132,7 @@ def _kind(path: Path, raw: bytes, manifest: Manifest | None) -> EngineKind:
             f"{path} is a model, expected an engine: build one with "
             f"`mnv2-edge build-engine {path} --calibration FOLDER --output {path.with_suffix('.tflite')}`"
         )
-    if path.suffix in _PLAN_SUFFIXES or (manifest is not None and manifest.target == "tensorrt"):
+    if path.suffix in PLAN_SUFFIXES or (manifest is not None and manifest.target == "tensorrt"):
         return "tensorrt"
     if not is_tflite(raw):
         raise EngineError(

@@ -12,9 +12,11 @@ from typing import Final, Literal
 import msgspec
 
 from mnv2_engines.errors import BackendUnavailableError, EnginesError, StaleEngineError
+from mnv2_engines.mending import PLAN_SUFFIXES
 
 __all__ = ["Verdict", "main"]
 
+_NO_LIMIT: Final = sys.maxsize
 _MEMORY_BYTES: Final = 4 << 30
 """Address space; Python, numpy and LiteRT map below 1 GiB. A damaged shape can ask for any amount."""
 _CPU_S: Final = 300
@@ -30,19 +32,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(argv: list[str]) -> int:
     """Print the verdict on the engine `argv[0]`; the status is 0 whatever the verdict is."""
-    _be_frugal()
-    sys.stdout.buffer.write(msgspec.json.encode(_try(Path(argv[0]))) + b"\n")
+    path = Path(argv[0])
+    # CUDA reserves more addresses than any device has memory, so a plan gets no limit of them.
+    _be_frugal(_NO_LIMIT if path.suffix in PLAN_SUFFIXES else _MEMORY_BYTES)
+    sys.stdout.buffer.write(msgspec.json.encode(_try(path)) + b"\n")
     return 0
 
 
 def _try(path: Path) -> Verdict:
     from mnv2_engines.backends.litert import LiteRtBackend
+    from mnv2_engines.backends.tensorrt import open_tensorrt
     from mnv2_engines.engine import read_engine
     from mnv2_engines.golden import check_golden
 
     try:
         engine = read_engine(path)
-        backend = LiteRtBackend(path)
+        backend = open_tensorrt(path) if engine.kind == "tensorrt" else LiteRtBackend(path)
         golden = engine.manifest.golden if engine.manifest else None
         if golden is not None:
             check_golden(backend, golden, str(path))
@@ -57,15 +62,15 @@ def _try(path: Path) -> Verdict:
     return Verdict(outcome="passed")
 
 
-def _be_frugal() -> None:
+def _be_frugal(memory_bytes: int) -> None:
     """Write no core dump to an SD card, stop at a sane amount of memory and time, be the first to go without memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     if soft == resource.RLIM_INFINITY or soft > _CPU_S:
         resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, hard))
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
-    if sys.maxsize > _MEMORY_BYTES and (soft == resource.RLIM_INFINITY or soft > limit):
+    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    if sys.maxsize > memory_bytes and (soft == resource.RLIM_INFINITY or soft > limit):
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     try:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-__all__ = ["VERSIONS", "how_to_rebuild", "stored_name"]
+__all__ = ["PLAN_SUFFIXES", "VERSIONS", "how_to_rebuild", "stored_name"]
+
+PLAN_SUFFIXES: Final = frozenset({".engine", ".plan", ".trt"})
+"""What TensorRT's plans are called."""
 
 VERSIONS: Final = ".versions"
 """A store keeps an engine in `.versions/NAME/NUMBER/`, with all that it takes to build it again."""
@@ -14,6 +17,8 @@ def how_to_rebuild(engine: Path, model: str = "MODEL.onnx") -> str:
     name = stored_name(engine)
     if name is not None:
         return f"build it again with `mnv2-edge engines rebuild {name}`"
+    if engine.suffix in PLAN_SUFFIXES:
+        return f"build it again with `mnv2-edge build-engine {model} --target tensorrt --output {engine}`"
     return f"build it again with `mnv2-edge build-engine {model} --output {engine.with_suffix('.tflite')}`"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from mnv2_engines.engine import Engine
 from mnv2_engines.errors import EngineError, StaleEngineError
 from mnv2_engines.facts import TensorRtFacts
+from mnv2_engines.mending import how_to_rebuild
 from mnv2_engines.tensorrt.fingerprint import find_differences, read_fingerprint
 
 __all__ = ["explain_staleness", "require_fresh"]
@@ -35,12 +36,11 @@ def require_fresh(engine: Engine, here: TensorRtFacts) -> None:
     manifest = engine.manifest
     if manifest is None or manifest.tensorrt is None:
         raise EngineError(
-            f"the manifest of {engine.path} does not say what the plan was built for: expected one made by "
-            "`mnv2-edge build-engine MODEL.onnx --target tensorrt`"
+            f"the manifest of {engine.path} does not say what the plan was built for: {how_to_rebuild(engine.path)}"
         )
     differences = find_differences(manifest.tensorrt, here)
     if differences:
         raise StaleEngineError(
-            f"{engine.path} does not fit this device any more: {', '.join(differences)}: build it again with "
-            f"`mnv2-edge build-engine {manifest.model.file} --target tensorrt --output {engine.path}`"
+            f"{engine.path} does not fit this device any more: {', '.join(differences)}: "
+            f"{how_to_rebuild(engine.path, manifest.model.file)}"
         )

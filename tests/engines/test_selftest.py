@@ -13,6 +13,7 @@ from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, Eng
 from mnv2_engines.golden import record_golden
 from mnv2_engines.manifest import manifest_path
 from mnv2_engines.selftest import ensure_tested, is_tested, load_in_child
+from support.fake_jetson import write_plan
 
 
 @pytest.fixture
@@ -124,3 +125,10 @@ def test_a_child_without_a_runtime_says_so(monkeypatch, tmp_path: Path) -> None:
     child(monkeypatch, tmp_path, """echo '{"outcome": "unavailable", "detail": "LiteRT is not importable"}'""")
     with pytest.raises(BackendUnavailableError, match="not importable"):
         load_in_child(tmp_path / "net.tflite")
+
+
+def test_a_plan_is_loaded_by_tensorrt(tmp_path: Path, describe_engine) -> None:
+    """Here there is none, which the child finds out only when it has not given the plan to LiteRT."""
+    plan = write_plan(tmp_path / "signs.engine", b"onnx", describe_engine)
+    with pytest.raises(BackendUnavailableError, match="TensorRT"):
+        load_in_child(plan)

@@ -1,10 +1,12 @@
 """Deserialise a plan whose bytes are known to be ours, and say which tensors it has."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from mnv2_engines.errors import EngineError, InferenceError
+from mnv2_engines.mending import how_to_rebuild
 from mnv2_engines.tensorrt.log import TensorRtLog, make_logger
 from mnv2_engines.tensors import DTypeName, Layout, TensorSpec
 
@@ -28,7 +30,7 @@ class LoadedPlan:
     """
 
     def __init__(self, trt: ModuleType, plan: bytes, name: str) -> None:
-        """Deserialise `plan`: it is a program, so its SHA-256 must have been checked; `name` is for messages.
+        """Deserialise `plan`: it is a program, so its SHA-256 must have been checked; `name` is its path, for messages.
 
         Raises EngineError with TensorRT's own text.
         """
@@ -40,8 +42,7 @@ class LoadedPlan:
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise EngineError(
-                f"{name} is refused by TensorRT {trt.__version__}: {self.log.said()}: build it again with "
-                "`mnv2-edge build-engine MODEL.onnx`"
+                f"{name} is refused by TensorRT {trt.__version__}: {self.log.said()}: {how_to_rebuild(Path(name))}"
             )
         self.input, self.outputs = self._read_tensors()
 
