@@ -11,6 +11,9 @@
     │   └── ArchiveError         an exported engine that is damaged, or no export
     ├── LabelsError              a label file that is unreadable or does not fit  (ValueError)
     ├── ContractError            preprocess or task options that make no sense    (ValueError)
+    ├── CatalogueError           a catalogue of models that cannot be read        (ValueError)
+    ├── DownloadError            a file cannot be fetched                         (OSError)
+    ├── StorageError             there is no room for a model                     (OSError)
     ├── BackendUnavailableError  the library that runs the engine is not importable  (ImportError)
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
     ├── BuildError               an engine could not be built                   (RuntimeError)
@@ -26,8 +29,10 @@ __all__ = [
     "ArchiveError",
     "BackendUnavailableError",
     "BuildError",
+    "CatalogueError",
     "ContractError",
     "CorruptEngineError",
+    "DownloadError",
     "EngineError",
     "EnginesError",
     "InferenceError",
@@ -39,6 +44,7 @@ __all__ = [
     "StoreFullError",
     "UnbuiltEngineError",
     "UnknownEngineError",
+    "StorageError",
     "UnsupportedOperatorError",
     "VerificationError",
 ]
@@ -86,6 +92,18 @@ class LabelsError(EnginesError, ValueError):
 
 class ContractError(EnginesError, ValueError):
     """Say that preprocess or task options contradict themselves or the network."""
+
+
+class CatalogueError(EnginesError, ValueError):
+    """Say where a catalogue of models is wrong."""
+
+
+class DownloadError(EnginesError, OSError):
+    """Say why a file cannot be fetched, from the network or from a mirror."""
+
+
+class StorageError(EnginesError, OSError):
+    """Say how much room is missing, and where."""
 
 
 class BackendUnavailableError(EnginesError, ImportError):

@@ -12,6 +12,7 @@ from mnv2_engines.errors import LabelsError
 from mnv2_engines.labels.archive import find_member
 from mnv2_engines.labels.document import parse_json
 from mnv2_engines.labels.ids import Labels
+from mnv2_engines.labels.named import BACKGROUND, LISTS, list_path
 from mnv2_engines.labels.text import parse_lines, parse_table
 
 __all__ = ["Labels", "check_label_count", "embedded_labels", "read_labels"]
@@ -19,22 +20,28 @@ __all__ = ["Labels", "check_label_count", "embedded_labels", "read_labels"]
 _LIMIT_BYTES: Final = 4 << 20
 _ZIP: Final = b"PK\x03\x04"
 _TFLITE: Final = b"TFL3"  # bytes 4 to 8, the schema's file_identifier
-_BACKGROUND: Final = frozenset({"background", "__background__", "dummy", "???", "none", "unknown"})
+_BACKGROUND: Final = frozenset({BACKGROUND, "__background__", "dummy", "???", "none", "unknown"})
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path, classes: int | None = None) -> Labels:
     """Return the name of every class, in the order of the network's output.
 
-    Understands a name a line, ``0 name``, ``0: name`` and ``name: 0`` lines, CSV, JSON (a list, ``{id: name}``,
-    ``{name: id}``), the labels packed into a .tflite file, and a Teachable Machine ``model.zip``. Where ids are given
-    they must run from 0 without a gap. Raises LabelsError that says what is wrong and where.
+    `imagenet`, `coco` and `pascal-voc` are lists of the package where no file has that name, in whichever folder (a
+    MODEL.yaml may name one too); such a list gets a background class in front when the network has `classes` outputs
+    and the list has one name less. Of files, understands a name a line, ``0 name``, ``0: name`` and ``name: 0`` lines,
+    CSV, JSON (a list, ``{id: name}``, ``{name: id}``), the labels packed into a .tflite file, and a Teachable Machine
+    ``model.zip``. Where ids are given they must run from 0 without a gap. Raises LabelsError that says what is wrong
+    and where.
     """
+    if path.name in LISTS and not path.is_file():
+        labels = parse_lines(list_path(path.name).read_text(encoding="utf-8"), path.name)
+        return (BACKGROUND, *labels) if classes == len(labels) + 1 else labels
     raw = _read(path, _LIMIT_BYTES + 1)
     if raw.startswith(_ZIP) or raw[4:8] == _TFLITE:
-        labels = embedded_labels(path)
-        if labels is None:
+        packed = embedded_labels(path)
+        if packed is None:
             raise LabelsError(f"{path} has no label file packed into it: give one with `--labels FILE`")
-        return labels
+        return packed
     if len(raw) > _LIMIT_BYTES:
         raise LabelsError(f"{path} is larger than {_LIMIT_BYTES >> 20} MiB: expected a file of class names")
     return _parse(raw, str(path), path.suffix)
@@ -77,7 +84,10 @@ def _read(path: Path, limit_bytes: int) -> bytes:
         with path.open("rb") as file:
             return file.read(limit_bytes)
     except FileNotFoundError as exc:
-        raise LabelsError(f"{path} is not there: expected a label file, one name a line, CSV or JSON") from exc
+        raise LabelsError(
+            f"{path} is not there: expected a label file, one name a line, CSV or JSON, or a list of the package: "
+            f"{', '.join(LISTS)}"
+        ) from exc
     except OSError as exc:
         raise LabelsError(f"{path} cannot be read ({exc.strerror}): expected a label file") from exc
 

@@ -1,0 +1,291 @@
+"""`mnv2-edge models`: list, show, pull and add networks."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from mnv2_edge.cli.common import json_option
+from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.tables import print_table
+from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import UsageError
+from mnv2_edge.redaction import refuse_password_in_argv
+
+if TYPE_CHECKING:
+    from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome, PulledModel, PullOptions
+    from mnv2_engines.preprocess import ColorOrder
+    from mnv2_engines.sidecar import TaskName
+
+__all__ = ["command"]
+
+_log = logging.getLogger(__name__)
+_Function: TypeAlias = Callable[..., Any]
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.group(
+    cls=HelpfulGroup,
+    epilog="""\b
+Examples:
+  mnv2-edge models list
+  mnv2-edge models pull mobilenet-v2 coral-mobilenet-v2
+  mnv2-edge models pull coral-inat-bird --mirror /media/usb/models
+  mnv2-edge models add birds.pth --name birds --labels birds.txt
+  mnv2-edge models add https://example.org/cats.tflite --name cats --labels cats.txt
+
+\b
+Models lie in $MNV2_EDGE_HOME/models, by default ~/.local/share/mnv2-edge/models.
+docs/models.md says what there is, under which licence, and how it is checked.
+""",
+)
+def command() -> None:
+    """List, pull and add networks, each checked against its hash before it is installed."""
+
+
+@command.command("list")
+@json_option
+def list_models(*, as_json: bool) -> None:
+    """Show the models of the catalogue and your own, and which of them are on this device."""
+    from mnv2_engines.catalogue import installed_model
+
+    home, known = _open()
+    if as_json:
+        click.echo(json.dumps([_describe(name, home, known) for name in known.models], indent=2))
+        return
+    print_table(
+        ("name", "here", "task", "size", "licence", "hash", "what it is"),
+        [
+            (
+                name,
+                "yes" if installed_model(name, entry, home) else "-",
+                entry.task,
+                _size(entry),
+                entry.licence,
+                _hash_word(entry),
+                entry.description,
+            )
+            for name, entry in known.models.items()
+        ],
+        colors={"yes": "green"},
+    )
+
+
+@command.command()
+@click.argument("name")
+@json_option
+@click.option("--urls", is_flag=True, help="Print the addresses of the files alone, a line each.")
+def show(*, name: str, as_json: bool, urls: bool) -> None:
+    """Show all that is known about the model NAME."""
+    home, known = _open()
+    entry = known.find(name)
+    if urls:
+        for file in entry.files:
+            for url in file.urls[:1]:
+                click.echo(url)
+        return
+    described = _describe(name, home, known)
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+        return
+    import yaml
+
+    click.echo(yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+def _patience_options(function: _Function) -> _Function:
+    """Add `--timeout` and `--tries`."""
+    timeout = click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0.1, 3600),
+        default=20.0,
+        metavar="S",
+        help="Wait so long for a server, each time. [20]",
+    )
+    tries = click.option(
+        "--tries", type=click.IntRange(1, 100), default=5, metavar="N", help="In a row without getting further. [5]"
+    )
+    return timeout(tries(function))
+
+
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--mirror", metavar="DIR|URL", help="Take the files from there, by their names. Works offline.")
+@click.option("--accept", metavar="SHA256", help="Trust this file from now on; the refusal tells the hash.")
+@click.option(
+    "--fill-mirror", "folder", type=_FOLDER, metavar="DIR", help="Put the checked files there; install nothing."
+)
+@_patience_options
+def pull(
+    *,
+    names: tuple[str, ...],
+    mirror: str | None,
+    accept: str | None,
+    folder: Path | None,
+    timeout_s: float,
+    tries: int,
+) -> None:
+    """Fetch the models NAME..., check them, and install them for `build-engine` and `run`.
+
+    What breaks off goes on with the next call. A file whose hash nobody publishes is remembered when it is first seen;
+    another one in its place is refused from then on.
+    """
+    from mnv2_edge.model_store import storing
+    from mnv2_engines.catalogue import fill_mirror, pull_model
+
+    if accept is not None and (len(names) != 1 or not re.fullmatch("[0-9a-f]{64}", accept)):
+        raise UsageError(f"--accept {accept} is for one model and has 64 hexadecimal digits, as the refusal tells them")
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}: make it with `mkdir -p {folder}`")
+    home, known = _open()
+    for name, entry in [(name, known.find(name)) for name in names]:
+        pulled, filled = None, []
+        with storing(home), _options(name, timeout_s, tries, mirror=mirror, accept=accept) as options:
+            if folder is None:
+                pulled = pull_model(name, entry, home, options)
+            else:
+                filled = fill_mirror(name, entry, home, folder, options)
+        for path in filled:
+            click.echo(path)
+        if pulled is not None:
+            _tell(name, entry, pulled)
+
+
+@command.command()
+@click.argument("source", metavar="FILE|URL")
+@click.option("--name", required=True, help="What to call it.")
+@click.option("--task", type=click.Choice(["classify", "detect", "segment"]), default="classify", help="[classify]")
+@click.option("--labels", metavar="FILE|URL", help="Names of the classes; or imagenet, coco, pascal-voc.")
+@preprocess_options
+@click.option("--description", default="", help="A line for `models list`.")
+@click.option("--licence", default="yours", help="[yours]")
+@_patience_options
+def add(
+    *,
+    source: str,
+    name: str,
+    task: "TaskName",
+    labels: str | None,
+    mean: Triple | None,
+    std: Triple | None,
+    color: "ColorOrder | None",
+    resize: str | None,
+    description: str,
+    licence: str,
+    timeout_s: float,
+    tries: int,
+) -> None:
+    """Add a model of your own: .onnx, .tflite, or weights, which are imported.
+
+    Its hash is kept, and what is pulled under this name later has to have it. Without flags, weights are prepared for
+    as their framework does, and quantised networks as their input says.
+    """
+    from mnv2_edge.model_store import storing
+    from mnv2_engines.catalogue import CatalogueModel, NewModel, StatedPreprocess, add_model
+
+    for address in (source, labels or ""):
+        refuse_password_in_argv(address)
+    if (mean is None) != (std is None):
+        raise UsageError("one of --mean and --std is given: expected both, or neither")
+    try:
+        preprocess = StatedPreprocess(color=color, mean=mean, std=std, resize=resize)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+    stated = CatalogueModel(description=description, licence=licence, task=task, preprocess=preprocess)
+    home, known = _open()
+    with storing(home), _options(name, timeout_s, tries) as options:
+        pulled = add_model(NewModel(name, source, labels, stated), known, home, options)
+    _tell(name, None, pulled)
+
+
+@contextmanager
+def _options(
+    name: str, timeout_s: float, tries: int, *, mirror: str | None = None, accept: str | None = None
+) -> "Iterator[PullOptions]":
+    """Give what a pull goes by, and show its progress meanwhile."""
+    from mnv2_edge.cli.download_progress import show_downloads
+    from mnv2_engines.catalogue import Patience, PullOptions, parse_mirror
+
+    refuse_password_in_argv(mirror or "")
+    with show_downloads() as progress:
+        yield PullOptions(
+            mirror=None if mirror is None else parse_mirror(mirror),
+            accept=accept,
+            patience=Patience(timeout_s=timeout_s, tries=tries),
+            progress=progress,
+            waiting=lambda: _log.info("another process is at %s: waiting for it (Ctrl-C ends that)", name),
+        )
+
+
+def _tell(name: str, entry: "CatalogueModel | None", pulled: "PulledModel") -> None:
+    """Say where the model is, what was assumed, and what to type next."""
+    record = pulled.record
+    if record is None:
+        click.echo(f"{name} comes with the package: {pulled.path}")
+        click.echo("next: mnv2-edge demo")
+        return
+    click.echo(f"{pulled.path}{'' if pulled.fresh else ' is there already, and whole'}")
+    notes = list(pulled.notes)
+    if entry is not None and record.hash_was != "whole":
+        known = "only the first digits of its hash are" if record.hash_was == "start" else "no hash is"
+        notes.append(
+            f"{known} published for {record.file}; SHA-256 {record.sha256} is remembered, and another file refused"
+        )
+    if entry is not None and entry.note:
+        notes.append(entry.note)
+    for note in notes if pulled.fresh else ():
+        click.echo(f"note: {note}", err=True)
+    if pulled.path.suffix == ".onnx":
+        click.echo(f"next: mnv2-edge build-engine {pulled.path} --calibration PHOTOS/")
+    else:
+        click.echo(f"next: mnv2-edge run --model {pulled.path}")
+
+
+def _open() -> "tuple[ModelHome, KnownModels]":
+    from mnv2_edge.model_store import known_models, model_home
+
+    home = model_home(read_environment(os.environ))
+    return home, known_models(home)
+
+
+def _describe(name: str, home: "ModelHome", known: "KnownModels") -> dict[str, object]:
+    """Return everything about a model, as plain values."""
+    import msgspec
+
+    from mnv2_engines.catalogue import installed_model, read_pulled
+
+    entry = known.find(name)
+    path = installed_model(name, entry, home)
+    record = read_pulled(home.folder(name)) if entry.files else None
+    described: dict[str, object] = {
+        "name": name,
+        "installed": None if path is None else str(path),
+        "from": "your catalogue" if name in known.own else "the package's catalogue",
+        **msgspec.to_builtins(entry),
+    }
+    described.setdefault("task", entry.task)
+    if record is not None:
+        described["pulled"] = msgspec.to_builtins(record)
+    return described
+
+
+def _size(entry: "CatalogueModel") -> str:
+    file = entry.files[0] if entry.files else None
+    if file is None:
+        return "-"
+    mib = file.size / (1 << 20) if file.size is not None else file.about_mib
+    return "?" if mib is None else f"{mib:.1f} MiB"
+
+
+def _hash_word(entry: "CatalogueModel") -> str:
+    if not entry.files:
+        return "-"
+    return {"whole": "known", "start": "first digits", "none": "at first use"}[entry.files[0].hash_kind]

@@ -1,0 +1,114 @@
+"""Hold what a catalogue says about a model: where its files are, how they are checked, what the network expects."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from mnv2_engines.errors import ContractError
+from mnv2_engines.preprocess import ColorOrder, ResizePolicy
+from mnv2_engines.sidecar import Channels, TaskName
+
+__all__ = ["WEIGHTS", "Catalogue", "CatalogueModel", "HashKind", "RemoteFile", "StatedPreprocess"]
+
+HashKind: TypeAlias = Literal["whole", "start", "none"]
+
+WEIGHTS: Final = frozenset({".pth", ".pt", ".safetensors", ".keras", ".h5"})
+"""Files that are imported to ONNX; .onnx and .tflite files stay as they are."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_HASH: Final = re.compile(r"[0-9a-f]{8,64}")
+
+
+class StatedPreprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Say how pictures are prepared, as a MODEL.yaml does; None where the model's own input says it."""
+
+    color: ColorOrder | None = None
+    mean: Channels | float | None = None
+    std: Channels | float | None = None
+    resize: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.resize is not None:
+            try:
+                ResizePolicy.parse(self.resize)
+            except ContractError as exc:
+                raise ValueError(str(exc)) from exc
+
+
+class RemoteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A file that somebody publishes. Raises ValueError for a name, an address or a hash that is none."""
+
+    name: str
+    """What it is called, in a mirror too."""
+    urls: tuple[str, ...] = ()
+    """Tried one after the other; none when it is known from a mirror or a disk only."""
+    sha256: str | None = None
+    """64 hexadecimal digits, or as many of the first as are known; None: pinned when it is first seen."""
+    size: int | None = None
+    """Bytes, where they are known exactly."""
+    about_mib: float | None = None
+    """What its publisher says, for people."""
+    evidence: str = ""
+    """How the hash is known."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no file name: expected letters, digits, . _ -")
+        for url in self.urls:
+            if not url.startswith(("https://", "http://")):
+                raise ValueError(f"{url!r} is no address: expected https://... or http://...")
+        if self.sha256 is not None and not _HASH.fullmatch(self.sha256):
+            raise ValueError(f"{self.sha256!r} is no SHA-256: expected 64 hexadecimal digits, or the first 8 or more")
+
+    @property
+    def hash_kind(self) -> HashKind:
+        """Say how much of the SHA-256 is known."""
+        if self.sha256 is None:
+            return "none"
+        return "whole" if len(self.sha256) == 64 else "start"
+
+
+class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A network that can be had. The first file is the model or its weights; a label file may follow."""
+
+    description: str
+    licence: str
+    task: TaskName = "classify"
+    page: str = ""
+    """Where its authors describe it."""
+    note: str = ""
+    """What a user should know before it is used."""
+    classes: int | None = None
+    """With the background class, where there is one."""
+    labels: str | None = None
+    """One of the package's lists, or one of `files`."""
+    preprocess: StatedPreprocess = StatedPreprocess()
+    files: tuple[RemoteFile, ...] = ()
+    """Empty for what comes with the package."""
+
+    @property
+    def becomes(self) -> str:
+        """Return the suffix of what a user gets: .onnx to build an engine from, or .tflite to run as it is."""
+        if not self.files:
+            return ".tflite"
+        suffix = PurePosixPath(self.files[0].name).suffix
+        return ".onnx" if suffix in WEIGHTS else suffix
+
+
+class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Models by name, and which of them `build-engine` takes when none is named."""
+
+    version: Literal[1]
+    models: dict[str, CatalogueModel]
+    default: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, model in self.models.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name for a model: expected letters, digits, . _ -")
+            if model.becomes not in (".onnx", ".tflite"):
+                raise ValueError(f"{name}: {model.files[0].name} is no model: expected .onnx, .tflite or weights")
+        if self.default is not None and self.default not in self.models:
+            raise ValueError(f"default {self.default!r} is not among the models")

@@ -1,0 +1,114 @@
+"""Say where models lie on this device, and let one process at a time change one of them.
+
+* HOME/models/NAME/: what a user runs or builds from: NAME.onnx or NAME.tflite, NAME.yaml, labels.txt, pulled.json
+* HOME/models/.parts/NAME/: downloads that are not whole yet, or not checked
+* HOME/models/pins.json: hashes of files that were seen before and of which nobody published one
+* HOME/models/catalogue.yaml: what the user added
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mnv2_engines.catalogue.entries import HashKind
+from mnv2_engines.durable import replace, write_file
+
+__all__ = ["ModelHome", "Pulled", "read_pulled", "rewrite_file"]
+
+_BETWEEN_LOOKS_S: Final = 0.1
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True):
+    """Record what lies in a model's folder and where it came from: pulled.json, which is written last."""
+
+    model: str
+    """The file that a user names, in the same folder."""
+    model_sha256: str
+    file: str
+    """What was fetched; weights are not kept once they are imported."""
+    sha256: str
+    size: int
+    source: str
+    """The address, or the path in a mirror."""
+    hash_was: HashKind
+    pulled: str
+    """Date and time by this machine's clock, ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHome:
+    """Say where things are below `root`, the store's `models` folder."""
+
+    root: Path
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a model."""
+        return self.root / name
+
+    def parts(self, name: str) -> Path:
+        """Return the folder of a model's unfinished downloads."""
+        return self.root / ".parts" / name
+
+    @property
+    def pins(self) -> Path:
+        """Return the file of hashes that were seen before."""
+        return self.root / "pins.json"
+
+    @property
+    def catalogue(self) -> Path:
+        """Return the user's own catalogue."""
+        return self.root / "catalogue.yaml"
+
+    @contextmanager
+    def alone_with(self, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Let one process at a time work on a model; `waiting` is called once when another one is at it.
+
+        The lock ends with its process, however that ends. What the other one does is bounded, so waiting is.
+        """
+        folder = self.parts(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            told = False
+            while not _take(descriptor):
+                if not told:
+                    waiting()
+                    told = True
+                time.sleep(_BETWEEN_LOOKS_S)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def read_pulled(folder: Path) -> Pulled | None:
+    """Return the record of a model's folder; None when there is none that can be read: then nothing is installed."""
+    try:
+        found = msgspec.json.decode((folder / "pulled.json").read_bytes(), type=Pulled)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found if (folder / found.model).is_file() else None
+
+
+def rewrite_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of another one: whoever reads it finds the old one or the new one, whole."""
+    staged = path.with_name(f".{path.name}.new")
+    staged.unlink(missing_ok=True)  # of a process that was killed
+    write_file(staged, content)
+    replace(staged, path)
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # NFS locks no folders: whoever shares a home there must not pull one model twice at once
+        return True
+    return True

@@ -1,0 +1,47 @@
+"""Remember the hashes of files of which nobody published one: the first that is seen is trusted, another is refused."""
+
+from pathlib import Path
+
+import msgspec
+
+from mnv2_engines.catalogue.home import rewrite_file
+from mnv2_engines.durable import alone_in
+from mnv2_engines.errors import CatalogueError
+
+__all__ = ["Pin", "pin_file", "read_pins"]
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen, where and when."""
+
+    sha256: str
+    size: int
+    source: str
+    """The address, or the path in a mirror."""
+    seen: str
+    """Date and time by this machine's clock, ISO 8601."""
+
+
+class _Pins(msgspec.Struct):
+    files: dict[str, Pin] = msgspec.field(default_factory=dict)
+    """By MODEL/FILE."""
+
+
+def read_pins(path: Path) -> dict[str, Pin]:
+    """Return the pins by MODEL/FILE. Raises CatalogueError for a damaged file: an empty one would trust anything."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Pins).files
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as exc:
+        raise CatalogueError(
+            f"{path}, which holds the hashes of files seen before, cannot be read ({exc}): restore it, or remove it to "
+            "trust whatever is fetched next"
+        ) from exc
+
+
+def pin_file(path: Path, key: str, pin: Pin) -> None:
+    """Add a pin or replace the one there is; of two processes at once one comes after the other."""
+    with alone_in(path.parent):
+        pins = _Pins({**read_pins(path), key: pin})
+        rewrite_file(path, msgspec.json.format(msgspec.json.encode(pins), indent=1) + b"\n")
