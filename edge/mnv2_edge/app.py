@@ -41,6 +41,7 @@ from mnv2_engines.store.choice import choose_stored
 from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
+from mnv2_engines.verification import class_count
 
 __all__ = [
     "Runtime",
@@ -162,7 +163,8 @@ def load_network(
         )
         recheck_engine(backend, engine)
         _warn_when_slow(backend, engine)
-        labels, labels_source = _labels(labels_file, engine)
+        classes = class_count(backend.output_specs, task.name or engine.task)
+        labels, labels_source = _labels(labels_file, engine, classes)
         network = Network(
             backend=backend,
             task=_make_task(task, engine, backend, labels, labels_source),
@@ -279,10 +281,10 @@ def _warn_when_slow(backend: Backend, engine: Engine) -> None:
         _log.warning("%s is not accelerated as a whole: plain kernels run %s; %s", engine.id, left, report.hint)
 
 
-def _labels(file: str | None, engine: Engine) -> tuple[tuple[str, ...] | None, str]:
+def _labels(file: str | None, engine: Engine, classes: int | None) -> tuple[tuple[str, ...] | None, str]:
     """Return the labels and where they come from: the file, the manifest, or the engine file itself."""
     if file is not None:
-        return read_labels(Path(file)), file
+        return read_labels(Path(file), classes), file
     if engine.labels is not None or engine.manifest is not None:
         return engine.labels, f"the manifest of {engine.path}"
     return embedded_labels(engine.path), str(engine.path)

@@ -16,7 +16,7 @@ from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.sidecar import Sidecar, choose_preprocess, read_sidecar, sidecar_path
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.tflite import read_model_interface
-from mnv2_engines.verification import Limits, class_axis
+from mnv2_engines.verification import Limits, class_axis, class_count
 
 __all__ = ["BuildOptions", "PreparedBuild", "prepare_build"]
 
@@ -145,10 +145,10 @@ def _guess_task(outputs: tuple[TensorSpec, ...]) -> Literal["classify", "segment
 
 
 def _read_labels(stated: Sidecar, outputs: tuple[TensorSpec, ...], task: str | None) -> tuple[str, ...] | None:
+    classes = class_count(outputs, task)
     labels, source = stated.labels, "MODEL.yaml"
     if stated.labels_file is not None:
-        labels, source = tuple(read_labels(stated.labels_file)), str(stated.labels_file)
-    where = class_axis(outputs, task)
-    if labels is not None and where is not None and where.axis is not None:
-        check_label_count(labels, outputs[where.output].shape[where.axis], source)
+        labels, source = tuple(read_labels(stated.labels_file, classes)), str(stated.labels_file)
+    if labels is not None and classes is not None:
+        check_label_count(labels, classes, source)
     return labels

@@ -22,6 +22,7 @@ __all__ = [
     "PictureVerdict",
     "Verification",
     "class_axis",
+    "class_count",
     "find_faults",
     "probabilities",
     "verify",
@@ -177,6 +178,12 @@ def class_axis(outputs: Sequence[TensorSpec], task: str | None) -> ClassAxis | N
     if len(spec.shape) == 4 and task != "classify":
         return ClassAxis(0, 3 if spec.layout == "NHWC" else 1, "pixels")
     return None
+
+
+def class_count(outputs: Sequence[TensorSpec], task: str | None) -> int | None:
+    """Return how many classes the outputs tell apart; None when their shapes do not say."""
+    where = class_axis(outputs, task)
+    return None if where is None or where.axis is None else outputs[where.output].shape[where.axis]
 
 
 def probabilities(scores: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -244,3 +245,64 @@ def test_real_label_files(shared):
         check_label_count(labels, 1000, "imagenet_labels.txt")
     assert read_labels(shared / "models" / "mobilenet_v2_1.0_224_quant.tflite") == labels  # packed into it
     assert embedded_labels(shared / "models" / "mobilenet_v2_1.0_224.onnx") is None
+
+
+class TestLists:
+    def test_imagenet_is_in_the_order_of_torchvision_and_keras(self):
+        labels = read_labels(Path("imagenet"))
+        assert len(labels) == 1000
+        known = {
+            0: "tench",
+            207: "golden retriever",
+            285: "Egyptian cat",
+            340: "zebra",
+            404: "airliner",
+            817: "sports car",
+        }
+        known |= {
+            657: "missile",
+            744: "projectile",
+            836: "sunglass",
+            837: "sunglasses",
+            963: "pizza",
+            999: "toilet tissue",
+        }
+        assert {index: labels[index] for index in known} == known
+
+    def test_no_two_classes_are_called_alike(self):
+        labels = read_labels(Path("imagenet"))
+        assert len({label.casefold() for label in labels}) == 1000
+        assert (labels[134], labels[517]) == ("crane (bird)", "crane (machine)")
+        assert (labels[264], labels[474]) == ("Cardigan Welsh corgi", "cardigan")
+        assert (labels[638], labels[639]) == ("maillot", "maillot (tank suit)")
+
+    def test_imagenet_is_that_of_a_real_label_file(self, shared):
+        """The file has a background class, and all words of each synset; the list has the first one, or says more."""
+        (background, *synsets) = (shared / "models" / "imagenet_labels.txt").read_text().splitlines()
+        assert background == "background"
+        for label, synset in zip(read_labels(Path("imagenet")), synsets, strict=True):
+            assert label.partition(" (")[0] in synset.split(", ")
+
+    @pytest.mark.parametrize(
+        ("classes", "first"), [(None, "tench"), (1000, "tench"), (1001, "background"), (7, "tench")]
+    )
+    def test_a_network_with_one_class_more_gets_a_background(self, classes, first):
+        assert read_labels(Path("imagenet"), classes)[0] == first
+
+    def test_a_file_gets_none(self, write):
+        assert read_labels(write("a\nb\n"), 3) == ("a", "b")
+
+    def test_coco_has_the_ids_of_its_annotations_less_one(self):
+        labels = read_labels(Path("coco"))
+        assert (len(labels), labels[0], labels[16], labels[89]) == (90, "person", "cat", "toothbrush")
+        assert labels.count("n/a") == 10
+
+    def test_pascal_voc_has_a_background_already(self):
+        labels = read_labels(Path("pascal-voc"), 21)
+        assert (len(labels), labels[0], labels[15], labels[20]) == (21, "background", "person", "tv monitor")
+
+    def test_a_file_of_that_name_comes_first_and_a_folder_does_not(self, tmp_path):
+        (tmp_path / "coco").mkdir()
+        assert len(read_labels(tmp_path / "coco")) == 90
+        (tmp_path / "imagenet").write_text("mine\n")
+        assert read_labels(tmp_path / "imagenet") == ("mine",)

@@ -165,6 +165,7 @@ def pull(
 @click.option("--task", type=click.Choice(["classify", "detect", "segment"]), default="classify", help="[classify]")
 @click.option("--labels", metavar="FILE|URL", help="Names of the classes; or imagenet, coco, pascal-voc.")
 @preprocess_options
+@click.option("--resolution", type=click.IntRange(min=32), metavar="R", help="Pixels a side, for weights. [224]")
 @click.option("--description", default="", help="A line for `models list`.")
 @click.option("--licence", default="yours", help="[yours]")
 @_patience_options
@@ -178,6 +179,7 @@ def add(
     std: Triple | None,
     color: "ColorOrder | None",
     resize: str | None,
+    resolution: int | None,
     description: str,
     licence: str,
     timeout_s: float,
@@ -199,7 +201,9 @@ def add(
         preprocess = StatedPreprocess(color=color, mean=mean, std=std, resize=resize)
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
-    stated = CatalogueModel(description=description, licence=licence, task=task, preprocess=preprocess)
+    stated = CatalogueModel(
+        description=description, licence=licence, task=task, resolution=resolution, preprocess=preprocess
+    )
     home, known = _open()
     with storing(home), _options(name, timeout_s, tries) as options:
         pulled = add_model(NewModel(name, source, labels, stated), known, home, options)

@@ -78,7 +78,7 @@ class _Flags:
 @click.option(
     "--watch-engines", is_flag=True, help="When another engine takes its place, change to that one while running."
 )
-@click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
+@click.option("--labels", metavar="FILE", help="Names of the classes; or imagenet, coco, pascal-voc. [the engine's]")
 @click.option("--task", metavar="NAME", help="What the outputs mean. [default: the engine's, else classify]")
 @click.option(
     "--top-k", type=click.IntRange(min=1), help="How many a frame at most. [default: 3 labels, 100 detections]"

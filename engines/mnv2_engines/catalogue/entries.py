@@ -82,6 +82,8 @@ class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """What a user should know before it is used."""
     classes: int | None = None
     """With the background class, where there is one."""
+    resolution: int | None = None
+    """Pixels a side that weights are imported for; None: 224, or what a Keras file says."""
     labels: str | None = None
     """One of the package's lists, or one of `files`."""
     preprocess: StatedPreprocess = StatedPreprocess()

@@ -1,5 +1,6 @@
 """Make of a checked file what a user runs or builds an engine from, and put it into the model's folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -8,8 +9,8 @@ import msgspec
 from mnv2_engines.catalogue.entries import WEIGHTS, CatalogueModel
 from mnv2_engines.catalogue.home import Pulled, rewrite_file
 from mnv2_engines.engine import is_tflite
-from mnv2_engines.errors import LabelsError, ModelError
-from mnv2_engines.labels import read_labels
+from mnv2_engines.errors import ModelError
+from mnv2_engines.labels import check_label_count, read_labels
 
 __all__ = ["Content", "install_model", "prepare_content"]
 
@@ -35,18 +36,17 @@ def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> C
     entry's classes.
     """
     suffix = PurePosixPath(file.name).suffix
-    notes: tuple[str, ...] = ()
     if suffix in WEIGHTS:
-        model, notes = _import(file, entry.classes)
-    else:
-        model = file.read_bytes()
-        if suffix == ".tflite" and not is_tflite(model):
-            raise ModelError(f"{file} is no TFLite file ({len(model)} bytes): expected the model {file.name}")
-        if suffix == ".onnx":
-            from mnv2_engines.tflite import read_model_interface
+        return _import(entry, file, labels)
+    model = file.read_bytes()
+    if suffix == ".tflite" and not is_tflite(model):
+        raise ModelError(f"{file} is no TFLite file ({len(model)} bytes): expected the model {file.name}")
+    if suffix == ".onnx":
+        from mnv2_engines.tflite import read_model_interface
 
-            read_model_interface(file)
-    return Content(entry.becomes, model, _sidecar(entry, file.name), _read_labels(entry, labels), notes)
+        read_model_interface(file)
+    stated = msgspec.to_builtins(entry.preprocess)
+    return Content(suffix, model, _sidecar(entry, file.name, stated), _read_labels(entry, labels, entry.classes))
 
 
 def install_model(folder: Path, name: str, content: Content, record: Pulled) -> Path:
@@ -65,32 +65,46 @@ def install_model(folder: Path, name: str, content: Content, record: Pulled) -> 
     return path
 
 
-def _import(file: Path, classes: int | None) -> tuple[bytes, tuple[str, ...]]:
+def _import(entry: CatalogueModel, file: Path, labels: Path | None) -> Content:
     from mnv2_engines.networks import write_network
     from mnv2_engines.weights import Expected, read_weights
 
-    found = read_weights(file, Expected(classes=classes))
-    return write_network(found.network, found.weights), found.notes
+    side = entry.resolution
+    found = read_weights(file, Expected(classes=entry.classes, size_hw=None if side is None else (side, side)))
+    implied = found.preprocess
+    stated = {
+        "color": implied.color,
+        "mean": list(implied.mean),
+        "std": list(implied.std),
+        "resize": str(implied.resize),
+        **msgspec.to_builtins(entry.preprocess),
+    }
+    return Content(
+        ".onnx",
+        write_network(found.network, found.weights),
+        _sidecar(entry, file.name, stated),
+        _read_labels(entry, labels, found.network.classes),
+        found.notes,
+    )
 
 
-def _read_labels(entry: CatalogueModel, file: Path | None) -> tuple[str, ...] | None:
+def _read_labels(entry: CatalogueModel, file: Path | None, classes: int | None) -> tuple[str, ...] | None:
     if entry.labels is None:
         return None
-    labels = read_labels(file or Path(entry.labels), entry.classes)
-    if entry.classes is not None and len(labels) != entry.classes:
-        raise LabelsError(f"{entry.labels} has {len(labels)} labels, the model has {entry.classes} classes")
+    labels = read_labels(file or Path(entry.labels), classes)
+    if classes is not None:
+        check_label_count(labels, classes, entry.labels)
     return labels
 
 
-def _sidecar(entry: CatalogueModel, source: str) -> str:
+def _sidecar(entry: CatalogueModel, source: str, preprocess: Mapping[str, object]) -> str:
     import yaml
 
     stated: dict[str, object] = {"task": entry.task}
     if entry.labels is not None:
         stated["labels"] = _LABELS
-    preprocess = msgspec.to_builtins(entry.preprocess)
     if preprocess:
-        stated["preprocess"] = preprocess
+        stated["preprocess"] = dict(preprocess)
     return (
         f"# Written by `mnv2-edge models pull` for {source}: what the network expects and what its outputs mean.\n"
         "# `build-engine` and `run` read it, and their flags win.\n"

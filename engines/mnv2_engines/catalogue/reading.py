@@ -44,7 +44,7 @@ def read_user_catalogue(path: Path) -> Catalogue | None:
     """Return what the user added; None when there is nothing. Raises CatalogueError that says what is wrong."""
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise CatalogueError(f"{path} cannot be read ({exc.strerror}): expected a catalogue of models") from exc

@@ -4,8 +4,10 @@ Only http and https are spoken: no file, ftp or data address gets in by a redire
 variables (`https_proxy`, `no_proxy`, ...), certificates those of the system or of `SSL_CERT_FILE`.
 """
 
+import contextlib
 import email.utils
 import errno
+import functools
 import http.client
 import socket
 import ssl
@@ -41,24 +43,32 @@ def open_url(url: str, headers: Mapping[str, str], timeout_s: float) -> http.cli
 
     Raises InterruptedDownload when another try makes sense, DownloadError when not, HTTPError for a status of 416.
     """
-    request = urllib.request.Request(  # noqa: S310 - its scheme is checked below, and every redirect's
-        url, headers={"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
-    )
-    if request.type not in ("http", "https"):
-        raise DownloadError(f"{url} is not fetched: expected an address that begins with https:// or http://")
+    request = _request(url, headers)
     try:
         return cast("http.client.HTTPResponse", _opener().open(request, timeout=timeout_s))
     except HTTPError as exc:
         if exc.code == 416:
             raise
-        with exc:
+        with contextlib.closing(exc):
             raise _explain_status(url, exc) from exc
     except URLError as exc:
         raise _explain_failure(url, exc.reason if isinstance(exc.reason, OSError) else exc) from exc
+    except http.client.InvalidURL as exc:
+        raise DownloadError(f"{url} is no address ({exc}): expected e.g. https://HOST/FILE") from exc
     except (OSError, http.client.HTTPException) as exc:
         raise _explain_failure(url, exc) from exc
-    except ValueError as exc:  # a host name or port that is none
+
+
+def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
+    try:
+        request = urllib.request.Request(  # noqa: S310 - its scheme is checked below, and every redirect's
+            url, headers={"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
+        )
+    except ValueError as exc:
         raise DownloadError(f"{url} is no address ({exc}): expected e.g. https://HOST/FILE") from exc
+    if request.type not in ("http", "https"):
+        raise DownloadError(f"{url} is not fetched: expected an address that begins with https:// or http://")
+    return request
 
 
 def _explain_failure(url: str, error: Exception) -> DownloadError | InterruptedDownload:
@@ -152,12 +162,18 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302  # Python 3.10 does not know it
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Return how certificates are checked: reading those of the system takes a while, so it is done once."""
+    return ssl.create_default_context()
+
+
 def _opener() -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPSHandler(context=_tls()),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirects(),

@@ -1,0 +1,266 @@
+"""`mnv2-edge models` as a user calls it, with a server that is not the network."""
+
+import hashlib
+import json
+import os
+import pty
+import stat
+import subprocess
+
+import pytest
+import yaml
+
+from mnv2_edge import __main__ as program
+from mnv2_edge.cli.models import command
+from support.command import COMMAND, call, environment, errors
+from support.file_server import file_server
+
+TFLITE = b"\x1c\0\0\0TFL3" + bytes(200_000)
+SHA256 = hashlib.sha256(TFLITE).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNV2_EDGE_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def server(home):
+    """Run a server of which the user's catalogue knows `net` with its hash, and `fresh` without."""
+    with file_server() as running:
+        running.files["net.tflite"] = TFLITE
+        file = {"name": "net.tflite", "urls": [f"{running.url}/net.tflite"]}
+        known = {"description": "d", "licence": "l", "files": [{**file, "sha256": SHA256}]}
+        models = {"net": known, "fresh": {**known, "files": [file]}}
+        (home / "models").mkdir()
+        (home / "models" / "catalogue.yaml").write_text(yaml.safe_dump({"version": 1, "models": models}))
+        yield running
+
+
+def run(*args):
+    return program.main(["models", *args])
+
+
+class TestList:
+    def test_a_table_says_what_there_is_and_what_is_here(self, capsys):
+        assert run("list") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split() == ["NAME", "HERE", "TASK", "SIZE", "LICENCE", "HASH", "WHAT", "IT", "IS"]
+        rows = {line.split()[0]: line.split() for line in lines[1:]}
+        assert rows["mobilenet-v2"][1:6] == ["-", "classify", "13.6", "MiB", "BSD-3-Clause"]
+        assert rows["demo"][1] == "yes"
+        assert "at first use" in next(line for line in lines if line.startswith("coral-ssd"))
+
+    def test_json_has_all_of_it(self, capsys, server):
+        assert run("pull", "net") == 0
+        capsys.readouterr()
+        assert run("list", "--json") == 0
+        told = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
+        assert told["mobilenet-v2"]["installed"] is None
+        assert told["mobilenet-v2"]["licence"] == "BSD-3-Clause"
+        assert told["net"]["from"] == "your catalogue"
+        assert told["net"]["pulled"]["sha256"] == SHA256
+        assert told["net"]["installed"].endswith("models/net/net.tflite")
+
+    def test_one_model_is_shown_and_its_addresses_alone(self, capsys):
+        assert run("show", "coral-inat-bird") == 0
+        assert yaml.safe_load(capsys.readouterr().out)["classes"] == 965
+        assert run("show", "coral-inat-bird", "--urls") == 0
+        assert [line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()] == [
+            "mobilenet_v2_1.0_224_inat_bird_quant.tflite",
+            "inat_bird_labels.txt",
+        ]
+
+
+class TestPull:
+    def test_it_says_where_the_model_is_and_what_to_type(self, server, home, capsys):
+        assert run("pull", "net") == 0
+        out = capsys.readouterr().out.splitlines()
+        path = home / "models" / "net" / "net.tflite"
+        assert out == [str(path), f"next: mnv2-edge run --model {path}"]
+        assert run("pull", "net") == 0
+        assert "is there already, and whole" in capsys.readouterr().out
+
+    def test_an_unknown_hash_is_said_and_another_file_refused(self, server, home, capsys):
+        assert run("pull", "fresh") == 0
+        (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+        assert note.startswith("note: no hash is published for net.tflite; SHA-256 " + SHA256)
+        (home / "models" / "fresh" / "net.tflite").unlink(missing_ok=True)
+        (home / "models" / "fresh" / "fresh.tflite").unlink()
+        server.files["net.tflite"] = changed = TFLITE + b"!"
+        assert run("pull", "fresh") == 65
+        (line,) = errors(capsys.readouterr().err)
+        command_line = line.partition("`")[2].partition("`")[0]
+        assert command_line == f"mnv2-edge models pull fresh --accept {hashlib.sha256(changed).hexdigest()}"
+        assert run(*command_line.split()[2:]) == 0
+
+    @pytest.mark.parametrize(
+        ("answers", "status", "said"),
+        [
+            (lambda s: [s.status(404)], 69, "is not there (404)"),
+            (lambda s: [s.status(403)], 69, "refuses to give"),
+            (lambda s: [s.status(429, Retry_After="900")], 69, "the same command goes on in 900 s"),
+            (lambda s: [s.broken_after(1000, ETag="")], 69, "broke off after 1000 of 200008 bytes"),
+            (lambda s: [s.stalled_after(0)], 69, "does not answer in time"),
+            (lambda s: [s.content(b"<html>", Content_Type="text/html")], 69, "login page"),
+            (lambda s: [s.content(TFLITE[:-1] + b"x")], 65, "is not net.tflite as it was published"),
+            (lambda s: [s.content(b"", Content_Length=str(1 << 40))], 65, "expected at most 512 MiB"),
+        ],
+    )
+    def test_what_goes_wrong_is_one_line_with_the_right_status(self, server, capsys, answers, status, said):
+        server.script = answers(server)
+        assert run("pull", "net", "--tries", "1", "--timeout", "0.3") == status
+        (line,) = errors(capsys.readouterr().err)
+        assert said in line
+        assert "--mirror DIR" in line
+
+    @pytest.mark.parametrize(
+        ("args", "status", "said"),
+        [
+            (["nett"], 2, "did you mean net?"),
+            (["net", "--mirror", "/no/such"], 69, "has no file net.tflite"),
+            (["net", "--mirror", "http://u:secret@host/"], 2, "holds a password"),
+            (["net", "--accept", "abc"], 2, "64 hexadecimal digits"),
+            (["net", "fresh", "--accept", SHA256], 2, "for one model"),
+            (["net", "--fill-mirror", "/no/such"], 2, "mkdir -p /no/such"),
+            ([], 2, "NAME"),
+        ],
+    )
+    def test_wrong_usage(self, server, capsys, args, status, said):
+        assert run("pull", *args) == status
+        (line,) = errors(capsys.readouterr().err)
+        assert said in line
+        assert "secret" not in line
+
+    def test_a_mirror_works_without_a_network(self, shared, capsys, home):
+        assert run("pull", "coral-mobilenet-v2", "--mirror", str(shared / "models")) == 0
+        path = home / "models" / "coral-mobilenet-v2" / "coral-mobilenet-v2.tflite"
+        assert path.exists()
+        assert f"run --model {path}" in capsys.readouterr().out
+
+    def test_a_mirror_is_filled(self, server, tmp_path, capsys, home):
+        (tmp_path / "usb").mkdir()
+        assert run("pull", "net", "--fill-mirror", str(tmp_path / "usb")) == 0
+        assert capsys.readouterr().out == f"{tmp_path}/usb/net.tflite\n"
+        assert run("pull", "net", "--mirror", str(tmp_path / "usb")) == 0
+
+    def test_a_home_that_may_not_be_written(self, server, home, capsys, monkeypatch):
+        if os.geteuid() == 0:
+            (home / "file").write_text("")
+            monkeypatch.setenv("MNV2_EDGE_HOME", str(home / "file"))
+            assert run("pull", "coral-mobilenet-v2", "--mirror", str(home)) == 75
+            assert "cannot be written (Not a directory)" in capsys.readouterr().err
+            return
+        (home / "models").chmod(stat.S_IRUSR | stat.S_IXUSR)
+        assert run("pull", "net") == 77
+        assert "MNV2_EDGE_HOME" in capsys.readouterr().err
+        (home / "models").chmod(stat.S_IRWXU)
+
+    def test_a_broken_catalogue_is_78(self, home, capsys):
+        (home / "models").mkdir()
+        (home / "models" / "catalogue.yaml").write_text("version: 2")
+        assert run("list") == 78
+        assert "catalogue.yaml" in capsys.readouterr().err
+
+    def test_a_terminal_gets_a_bar(self, server, home):
+        master, slave = pty.openpty()
+        done = subprocess.run(
+            [*COMMAND, "models", "pull", "net"],
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            text=True,
+            env=environment(home, TERM="xterm"),
+            check=False,
+            timeout=60,
+        )
+        os.close(slave)
+        shown = os.read(master, 1 << 16).decode()
+        os.close(master)
+        assert done.returncode == 0
+        assert "net.tflite" in shown
+
+    def test_ctrl_c_keeps_the_part(self, server, home):
+        import signal
+        import time
+
+        server.script = [server.stalled_after(100_000)]
+        process = subprocess.Popen(
+            [*COMMAND, "models", "pull", "net"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(home)
+        )
+        part = home / "models" / ".parts" / "net" / "net.tflite"
+        deadline = time.monotonic() + 30
+        while not (part.exists() and part.stat().st_size == 100_000):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert b"Traceback" not in err
+        assert run("pull", "net") == 0
+        assert server.requests[-1].range == "bytes=100000-"
+
+
+class TestAdd:
+    def test_a_file_of_ones_own(self, tmp_path, capsys):
+        (tmp_path / "cats.tflite").write_bytes(TFLITE)
+        (tmp_path / "cats.txt").write_text("cat\nkitten\n")
+        added = run("add", str(tmp_path / "cats.tflite"), "--name", "cats", "--labels", str(tmp_path / "cats.txt"))
+        assert added == 0
+        assert "next: mnv2-edge run --model" in capsys.readouterr().out
+        assert run("show", "cats", "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["from"], told["licence"], told["files"][0]["sha256"]) == ("your catalogue", "yours", SHA256)
+
+    def test_an_address(self, server, capsys):
+        args = [
+            "--name",
+            "mine",
+            "--task",
+            "detect",
+            "--labels",
+            "coco",
+            "--mean",
+            "0",
+            "--std",
+            "255",
+            "--resize",
+            "stretch",
+        ]
+        assert run("add", f"{server.url}/net.tflite", *args) == 0
+        capsys.readouterr()
+        assert run("show", "mine", "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["preprocess"] == {"mean": [0.0, 0.0, 0.0], "std": [255.0, 255.0, 255.0], "resize": "stretch"}
+        assert (told["task"], told["labels"]) == ("detect", "coco")
+
+    @pytest.mark.parametrize(
+        ("args", "status", "said"),
+        [
+            (["none.tflite", "--name", "cats"], 65, "there is no file none.tflite"),
+            (["none.tflite"], 2, "--name"),
+            (["none.tflite", "--name", "demo"], 2, "is taken"),
+            (["none.tflite", "--name", "cats", "--mean", "1"], 2, "both, or neither"),
+            (["none.tflite", "--name", "cats", "--resize", "crop"], 2, "resize 'crop' is unknown"),
+            (["https://u:secret@host/m.tflite", "--name", "cats"], 2, "holds a password"),
+        ],
+    )
+    def test_what_does_not_fit_is_one_line(self, capsys, args, status, said, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert run("add", *args) == status
+        (line,) = errors(capsys.readouterr().err)
+        assert said in line
+
+
+def test_labels_by_name_fit_a_real_network(shared, home):
+    model = shared / "models" / "mobilenet_v2_1.0_224_quant.tflite"
+    args = ("--camera", shared / "images" / "parrot.jpg", "--format", "jsonl")
+    done = call("run", "--model", model, "--labels", "imagenet", *args, home=home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predictions"][0]["label"] == "macaw"
+
+
+def test_every_command_is_there():
+    assert list(command.commands) == ["list", "show", "pull", "add"]
