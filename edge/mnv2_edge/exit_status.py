@@ -41,7 +41,6 @@ _ENGINES: Mapping[type[BaseException], ExitStatus] = {
     engines.ContractError: ExitStatus.USAGE,
     engines.CatalogueError: ExitStatus.BAD_CONFIG,
     engines.DownloadError: ExitStatus.UNAVAILABLE,
-    engines.StorageError: ExitStatus.TRY_AGAIN,
     engines.BackendUnavailableError: ExitStatus.UNAVAILABLE,
     engines.InferenceError: ExitStatus.BUG,
     engines.BuildError: ExitStatus.CHECK_FAILED,

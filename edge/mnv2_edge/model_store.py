@@ -3,16 +3,15 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from mnv2_edge.environment import Environment
-from mnv2_edge.errors import AccessError
 from mnv2_engines.catalogue import KnownModels, ModelHome, read_package_catalogue, read_user_catalogue
-from mnv2_engines.errors import EnginesError, StorageError
+from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, StoreFullError
 
 __all__ = ["known_models", "model_home", "storing"]
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -28,17 +27,17 @@ def known_models(home: ModelHome) -> KnownModels:
 
 @contextmanager
 def storing(home: ModelHome) -> Iterator[None]:
-    """Say in one line what the disk has against writing below `home`: raises AccessError or StorageError."""
+    """Say in one line what the disk has against writing below `home`: raises StoreError and its kinds."""
     try:
         yield
     except EnginesError:
         raise
     except OSError as exc:
-        where = Path(exc.filename) if isinstance(exc.filename, str) else home.root
+        where, why = exc.filename or home.root, exc.strerror or str(exc)
+        if exc.errno in _FULL:
+            raise StoreFullError(f"{where} cannot be written ({why}): free some space and try again") from exc
         if exc.errno in _FORBIDDEN:
-            raise AccessError(
-                f"{where} may not be written ({exc.strerror}): name a folder of your own in MNV2_EDGE_HOME"
+            raise StoreAccessError(
+                f"{where} is closed to this user ({why}): name a folder of your own in MNV2_EDGE_HOME"
             ) from exc
-        raise StorageError(
-            f"{where} cannot be written ({exc.strerror}): free some space, or name another folder in MNV2_EDGE_HOME"
-        ) from exc
+        raise StoreError(f"{where} cannot be used ({why}): expected a folder of models at {home.root}") from exc

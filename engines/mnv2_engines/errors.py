@@ -13,12 +13,11 @@
     ├── ContractError            preprocess or task options that make no sense    (ValueError)
     ├── CatalogueError           a catalogue of models that cannot be read        (ValueError)
     ├── DownloadError            a file cannot be fetched                         (OSError)
-    ├── StorageError             there is no room for a model                     (OSError)
     ├── BackendUnavailableError  the library that runs the engine is not importable  (ImportError)
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
     ├── BuildError               an engine could not be built                   (RuntimeError)
     │   └── VerificationError    it was built and lost too much
-    └── StoreError               the store of engines cannot be read or written   (OSError)
+    └── StoreError               the store of engines and models cannot be read or written   (OSError)
         ├── StoreAccessError     by this user                                   (PermissionError)
         └── StoreFullError       because the disk is full
 
@@ -44,7 +43,6 @@ __all__ = [
     "StoreFullError",
     "UnbuiltEngineError",
     "UnknownEngineError",
-    "StorageError",
     "UnsupportedOperatorError",
     "VerificationError",
 ]
@@ -102,10 +100,6 @@ class DownloadError(EnginesError, OSError):
     """Say why a file cannot be fetched, from the network or from a mirror."""
 
 
-class StorageError(EnginesError, OSError):
-    """Say how much room is missing, and where."""
-
-
 class BackendUnavailableError(EnginesError, ImportError):
     """Say which library is missing and how to install it."""
 
@@ -123,7 +117,7 @@ class VerificationError(BuildError):
 
 
 class StoreError(EnginesError, OSError):
-    """Say that the store of engines cannot be read or written."""
+    """Say that the store of engines and models cannot be read or written."""
 
 
 class StoreAccessError(StoreError, PermissionError):

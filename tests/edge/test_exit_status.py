@@ -28,7 +28,6 @@ PROMISED = {
     "ContractError": 2,
     "CatalogueError": 78,
     "DownloadError": 69,
-    "StorageError": 75,
     "BackendUnavailableError": 69,
     "InferenceError": 70,
     "BuildError": 1,

@@ -1,10 +1,10 @@
 """`mnv2-edge models` as a user calls it, with a server that is not the network."""
 
+import errno
 import hashlib
 import json
 import os
 import pty
-import stat
 import subprocess
 
 import pytest
@@ -147,17 +147,24 @@ class TestPull:
         assert capsys.readouterr().out == f"{tmp_path}/usb/net.tflite\n"
         assert run("pull", "net", "--mirror", str(tmp_path / "usb")) == 0
 
-    def test_a_home_that_may_not_be_written(self, server, home, capsys, monkeypatch):
-        if os.geteuid() == 0:
-            (home / "file").write_text("")
-            monkeypatch.setenv("MNV2_EDGE_HOME", str(home / "file"))
-            assert run("pull", "coral-mobilenet-v2", "--mirror", str(home)) == 75
-            assert "cannot be written (Not a directory)" in capsys.readouterr().err
-            return
-        (home / "models").chmod(stat.S_IRUSR | stat.S_IXUSR)
-        assert run("pull", "net") == 77
-        assert "MNV2_EDGE_HOME" in capsys.readouterr().err
-        (home / "models").chmod(stat.S_IRWXU)
+    @pytest.mark.parametrize(
+        ("number", "status", "said"),
+        [
+            (errno.EACCES, 77, "closed to this user"),
+            (errno.EROFS, 77, "MNV2_EDGE_HOME"),
+            (errno.ENOSPC, 75, "free some space"),
+            (errno.EIO, 69, "cannot be used"),
+        ],
+    )
+    def test_what_the_disk_has_against_it(self, server, home, capsys, monkeypatch, number, status, said):
+        def refuse(self, *_args, **_more):
+            raise OSError(number, os.strerror(number), str(self))
+
+        monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+        assert run("pull", "net") == status
+        (line,) = errors(capsys.readouterr().err)
+        assert said in line
+        assert str(home) in line
 
     def test_a_broken_catalogue_is_78(self, home, capsys):
         (home / "models").mkdir()

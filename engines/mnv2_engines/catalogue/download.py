@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 import msgspec
 
 from mnv2_engines.catalogue.web import InterruptedDownload, broken, host_of, open_url
-from mnv2_engines.errors import DownloadError, ModelError, StorageError
+from mnv2_engines.errors import DownloadError, ModelError, StoreFullError
 
 __all__ = ["Patience", "Progress", "Wanted", "discard", "download", "require_room"]
 
@@ -76,7 +76,7 @@ def download(wanted: Wanted, part: Path, patience: Patience, progress: Progress)
     """Bring the whole file to `part`; returns when it is on the disk. It is not checked yet.
 
     Raises DownloadError when it does not come, and keeps what there is for the next call; ModelError when it has
-    another size than it ought to have; StorageError when there is no room for it.
+    another size than it ought to have; StoreFullError when there is no room for it.
     """
     failures, best = 0, 0
     while (interruption := _try(wanted, part, patience, progress)) is not None:
@@ -99,10 +99,10 @@ def discard(part: Path) -> None:
 
 
 def require_room(folder: Path, needed: int) -> None:
-    """Raise StorageError unless so many bytes fit into a folder, with some to spare."""
+    """Raise StoreFullError unless so many bytes fit into a folder, with some to spare."""
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
-        raise StorageError(
+        raise StoreFullError(
             f"{folder} has {free >> 20} MiB free, {(needed + _SPARE_BYTES) >> 20} MiB are needed: free some space, or "
             "name another disk's folder in MNV2_EDGE_HOME"
         )
@@ -211,7 +211,7 @@ def _append(file: IO[bytes], chunk: bytes) -> None:
         file.write(chunk)
         file.flush()
     except OSError as exc:
-        raise StorageError(f"{file.name} cannot be written ({exc.strerror}): free some space and try again") from exc
+        raise StoreFullError(f"{file.name} cannot be written ({exc.strerror}): free some space and try again") from exc
 
 
 def _odd_size(wanted: Wanted, sent: str) -> ModelError:

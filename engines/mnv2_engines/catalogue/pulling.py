@@ -48,7 +48,7 @@ class PulledModel:
 def pull_model(name: str, entry: CatalogueModel, home: ModelHome, options: PullOptions) -> PulledModel:
     """Install a model unless it is there already, whole and with the hash that it should have.
 
-    Raises DownloadError, ModelError, LabelsError, StorageError, CatalogueError; then what was there is unchanged, and
+    Raises DownloadError, ModelError, LabelsError, StoreFullError, CatalogueError; then what was there is unchanged, and
     what was fetched so far is kept for the next call.
     """
     if not entry.files:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnv2_engines.catalogue.download import Patience, Wanted, download
-from mnv2_engines.errors import DownloadError, ModelError, StorageError
+from mnv2_engines.errors import DownloadError, ModelError, StoreFullError
 from support.file_server import cut, etag, send
 
 CONTENT = bytes(range(256)) * 1200  # 300 KiB
@@ -264,7 +264,7 @@ class TestRefusals:
     def test_a_full_disk_is_noticed_before(self, fetch, server, monkeypatch):
         usage = shutil.disk_usage("/")._replace(free=WHOLE)
         monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
-        with pytest.raises(StorageError, match="0 MiB free, 32 MiB are needed: free some space"):
+        with pytest.raises(StoreFullError, match="0 MiB free, 32 MiB are needed: free some space"):
             fetch()
 
     def test_a_disk_that_fills_up_meanwhile_keeps_the_part(self, fetch, part):
@@ -274,7 +274,7 @@ class TestRefusals:
         before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, before[1]))
-            with pytest.raises(StorageError, match="cannot be written"):
+            with pytest.raises(StoreFullError, match="cannot be written"):
                 fetch()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
