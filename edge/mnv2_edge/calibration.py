@@ -12,6 +12,7 @@ from mnv2_edge.redaction import redact
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, list_pictures, read_picture, walk_files
+from mnv2_edge.sources.places import may_not_be_read, what_is_at
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.build_request import Pictures
 from mnv2_engines.frame_path import fit_picture
@@ -117,7 +118,7 @@ def _fitter(height: int, width: int, preprocess: Preprocess) -> _Fit:
 def _pictures(uri: str, limit: int, secret: str, fit: _Fit) -> Iterator[UInt8Array]:
     parsed = parse_uri(uri)
     folder = Path(parsed.target).expanduser()
-    if parsed.kind == "file" and folder.is_dir():
+    if parsed.kind == "file" and what_is_at(folder) == "folder":
         for _, pixels in _readable(folder, spread_evenly(_list(folder), limit)):
             yield fit(pixels, "BGR")
         return
@@ -129,6 +130,8 @@ def _list(folder: Path) -> list[Path]:
     """Return the folder's pictures; where it has none, those of its subfolders: a training set has one a class."""
     try:
         return list_pictures(folder) or [path for path in walk_files(folder) if path.suffix.lower() in PICTURE_SUFFIXES]
+    except PermissionError as exc:
+        raise may_not_be_read(folder) from exc
     except OSError as exc:
         raise SourceError(f"{folder} cannot be read ({exc.strerror}): expected a folder of pictures") from exc
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
 from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, walk_files
+from mnv2_edge.sources.places import what_is_at
 from mnv2_edge.sources.uri import parse_uri
 
 __all__ = ["ClassFolders", "read_class_folders"]
@@ -59,9 +60,10 @@ def _find_root(data: str) -> Path:
     expected = "expected a folder that holds a folder of pictures for every class (--data DIR)"
     if parsed.kind != "file":
         raise UsageError(f"--data {data} is a camera, and nobody knows what is true of its pictures: {expected}")
-    if not root.exists():
+    place = what_is_at(root)
+    if place == "nothing":
         raise SourceNotFoundError(f"there is no folder {root}: {expected}")
-    if not root.is_dir():
+    if place != "folder":
         raise UsageError(f"--data {root} is a file: {expected}")
     return root
 

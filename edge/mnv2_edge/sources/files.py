@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
+from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.options import read_fps, refuse_unknown
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, PictureSource, is_picture, list_pictures
+from mnv2_edge.sources.places import may_not_be_read, what_is_at
 from mnv2_edge.sources.video import VideoSource
 
 __all__ = ["open_file"]
@@ -26,31 +27,30 @@ def open_file(options: SourceOptions) -> FrameSource:
     if fps is not None and not realtime:
         raise UsageError(f"a file is read flat out, so fps={fps:g} has no meaning: add --pace realtime")
     path = Path(options.uri).expanduser()
-    try:
-        is_folder, is_file = path.is_dir(), path.is_file()
-        pictures = list_pictures(path) if is_folder else [path]
-    except PermissionError as exc:
-        raise SourcePermissionError(_unreadable(path)) from exc
-    if is_folder and not pictures:
-        raise SourceError(
-            f"the folder {path} holds no picture: expected files named {' '.join(sorted(PICTURE_SUFFIXES))}"
+    place = what_is_at(path)
+    if place == "nothing":
+        raise SourceNotFoundError(
+            f"there is no {path}: expected demo, a picture, a folder, a video, /dev/videoN or a camera number; "
+            "`mnv2-edge cameras` lists the cameras"
         )
-    if not is_folder and not is_file:
-        raise SourceNotFoundError(_missing(path))
-    if is_folder or is_picture(path):
+    if place == "other":
+        raise SourceNotFoundError(
+            f"{path} is neither a file nor a folder: expected a picture, a folder of pictures or a video"
+        )
+    if place == "folder" or is_picture(path):
         pacer = Pacer(fps or _SLIDES_FPS) if realtime else None
-        return PictureSource(pictures, options.camera_id, pacer, lenient=is_folder)
+        pictures = _pictures_in(path) if place == "folder" else [path]
+        return PictureSource(pictures, options.camera_id, pacer, lenient=place == "folder")
     return VideoSource(path, options.camera_id, realtime=realtime, fps=fps)
 
 
-def _unreadable(path: Path) -> str:
-    return f"{path} may not be read by this user: `ls -ld {path}` shows who may"
-
-
-def _missing(path: Path) -> str:
-    if path.exists():
-        return f"{path} is neither a file nor a folder: expected a picture, a folder of pictures or a video"
-    return (
-        f"there is no {path}: expected demo, a picture, a folder, a video, /dev/videoN or a camera number; "
-        "`mnv2-edge cameras` lists the cameras"
-    )
+def _pictures_in(folder: Path) -> list[Path]:
+    try:
+        pictures = list_pictures(folder)
+    except PermissionError as exc:
+        raise may_not_be_read(folder) from exc
+    if not pictures:
+        raise SourceError(
+            f"the folder {folder} holds no picture: expected files named {' '.join(sorted(PICTURE_SUFFIXES))}"
+        )
+    return pictures

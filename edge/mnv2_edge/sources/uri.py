@@ -36,7 +36,7 @@ def parse_uri(text: str) -> CameraUri:
     """
     if not text.strip():
         raise UsageError("the camera is empty: expected demo, a file, a folder, /dev/videoN or a number (--camera 0)")
-    if not text.startswith("/dev/") and text != "demo" and not text.isdecimal() and Path(text).exists():
+    if not text.startswith("/dev/") and text != "demo" and not text.isdecimal() and _exists(Path(text)):
         return CameraUri("file", text, {})
     url = _URL.match(text)
     target, options = (text, "") if url else text.partition("?")[::2]
@@ -63,6 +63,14 @@ def _parse_query(text: str) -> dict[str, str]:
         repeated = next(name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1)
         raise UsageError(f"camera option {repeated!r} is given more than once: expected it once")
     return query
+
+
+def _exists(path: Path) -> bool:
+    """Say whether this user can see that something is there; whoever opens it says why not."""
+    try:
+        return path.exists()
+    except PermissionError:  # Python below 3.14
+        return False
 
 
 def _file_path(rest: str) -> str:
