@@ -15,6 +15,7 @@ from mnv2_edge import __main__ as program
 from mnv2_edge import __version__
 from mnv2_edge.cli import COMMANDS, cli
 from mnv2_edge.cli.common import Session, current_session, json_option, logging_to_stderr
+from mnv2_edge.cli.tables import print_table
 from mnv2_edge.errors import ConfigError, SourcePermissionError
 from mnv2_edge.redaction import add_secret
 from mnv2_engines.errors import StaleEngineError
@@ -336,3 +337,56 @@ def test_plugins_are_listed(capsys):
     assert {"mnv2_edge.sources", "mnv2_edge.sinks", "mnv2_engines.tasks", "mnv2_engines.backends"} == {
         plugin["group"] for plugin in plugins
     }
+
+
+class TestUntrustedText:
+    """File names, brokers and cameras speak in messages; a terminal must not obey them."""
+
+    EVIL = "\x1b]0;owned\x07\x1b[2J\rcat\u202e.jpg"
+
+    def test_in_an_error(self, add_command, capsys):
+        def fail():
+            raise SourcePermissionError(f"{self.EVIL} is closed")
+
+        add_command(fail)
+        assert program.main(["probe"]) == 77
+        assert capsys.readouterr().err == "mnv2-edge: error: ?]0;owned??[2J?cat?.jpg is closed\n"
+
+    def test_in_a_bug_and_its_traceback(self, add_command, capsys):
+        def fail():
+            raise KeyError(self.EVIL) from ValueError(self.EVIL)
+
+        add_command(fail)
+        assert program.main(["--debug", "probe"]) == 70
+        err = capsys.readouterr().err
+        assert "Traceback" in err
+        assert err.replace("\n", "").isprintable()
+
+    @pytest.mark.parametrize("debug", [False, True])
+    def test_in_the_log(self, debug, add_command, capsys):
+        def speak():
+            log = logging.getLogger("mnv2_edge.test")
+            log.warning("the camera says %s", f"{self.EVIL}\nERROR mnv2_edge: forged")
+            try:
+                raise ValueError(self.EVIL)
+            except ValueError:
+                log.exception("it says more")
+
+        add_command(speak)
+        assert program.main(["--debug", "probe"] if debug else ["probe"]) == 0
+        lines = capsys.readouterr().err.split("\n")
+        assert all(line.isprintable() for line in lines)
+        assert "WARNING mnv2_edge.test: the camera says ?]0;owned??[2J?cat?.jpg?ERROR mnv2_edge: forged" in lines
+        assert ("Traceback (most recent call last):" in lines) is debug
+
+    def test_in_a_table(self, capsys):
+        print_table(("camera",), [(self.EVIL,)])
+        assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+    def test_a_file_with_such_a_name(self, tmp_path, capsys):
+        path = tmp_path / "a\x1b[31m\ncat.jpg"
+        path.write_bytes(b"no picture")
+        assert program.main(["run", "--camera", str(path)]) == 69
+        err = capsys.readouterr().err
+        assert "a?[31m" in err
+        assert err.replace("\n", "").isprintable()

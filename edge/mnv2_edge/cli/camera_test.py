@@ -15,6 +15,7 @@ from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.environment import read_environment
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import read_secret, redact, refuse_password_in_argv
+from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
     from mnv2_edge.camera_test import CameraReport
@@ -78,7 +79,7 @@ def _print(report: CameraReport, uri: str, saved: Path | None) -> None:
     if saved is not None:
         click.echo(f"  picture {saved}")
     for doubt in report.doubts:
-        click.echo(f"  doubt   {doubt}")
+        click.echo(f"  doubt   {printable(doubt)}")
 
 
 def _save(frame: Frame, path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import click
 
 from mnv2_edge.redaction import redact
+from mnv2_engines.printable import printable
 
 __all__ = [
     "LogLevel",
@@ -69,13 +70,16 @@ def logging_to_stderr(session: Session) -> Iterator[None]:
 
 
 def print_error(message: str) -> None:
-    """Write every line of `message` to stderr, each as an error of its own, without secrets."""
-    _write("".join(f"mnv2-edge: error: {line}\n" for line in redact(message).splitlines() or [""]))
+    """Write every line of `message` to stderr, each as an error of its own, without secrets.
+
+    File names, brokers and cameras speak in messages: nothing of them reaches the terminal but printable text.
+    """
+    _write("".join(f"mnv2-edge: error: {printable(line)}\n" for line in redact(message).split("\n")))
 
 
 def print_traceback(error: BaseException) -> None:
     """Write where `error` comes from to stderr, without secrets."""
-    _write(redact("".join(traceback.format_exception(error))))
+    _write(printable(redact("".join(traceback.format_exception(error))), keep="\n"))
 
 
 def _write(text: str) -> None:
@@ -119,7 +123,7 @@ class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10
 
 
 class _Formatter(logging.Formatter):
-    """Write one line a record, without secrets, and without a traceback unless somebody debugs."""
+    """Write one line a record, printable, without secrets, and without a traceback unless somebody debugs."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
@@ -130,5 +134,5 @@ class _Formatter(logging.Formatter):
         shown.exc_text = None  # what another handler made of the traceback
         if shown.exc_info and not self._session.debug:
             error, shown.exc_info = shown.exc_info[1], None
-            return redact(f"{super().format(shown)}: {type(error).__name__}: {error}")
-        return redact(super().format(shown))
+            return printable(redact(f"{super().format(shown)}: {type(error).__name__}: {error}"))
+        return printable(redact(super().format(shown)), keep="\n" if shown.exc_info else "")

@@ -11,6 +11,7 @@ import click
 
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.tables import print_table
+from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
     from mnv2_engines.inspection import FamilyMember, Inspection, Operation, Value
@@ -59,12 +60,12 @@ def command(*, model: Path, summary: bool, as_json: bool) -> None:
 def _cells(operation: Operation, inspection: Inspection) -> tuple[str, ...]:
     shapes = [_shape(inspection.values[name]) for name in operation.outputs]
     return (
-        _printable(operation.operator),
+        printable(operation.operator),
         " ".join(shapes),
         "?" if operation.macs is None else f"{operation.macs:,}",
         f"{operation.parameters:,}",
         _size(operation.weight_bytes),
-        _printable(operation.name),
+        printable(operation.name),
     )
 
 
@@ -73,7 +74,7 @@ def _summarise(model: Path, inspection: Inspection) -> list[str]:
     macs, peak = inspection.macs, inspection.peak
     activations = unknown
     if peak is not None:
-        layer = _printable(peak.operation).partition(";")[0]  # TFLite joins the names of all that was fused
+        layer = printable(peak.operation).partition(";")[0]  # TFLite joins the names of all that was fused
         activations = f"at most {_size(peak.byte_count)} at a time, in {layer}"
     return [
         f"{model.name}: {inspection.format}, {_size(inspection.file_bytes)}, {len(inspection.operations)} operations",
@@ -146,12 +147,7 @@ def _value_json(value: Value) -> dict[str, object]:
 
 
 def _describe(value: Value) -> str:
-    return f"{_printable(value.name)} {_shape(value)} {value.dtype}"
-
-
-def _printable(name: str) -> str:
-    """Return a name out of a file so that it cannot steer a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in name)
+    return f"{printable(value.name)} {_shape(value)} {value.dtype}"
 
 
 def _shape(value: Value) -> str:

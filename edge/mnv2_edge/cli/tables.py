@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from mnv2_engines.printable import printable
+
 __all__ = ["format_table", "print_table"]
 
 
@@ -14,8 +16,10 @@ def print_table(
     """Write rows of as many cells as there are columns to stdout.
 
     `colors` gives the cells that read exactly so a rich style, for example ``{"fail": "bold red"}``; a terminal alone
-    shows it. Plain text is never cut or wrapped: it is for `grep` and for bug reports.
+    shows it. Plain text is never cut or wrapped: it is for `grep` and for bug reports. Cells hold what devices and
+    files call themselves: nothing of it steers a terminal.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout is not None and sys.stdout.isatty():
         _print_rich(columns, rows, colors or {})
         return

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mnv2_edge.errors import ConfigError
+from mnv2_engines.printable import printable
 
 __all__ = ["Mistake", "Mistakes", "did_you_mean"]
 
@@ -41,9 +42,9 @@ class Mistakes:
 
     def add(self, line: int, path: str, message: str) -> None:
         """Note one more: one line of bearable length, whatever characters the file's keys and values are made of."""
-        text = _printable(" ".join(message.split()))
+        text = printable(" ".join(message.split()))
         cut = f"{text[:_LONGEST]}..." if len(text) > _LONGEST else text
-        self.found.append(Mistake(line, _printable(path[-_LONGEST:]), cut))
+        self.found.append(Mistake(line, printable(path[-_LONGEST:]), cut))
 
     def raise_if_any(self) -> None:
         """Raise a ConfigError with a line per mistake, in the order of the file; return when there is none."""
@@ -65,7 +66,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word.casefold(), names, n=1)
     return f", did you mean {names[near[0]]!r}?" if near else ""
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

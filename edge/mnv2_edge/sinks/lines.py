@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 
 from mnv2_edge.records import Record, Result, encode
+from mnv2_engines.printable import printable
 
 __all__ = ["JsonLines", "LineFormat", "TextLines"]
 
@@ -50,8 +51,8 @@ class TextLines:
             return None
         self._shown[record.camera] = record.summary
         camera = f"{record.camera}: " if self._several_cameras else ""
-        picture = f"{_printable(record.picture)}: " if record.picture else ""
-        what = f"{_printable(record.summary)}  {_figures(record)}" if record.summary else _NOTHING
+        picture = f"{printable(record.picture)}: " if record.picture else ""
+        what = f"{printable(record.summary)}  {_figures(record)}" if record.summary else _NOTHING
         return f"{camera}{picture}{what}  age {record.age_ms:.0f} ms\n".encode(self._encoding, errors="replace")
 
 
@@ -62,8 +63,3 @@ def _figures(result: Result) -> str:
         return f"{max(scores):.2f}"
     segments = sorted(result.segments, key=lambda segment: segment.class_id)
     return ", ".join(f"{segment.share:.0%}" for segment in segments)
-
-
-def _printable(label: str) -> str:
-    """Keep what a label file may hold from steering the terminal."""
-    return "".join(char if char.isprintable() else "?" for char in label)

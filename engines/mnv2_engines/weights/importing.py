@@ -8,6 +8,7 @@ from typing import IO
 
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.networks import write_network
+from mnv2_engines.printable import printable
 from mnv2_engines.sidecar import sidecar_path
 from mnv2_engines.weights.hdf5 import HDF5_START
 from mnv2_engines.weights.imported import Expected, ImportedNetwork
@@ -98,5 +99,5 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except ModelError as exc:
-        message = "".join(char if char.isprintable() else "?" for char in str(exc))
+        message = printable(str(exc))
         raise ModelError(message if message.startswith(str(path)) else f"{path}: {message}") from exc
