@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mnv2_edge import __main__ as program
 from mnv2_edge.camera_test import examine_source
 from mnv2_edge.errors import SourceError
 from mnv2_edge.frames import Frame
@@ -69,10 +70,12 @@ def test_the_command_reports_and_saves_a_picture(tmp_path: Path) -> None:
         assert done.returncode in (0, 1), done.stderr
         assert "frames/s" in done.stdout
         assert cv2.imread(str(saved)).shape == (48, 64, 3)
+        assert done.stdout.count(str(saved)) == 1
+        assert "written over" not in done.stdout
         done = call("cameras", "test", server.url, "--seconds", "1", "--save", saved, "--json", home=tmp_path)
         report = json.loads(done.stdout)
         assert report["frames"] > 10
-        assert report["saved"] == str(saved)
+        assert (report["saved"], report["replaced"]) == (str(saved), True)
     finally:
         server.kill()
 
@@ -90,3 +93,18 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: list[str], s
     assert done.returncode == status
     (line,) = errors(done.stderr)
     assert word in line
+
+
+def test_a_picture_that_is_there_is_not_lost_unsaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    watch = ["cameras", "test", "demo", "--seconds", "0.5"]
+    for name in ("mnv2-edge-camera.png", "mnv2-edge-camera-2.png", "mnv2-edge-camera-3.png"):
+        program.main(watch)
+        assert f"  picture {name}\n" in capsys.readouterr().out
+        assert cv2.imread(name) is not None
+    Path("aim.png").write_text("an older one")
+    program.main([*watch, "--save", "aim.png"])
+    assert "  picture aim.png (written over)\n" in capsys.readouterr().out
+    assert cv2.imread("aim.png") is not None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import read_secret, redact, refuse_password_in_argv
 from mnv2_engines.printable import printable
@@ -23,12 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["test"]
 
+_NAME: Final = "mnv2-edge-camera.png"
+
+
+@dataclass(frozen=True)
+class _Saved:
+    path: Path
+    replaced: bool
+
 
 @click.command(
     epilog="""\b
 Examples:
   mnv2-edge cameras test 0
-  mnv2-edge cameras test picamera:0?size=1280x720 --seconds 10
+  mnv2-edge cameras test 'picamera:0?size=1280x720' --seconds 10
   MNV2_EDGE_CAMERA_PASSWORD=... mnv2-edge cameras test rtsp://ann@camera.local/stream2
 """
 )
@@ -37,12 +47,12 @@ Examples:
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("mnv2-edge-camera.png"),
     metavar="FILE",
-    help="Where the last picture goes. [default: mnv2-edge-camera.png]",
+    help="Where the last picture goes; one that is there is written over, and that is said. "
+    "[default: mnv2-edge-camera.png, or the next free number]",
 )
 @json_option
-def test(*, uri: str, seconds: float, save: Path, as_json: bool) -> int:
+def test(*, uri: str, seconds: float, save: Path | None, as_json: bool) -> int:
     """Watch a camera for some seconds: rate, jitter, drops, time stamps; and save a picture.
 
     URI is what --camera takes. The exit status is 1 when something is not as it should be.
@@ -56,17 +66,18 @@ def test(*, uri: str, seconds: float, save: Path, as_json: bool) -> int:
     secret = read_secret(None, read_environment(os.environ).camera_password)
     with stop_on_signals() as stop, closing(open_source(uri, camera_id="camera", secret=secret)) as source:
         report, last = examine_source(source, seconds, stop)
-    if last is not None:
-        _save(last, save)
+    saved = None if last is None else _save(last, save)
     if as_json:
-        saved = str(save) if last is not None else None
-        click.echo(json.dumps({**asdict(report), "doubts": report.doubts, "saved": saved}, indent=2))
+        picture = (
+            {"saved": str(saved.path), "replaced": saved.replaced} if saved else {"saved": None, "replaced": False}
+        )
+        click.echo(json.dumps({**asdict(report), "doubts": report.doubts, **picture}, indent=2))
     else:
-        _print(report, redact(uri), save if last is not None else None)
+        _print(report, redact(uri), saved)
     return ExitStatus.CHECK_FAILED if report.doubts else ExitStatus.DONE
 
 
-def _print(report: CameraReport, uri: str, saved: Path | None) -> None:
+def _print(report: CameraReport, uri: str, saved: _Saved | None) -> None:
     click.echo(
         f"{uri}: {report.frames} frames of {report.width}x{report.height} {report.color} in {report.seconds:.1f} s"
     )
@@ -77,24 +88,47 @@ def _print(report: CameraReport, uri: str, saved: Path | None) -> None:
     click.echo(f"  drops   {report.missed} passed over, {report.skipped} could not be decoded")
     click.echo(f"  stamps  {report.age_ms:.1f} ms old on arrival, {report.backward} out of order")
     if saved is not None:
-        click.echo(f"  picture {saved}")
+        click.echo(f"  picture {saved.path}{' (written over)' if saved.replaced else ''}")
     for doubt in report.doubts:
         click.echo(f"  doubt   {printable(doubt)}")
 
 
-def _save(frame: Frame, path: Path) -> None:
+def _save(frame: Frame, wanted: Path | None) -> _Saved:
+    """Write the picture to where the user wants it, else to a file that is not there yet."""
+    data = _encode(frame, wanted or Path(_NAME))
+    try:
+        if wanted is None:
+            return _Saved(_save_as_new(data), replaced=False)
+        replaced = wanted.exists()
+        wanted.write_bytes(data)
+    except OSError as exc:
+        raise UsageError(
+            f"{wanted or Path.cwd()} cannot be written: {exc.strerror}; --save FILE names another place"
+        ) from exc
+    return _Saved(wanted, replaced)
+
+
+def _save_as_new(data: bytes) -> Path:
+    path = Path(_NAME)
+    for number in itertools.count(2):
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            path = Path(_NAME).with_stem(f"{Path(_NAME).stem}-{number}")
+        else:
+            break
+    return path
+
+
+def _encode(frame: Frame, path: Path) -> bytes:
     import cv2
 
-    from mnv2_edge.errors import UsageError
-
     pixels = frame.pixels if frame.color == "BGR" else frame.pixels[..., ::-1]
-    suffix = path.suffix or ".png"
     try:
-        done, data = cv2.imencode(suffix, pixels)
+        done, data = cv2.imencode(path.suffix or ".png", pixels)
     except cv2.error as exc:
         raise UsageError(f"{path} is no picture's name: expected one that ends in .png or .jpg") from exc
-    if done:
-        try:
-            path.write_bytes(data.tobytes())
-        except OSError as exc:
-            raise UsageError(f"{path} cannot be written: {exc.strerror}; --save FILE names another place") from exc
+    if not done:
+        raise UsageError(f"this OpenCV writes no {path.suffix}: expected a name that ends in .png or .jpg")
+    return bytes(data)
