@@ -5,7 +5,7 @@ NUMPY1_VENV ?= .venv-numpy1
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 bench clean
+.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ test-arm64: $(VENV)/.installed-test  ## the package on arm64, emulated (Debian's
 
 test-picamera2: $(VENV)/.installed-test  ## picamera2 on libcamera's virtual cameras (Debian's packages; as root)
 	$(BIN)/python -m pytest -m roots tests/virtual_camera
+
+test-tensorrt: $(VENV)/.installed-tensorrt  ## NVIDIA's real parts that need no GPU: plans built by TensorRT for RTX, names of CUDA packages (x86-64)
+	$(BIN)/python -m pytest -m tensorrt
 
 acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
 	$(BIN)/python -m pytest -m acceptance
@@ -64,6 +67,10 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python $(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-test $(VENV)/.installed
+
+$(VENV)/.installed-tensorrt: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) --editable '.[test,tensorrt-test]'
 	@touch $@ $(VENV)/.installed-test $(VENV)/.installed
 
 $(NUMPY1_VENV)/.installed-test: pyproject.toml deploy/constraints-numpy1.txt

@@ -44,6 +44,7 @@ _ENGINES: Mapping[type[BaseException], ExitStatus] = {
     engines.BackendUnavailableError: ExitStatus.UNAVAILABLE,
     engines.InferenceError: ExitStatus.BUG,
     engines.BuildError: ExitStatus.CHECK_FAILED,
+    engines.MemoryShortageError: ExitStatus.TRY_AGAIN,
     engines.StoreAccessError: ExitStatus.NO_PERMISSION,
     engines.StoreFullError: ExitStatus.TRY_AGAIN,
     engines.StoreError: ExitStatus.UNAVAILABLE,

@@ -16,6 +16,7 @@
     ├── BackendUnavailableError  the library that runs the engine is not importable  (ImportError)
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
     ├── BuildError               an engine could not be built                   (RuntimeError)
+    │   ├── MemoryShortageError  for want of memory, which another time may be there
     │   └── VerificationError    it was built and lost too much
     └── StoreError               the store of engines and models cannot be read or written   (OSError)
         ├── StoreAccessError     by this user                                   (PermissionError)
@@ -36,6 +37,7 @@ __all__ = [
     "EnginesError",
     "InferenceError",
     "LabelsError",
+    "MemoryShortageError",
     "ModelError",
     "StaleEngineError",
     "StoreAccessError",
@@ -110,6 +112,10 @@ class InferenceError(EnginesError, RuntimeError):
 
 class BuildError(EnginesError, RuntimeError):
     """Say that an engine could not be built."""
+
+
+class MemoryShortageError(BuildError):
+    """Say that there is too little memory to build an engine now."""
 
 
 class VerificationError(BuildError):

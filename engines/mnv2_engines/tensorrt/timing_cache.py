@@ -1,0 +1,81 @@
+"""Keep what TensorRT has timed: a second build on the same GPU takes seconds instead of minutes."""
+
+import fcntl
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["TimingCache"]
+
+_log = logging.getLogger(__name__)
+
+
+class TimingCache:
+    """One file of timings for one version of TensorRT.
+
+    TensorRT itself refuses timings of another GPU or version. The file can be made again: whatever is wrong with it or
+    its folder costs time, never the build. Two builds at once lose nothing: the second adds to what the first wrote.
+    """
+
+    def __init__(self, trt: ModuleType, folder: Path) -> None:
+        version = re.sub(r"[^\w.-]", "_", str(trt.__version__))
+        self.path = folder / "tensorrt" / f"timings-{version}.bin"
+
+    def load(self, config: Any) -> None:  # noqa: ANN401 - TensorRT has no types
+        """Give the file's timings to an `IBuilderConfig`, or an empty cache that it fills."""
+        timings = self._read()
+        if timings and not _give(config, timings):
+            _log.warning("%s does not fit this TensorRT or GPU, or is damaged: it is made anew", self.path)
+            timings = b""
+        if not timings:
+            _give(config, b"")
+
+    def save(self, config: Any) -> None:  # noqa: ANN401 - TensorRT has no types
+        """Add the timings of an `IBuilderConfig` to the file; a folder that cannot be written is logged."""
+        cache = config.get_timing_cache()
+        if cache is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(self.path.with_suffix(".lock")):
+                others = self._read()
+                if others:
+                    newer = config.create_timing_cache(others)
+                    if newer is not None:
+                        cache.combine(newer, False)  # noqa: FBT003 - pybind11 takes it by place
+                serialized = cache.serialize()
+                if serialized is not None:
+                    _replace(self.path, bytes(serialized))
+        except OSError as exc:
+            _log.warning("%s cannot be written (%s): the next build times everything again", self.path, exc.strerror)
+
+    def _read(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError:  # none yet, or another user's
+            return b""
+
+
+def _give(config: Any, timings: bytes) -> bool:  # noqa: ANN401 - TensorRT has no types
+    cache = config.create_timing_cache(timings)
+    return cache is not None and bool(config.set_timing_cache(cache, False))  # noqa: FBT003 - ignore no mismatch
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    Path(name).replace(path)
