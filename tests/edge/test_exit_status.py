@@ -31,6 +31,7 @@ PROMISED = {
     "BackendUnavailableError": 69,
     "InferenceError": 70,
     "BuildError": 1,
+    "MemoryShortageError": 75,
     "VerificationError": 1,
     "UnbuiltEngineError": 65,
     "UnknownEngineError": 65,
