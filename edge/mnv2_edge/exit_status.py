@@ -37,6 +37,7 @@ class ExitStatus(IntEnum):
 _ENGINES: Mapping[type[BaseException], ExitStatus] = {
     engines.ModelError: ExitStatus.BAD_ENGINE,
     engines.EngineError: ExitStatus.BAD_ENGINE,
+    engines.UntestedEngineError: ExitStatus.TRY_AGAIN,
     engines.LabelsError: ExitStatus.BAD_ENGINE,
     engines.ContractError: ExitStatus.USAGE,
     engines.CatalogueError: ExitStatus.BAD_CONFIG,

@@ -7,6 +7,7 @@
     │   ├── CorruptEngineError   its bytes are not the ones that were verified
     │   ├── StaleEngineError     built for another device or runtime
     │   │   └── UnbuiltEngineError  kept in a store with all that it takes to build it here, which was not done yet
+    │   ├── UntestedEngineError  its first load was ended from outside: try again
     │   ├── UnknownEngineError   no engine of that name is in the store
     │   └── ArchiveError         an exported engine that is damaged, or no export
     ├── LabelsError              a label file that is unreadable or does not fit  (ValueError)
@@ -46,6 +47,7 @@ __all__ = [
     "UnbuiltEngineError",
     "UnknownEngineError",
     "UnsupportedOperatorError",
+    "UntestedEngineError",
     "VerificationError",
 ]
 
@@ -76,6 +78,10 @@ class StaleEngineError(EngineError):
 
 class UnbuiltEngineError(StaleEngineError):
     """Say that a stored engine has to be built on this device first."""
+
+
+class UntestedEngineError(EngineError):
+    """Say that an engine could not be tested for a reason that is not its own; another attempt may."""
 
 
 class UnknownEngineError(EngineError):

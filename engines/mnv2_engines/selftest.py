@@ -12,7 +12,7 @@ import msgspec
 
 from mnv2_engines.device import describe_device
 from mnv2_engines.engine import Engine
-from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, EngineError, StaleEngineError
+from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, StaleEngineError, UntestedEngineError
 from mnv2_engines.first_load import Verdict
 from mnv2_engines.golden import RawBackend, check_golden
 from mnv2_engines.mending import how_to_rebuild
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 120.0
 """A Pi Zero takes seconds for the largest networks; a damaged file may loop for ever."""
+_ENDED_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGKILL})
+"""The latter is the kernel's when memory runs out, to this child first; a damaged engine meets its own limit before."""
 _RUNTIMES: Final = ("ai-edge-litert", "tflite-runtime")
 
 
@@ -83,14 +85,15 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
     except subprocess.TimeoutExpired as exc:
         raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s: {how_to_rebuild(path)}") from exc
     except OSError as exc:
-        raise EngineError(f"{path} cannot be tested: {sys.executable} does not start ({exc.strerror})") from exc
+        raise UntestedEngineError(f"{path} cannot be tested: {sys.executable} does not start ({exc.strerror})") from exc
     verdict = _read_verdict(done.stdout)
     if verdict is None and done.returncode == -signal.SIGINT:
         raise KeyboardInterrupt
-    if (
-        verdict is None and done.returncode == -signal.SIGTERM
-    ):  # a service that is stopped, or a machine short of memory
-        raise EngineError(f"{path} was not tested: its first load was ended (SIGTERM); start again")
+    if verdict is None and -done.returncode in _ENDED_FROM_OUTSIDE:
+        raise UntestedEngineError(
+            f"{path} was not tested: its first load was ended ({_ending(done.returncode)}), by a service manager or "
+            "for want of memory; start again"
+        )
     if verdict is None:
         _log.debug("first load of %s: %s", path, done.stderr.decode(errors="replace"))
         raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)}): {how_to_rebuild(path)}")

@@ -36,6 +36,7 @@ PROMISED = {
     "UnbuiltEngineError": 65,
     "UnknownEngineError": 65,
     "ArchiveError": 65,
+    "UntestedEngineError": 75,
     "StoreError": 69,
     "StoreAccessError": 77,
     "StoreFullError": 75,
