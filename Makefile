@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 NUMPY1_VENV ?= .venv-numpy1
 BIN := $(VENV)/bin
+BUNDLE_PYTHONS ?= 3.10 3.11 3.12 3.13
+BUNDLE_MACHINE ?= aarch64
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt bench clean
+.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt bench bundle clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +48,9 @@ bench: $(VENV)/.installed-test  ## measure what docs/performance.md says; wants 
 	$(BIN)/python benchmarks/frame_path.py
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/build_engine.py
+
+bundle: $(VENV)/.installed-test  ## one archive to install from without a network, in dist/ (BUNDLE_MACHINE, BUNDLE_PYTHONS)
+	$(BIN)/python tools/make_bundle.py dist --machine $(BUNDLE_MACHINE) $(addprefix --python ,$(BUNDLE_PYTHONS))
 
 clean:  ## remove the virtual environments and caches
 	rm -rf $(VENV) $(NUMPY1_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache

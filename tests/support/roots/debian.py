@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from support.roots.cache import RootUnavailableError
 
-__all__ = ["host_architecture", "run_tool", "unpack"]
+__all__ = ["host_architecture", "mirror", "run_tool", "unpack"]
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 FETCH_S = 240
@@ -55,7 +55,7 @@ def _private_apt(work: Path, suite: str, architecture: str) -> list[str]:
         (work / folder).mkdir(parents=True)
     (work / "status").touch()
     signed_by = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    (work / "sources.list").write_text(f"deb {signed_by}{_mirror()} {suite} main\n")
+    (work / "sources.list").write_text(f"deb {signed_by}{mirror()} {suite} main\n")
     settings = {
         "APT::Architecture": architecture,
         "APT::Architectures": architecture,
@@ -73,7 +73,7 @@ def _private_apt(work: Path, suite: str, architecture: str) -> list[str]:
     return ["--quiet", *(f"--option={key}={value}" for key, value in settings.items())]
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return the Debian mirror that this machine is set up for, whatever the form of its sources."""
     addresses = run_tool("apt-get", "indextargets", "--format", "$(REPO_URI)", "Identifier: Packages").splitlines()
     for address in addresses:
