@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "evaluate": ("mnv2_edge.cli.evaluate", "Judge an engine by pictures whose truth is known."),
         "inspect": ("mnv2_edge.cli.inspect", "Show layers, work and memory of an ONNX or TFLite file."),
         "config": ("mnv2_edge.cli.config", "Write, check and show a configuration file."),
+        "service": ("mnv2_edge.cli.service", "Run configurations under systemd, and see how they are."),
         "schema": ("mnv2_edge.cli.schema", "Print the JSON Schema of what is published."),
         "plugins": ("mnv2_edge.cli.plugins", "List the installed sources, sinks, tasks and backends."),
         "doctor": ("mnv2_edge.cli.doctor", "Check this machine, and say how to mend it."),

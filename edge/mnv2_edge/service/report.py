@@ -47,8 +47,7 @@ class ServiceReport:
         """Keep what the status says."""
         if isinstance(record, Result):
             self._results += 1
-            if record.predictions:
-                self._label = record.predictions[0].label
+            self._label = record.summary or self._label
         elif isinstance(record, CameraState):
             reason = f" ({record.reason})" if record.reason else ""
             self._states[record.camera] = f"{record.camera} {record.state}{reason}"
@@ -103,5 +102,5 @@ class ServiceReport:
         self._results_then, self._changed = self._results, False
         parts.extend(tuple(self._states.values()))
         if self._label:
-            parts.append(f"last label: {self._label}")
+            parts.append(f"last seen: {self._label}")
         return "; ".join(parts)

@@ -28,8 +28,8 @@ def state(name: str, reason: str = "", camera: str = "door") -> CameraState:
 
 
 def result(label: str) -> Result:
-    latency = Latency(0.0, 0.0, 0.0, 0.0)
-    return Result("dev", "door", 0, NOW, 0.0, 0, 0, latency, "e@0", "classify", (Prediction(0, label, 1.0),), 8, 8)
+    latency, predictions = Latency(0.0, 0.0, 0.0, 0.0), (Prediction(0, label, 1.0),)
+    return Result("dev", "door", 0, NOW, 0.0, 0, 0, latency, "e@0", "classify", predictions, 8, 8, summary=label)
 
 
 @pytest.fixture
@@ -85,10 +85,10 @@ def test_the_status_has_rate_states_and_label(report, manager, timer):
         report.publish(result("stop sign"))
     timer.seconds += 5
     report.alive()
-    assert manager.read()[-1]["STATUS"] == "20.0 frames/s; door streaming; last label: stop sign"
+    assert manager.read()[-1]["STATUS"] == "20.0 frames/s; door streaming; last seen: stop sign"
     timer.seconds += 5
     report.alive()
-    assert manager.read()[-1]["STATUS"] == "0.0 frames/s; door streaming; last label: stop sign"
+    assert manager.read()[-1]["STATUS"] == "0.0 frames/s; door streaming; last seen: stop sign"
 
 
 def test_a_status_comes_soon_after_a_change_and_seldom_else(report, manager, timer):

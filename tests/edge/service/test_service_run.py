@@ -62,7 +62,7 @@ def test_a_run_is_ready_fed_described_and_ended(run, manager, tmp_path):
     at = manager.wait_for(ready)
     assert "EXTEND_TIMEOUT_USEC" in manager.messages[0]
     manager.wait_for(lambda message: message.get("WATCHDOG") == "1" and len(message) == 1, after=at)
-    manager.wait_for(lambda message: "door streaming; last label: " in message.get("STATUS", ""), after=at)
+    manager.wait_for(lambda message: "door streaming; last seen: " in message.get("STATUS", ""), after=at)
     process.send_signal(signal.SIGTERM)
     manager.wait_for(lambda message: message.get("STOPPING") == "1", after=at)
     assert process.wait(10) == 0

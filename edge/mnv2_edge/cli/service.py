@@ -1,0 +1,172 @@
+"""`mnv2-edge service`: run configurations under systemd, and see how they are."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnv2_edge.cli.common import json_option
+from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.tables import print_table
+from mnv2_edge.errors import AccessError, UsageError
+from mnv2_edge.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from mnv2_edge.service.places import Places
+
+__all__ = ["command"]
+
+_COLORS = {"active": "green", "failed": "bold red", "activating": "yellow", "inactive": "yellow"}
+_FILE = click.Path(path_type=Path, readable=False)
+
+
+@click.group(
+    cls=HelpfulGroup,
+    epilog="""\b
+Examples:
+  sudo deploy/install.sh                        first, once
+  sudo mnv2-edge service install door.yaml      run it now and at each boot, as `door`
+  mnv2-edge service status
+  mnv2-edge service logs door --follow
+  sudo systemctl reload mnv2-edge@door          after a change of /etc/mnv2-edge/door.yaml
+  sudo mnv2-edge service uninstall door
+
+\b
+docs/operations.md explains every state and what restarts a service.
+""",
+)
+def command() -> None:
+    """Run configurations under systemd, and see how they are."""
+
+
+@command.command()
+@click.argument("file", type=_FILE, metavar="FILE.yaml")
+@click.option("--name", help="What to call it. [default: the file's name]")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def install(file: Path, name: str | None, *, dry_run: bool) -> int:
+    """Run a configuration now and at each boot.
+
+    It goes to /etc/mnv2-edge, the engine and label file that it names to /var/lib/mnv2-edge, where the engine is
+    verified again. Exit status 1 when it does not become ready.
+    """
+    from mnv2_edge.service.installing import carry_out, plan_installation
+    from mnv2_edge.service.manager import start_and_wait
+    from mnv2_edge.service.places import Places, instance_name
+
+    places = Places()
+    name = instance_name(name or file.stem)
+    plan = plan_installation(file, name, places)
+    if dry_run:
+        for copy in plan.copies:
+            click.echo(f"cp {copy.source} {copy.target}" + ("  # and verify it there" if copy.is_engine else ""))
+        click.echo(f"cp {file} {plan.configuration}\nsystemctl enable --now mnv2-edge@{name}.service")
+        return ExitStatus.DONE
+    _require_installation(places)
+    _require_root(f"service install {file}")
+    carry_out(plan, places, _verify)
+    state = start_and_wait(name)
+    click.echo(f"{name}: {state.active}, {state.why}")
+    if state.active != "active":
+        click.echo(f"the log says why: mnv2-edge service logs {name}", err=True)
+        return ExitStatus.CHECK_FAILED
+    return ExitStatus.DONE
+
+
+@command.command()
+@click.argument("name", required=False)
+def uninstall(name: str | None) -> int:
+    """Stop NAME and take its configuration away.
+
+    Without NAME take away every instance and the software; configurations, secrets and engines stay.
+    """
+    import shutil
+
+    from mnv2_edge.service.manager import stop
+    from mnv2_edge.service.places import Places
+
+    places = Places()
+    _require_root("service uninstall")
+    if name is None:
+        _require_installation(places)
+        os.execv(places.installer, [str(places.installer), "--uninstall"])  # noqa: S606 - it removes this very program
+    _require_instance(places, name)
+    stop([name])
+    places.configuration(name).unlink()
+    shutil.rmtree(places.files(name), ignore_errors=True)
+    click.echo(f"{name} is gone")
+    return ExitStatus.DONE
+
+
+@command.command()
+@click.argument("name", required=False)
+@json_option
+def status(name: str | None, *, as_json: bool) -> int:
+    """Say how NAME is, or every instance, and why.
+
+    Exit status 1 when one is not active.
+    """
+    from mnv2_edge.redaction import redact
+    from mnv2_edge.service.manager import read_state
+    from mnv2_edge.service.places import Places
+
+    places = Places()
+    if name is not None:
+        _require_instance(places, name)
+    names = (name,) if name else places.instances()
+    states = [(one, read_state(one)) for one in names]
+    if as_json:
+        click.echo(
+            redact(json.dumps([{"name": one, **asdict(state), "why": state.why} for one, state in states], indent=2))
+        )
+    elif states:
+        rows = [(one, state.active, str(state.restarts), redact(state.why)) for one, state in states]
+        print_table(("instance", "state", "restarts", "why"), rows, colors=_COLORS)
+    else:
+        click.echo("no instance is installed: sudo mnv2-edge service install FILE.yaml", err=True)
+    healthy = bool(states) and all(state.active in ("active", "reloading") for _, state in states)
+    return ExitStatus.DONE if healthy else ExitStatus.CHECK_FAILED
+
+
+@command.command()
+@click.argument("name")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes.")
+@click.option("--lines", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many.")
+def logs(name: str, *, follow: bool, lines: int) -> None:
+    """Show the log of NAME."""
+    from mnv2_edge.service.places import instance_name, unit_of
+
+    arguments = ["journalctl", f"--unit={unit_of(instance_name(name))}", f"--lines={lines}"]
+    arguments.append("--follow" if follow else "--no-pager")
+    try:
+        os.execvp(arguments[0], arguments)  # noqa: S606 - the terminal is journalctl's from here on
+    except OSError as exc:
+        raise AccessError(f"journalctl cannot be run ({exc.strerror}): a service needs systemd") from exc
+
+
+def _verify(engine: Path) -> None:
+    """Hash an engine in its new place and run its self-test there, whatever was remembered of the old one."""
+    from mnv2_engines.engine import read_engine
+    from mnv2_engines.selftest import ensure_tested
+
+    ensure_tested(read_engine(engine), None)
+
+
+def _require_installation(places: "Places") -> None:
+    if not places.installer.is_file():
+        raise UsageError(f"{places.software} holds no installation: sudo deploy/install.sh")
+
+
+def _require_root(what: str) -> None:
+    if os.geteuid() != 0:
+        raise AccessError(f"only root may do that: sudo mnv2-edge {what}")
+
+
+def _require_instance(places: "Places", name: str) -> None:
+    if name not in places.instances():
+        known = ", ".join(places.instances()) or "none"
+        raise UsageError(
+            f"there is no instance {name!r}: expected one of {known}; `mnv2-edge service install` makes one"
+        )

@@ -1,0 +1,144 @@
+"""Put a configuration, and the files that it names, where the service can read them."""
+
+import contextlib
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mnv2_edge.config.read import read_config
+from mnv2_edge.config.rules import require_sound
+from mnv2_edge.errors import AccessError, ConfigError
+from mnv2_edge.service.places import USER, Places
+
+__all__ = ["Copy", "Plan", "carry_out", "plan_installation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file that has to be copied, and where to."""
+
+    source: Path
+    target: Path
+    is_engine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What installing an instance comes to."""
+
+    name: str
+    configuration: Path
+    text: str
+    """Of the configuration: the one given, with the places of the copies in it."""
+    copies: tuple[Copy, ...]
+
+
+def plan_installation(source: Path, name: str, places: Places) -> Plan:
+    """Look at a configuration and say what to do; nothing is changed.
+
+    An engine or label file that it names is copied, since the service sees no home folder; a name of the engine store
+    stays. Comments and order stay as well. Raises ConfigError.
+    """
+    config = read_config(source)
+    require_sound(config)
+    text = source.read_text(encoding="utf-8-sig")
+    copies, pieces, done = [], [], 0
+    for start, end, value, is_engine in _file_values(text):
+        path = source.parent / value if not is_engine or (source.parent / value).exists() else Path(value)
+        if is_engine and not path.exists() and os.sep not in value and "." not in value:
+            continue  # a name of the store
+        if not path.is_file():
+            raise ConfigError(
+                f"{source} names {value}, which is not there: expected a file, from the folder of {source}"
+            )
+        target = places.files(name) / path.name
+        copies.append(Copy(path.resolve(), target, is_engine))
+        pieces += [text[done:start], str(target)]
+        done = end
+    return Plan(name, places.configuration(name), "".join([*pieces, text[done:]]), tuple(copies))
+
+
+def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> None:
+    """Copy the files, verify the engines among them, and write the configuration last.
+
+    `verify` is called with an engine in its new place, before the configuration names it; what it raises undoes the
+    copies. Raises AccessError when something cannot be written.
+    """
+    folder, staging = places.files(plan.name), places.files(f".{plan.name}.new")
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True, mode=0o700)
+        try:
+            for copy in plan.copies:
+                _copy(copy, staging / copy.target.name)
+                if copy.is_engine:
+                    verify(staging / copy.target.name)
+            _give_away(staging)
+            shutil.rmtree(folder, ignore_errors=True)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        _write(plan.configuration, plan.text)
+    except OSError as exc:
+        raise AccessError(f"{exc.filename or folder} cannot be written: {exc.strerror or exc}") from exc
+
+
+def _file_values(text: str) -> Iterator[tuple[int, int, str, bool]]:
+    """Yield start, end, value and whether it is the engine, of what names a file, in the order of the text."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    top = _mapping(root)
+    found = [(_mapping(top.get("engine")).get("model"), True), (top.get("labels"), False)]
+    places = [
+        (node.start_mark.index, node.end_mark.index, node.value, is_engine)
+        for node, is_engine in found
+        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
+    ]
+    yield from sorted(places)
+
+
+def _mapping(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {key.value: value for key, value in node.value}
+
+
+def _copy(copy: Copy, target: Path) -> None:
+    shutil.copyfile(copy.source, target)
+    manifest = copy.source.with_suffix(".json")
+    if copy.is_engine and manifest.is_file():
+        shutil.copyfile(manifest, target.with_suffix(".json"))
+
+
+def _give_away(folder: Path) -> None:
+    """Let the service's user own the folder and all in it; nobody else may read it."""
+    user = _service_user()
+    for path in (folder.parent, folder, *folder.iterdir()):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if user is not None:
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a configuration that root may change and the service may read."""
+    user = _service_user()
+    temporary = path.with_name(f".{path.name}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.chmod(0o640)
+    if user is not None:
+        os.chown(temporary, 0, user.pw_gid)
+    temporary.replace(path)
+
+
+def _service_user() -> pwd.struct_passwd | None:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(USER) if os.geteuid() == 0 else None
+    return None

@@ -1,0 +1,132 @@
+import shutil
+
+import pytest
+
+from mnv2_edge.config.read import read_config
+from mnv2_edge.errors import AccessError, ConfigError, UsageError
+from mnv2_edge.service.installing import carry_out, plan_installation
+from mnv2_edge.service.places import Places, instance_name, unit_of
+from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.selftest import load_in_child
+
+TEXT = """\
+# my door
+version: 1
+cameras:
+  - uri: demo   # the film
+engine:
+  model: bird.tflite   # of last week
+labels: "names.txt"
+"""
+
+
+@pytest.fixture
+def places(tmp_path):
+    return Places(tmp_path / "root")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with an engine, its manifest and labels, as a user has them."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copy(demo_engine_path(), folder / "bird.tflite")
+    shutil.copy(demo_engine_path().with_suffix(".json"), folder / "bird.json")
+    (folder / "names.txt").write_text("a\nb\n")
+    return folder
+
+
+def write(folder, text):
+    file = folder / "door.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_files_are_copied_and_the_rest_of_the_text_stays(folder, places):
+    plan = plan_installation(write(folder, TEXT), "door", places)
+    carry_out(plan, places, lambda _engine: None)
+    inside = places.files("door")
+    assert sorted(path.name for path in inside.iterdir()) == ["bird.json", "bird.tflite", "names.txt"]
+    text = places.configuration("door").read_text()
+    assert text == TEXT.replace("bird.tflite", str(inside / "bird.tflite")).replace(
+        '"names.txt"', str(inside / "names.txt")
+    )
+    config = read_config(places.configuration("door"))
+    assert config.engine.model == str(inside / "bird.tflite")
+    assert places.configuration("door").stat().st_mode & 0o777 == 0o640
+    assert inside.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "line", ["engine: {model: bird.tflite, threads: 2}", "engine: {threads: 2, 'model': 'bird.tflite'}"]
+)
+def test_other_ways_to_write_it(folder, places, line):
+    plan = plan_installation(write(folder, f"version: 1\ncameras: [{{uri: demo}}]\n{line}\n"), "door", places)
+    carry_out(plan, places, lambda _engine: None)
+    config = read_config(places.configuration("door"))
+    assert config.engine.model == str(places.files("door") / "bird.tflite")
+    assert config.engine.threads == 2
+
+
+def test_the_demo_network_and_names_of_the_store_need_no_copy(folder, places):
+    for engine in ("", "engine: {model: birds}\n"):
+        text = f"version: 1\ncameras: [{{uri: demo}}]\n{engine}"
+        plan = plan_installation(write(folder, text), "door", places)
+        assert (plan.copies, plan.text) == ((), text)
+
+
+def test_a_file_that_is_not_there_is_named(folder, places):
+    (folder / "bird.tflite").unlink()
+    with pytest.raises(ConfigError, match=r"names bird\.tflite, which is not there"):
+        plan_installation(write(folder, TEXT), "door", places)
+
+
+def test_a_wrong_configuration_is_not_installed(folder, places):
+    with pytest.raises(ConfigError, match="rotate"):
+        plan_installation(write(folder, "version: 1\ncameras: [{uri: demo, rotate: 45}]\n"), "door", places)
+    assert not places.root.exists()
+
+
+def test_the_engine_is_verified_in_its_new_place(folder, places):
+    plan = plan_installation(write(folder, TEXT), "door", places)
+    carry_out(plan, places, load_in_child)
+    assert places.configuration("door").is_file()
+
+
+def test_an_engine_that_fails_changes_nothing(folder, places):
+    carry_out(plan_installation(write(folder, TEXT), "door", places), places, load_in_child)
+    before = places.configuration("door").read_text()
+    broken = bytearray((folder / "bird.tflite").read_bytes())
+    broken[8:4000] = bytes(3992)
+    (folder / "bird.tflite").write_bytes(broken)
+    (folder / "bird.json").unlink()
+    plan = plan_installation(write(folder, TEXT + "device: {name: other}\n"), "door", places)
+    with pytest.raises(CorruptEngineError):
+        carry_out(plan, places, load_in_child)
+    assert places.configuration("door").read_text() == before
+    load_in_child(places.files("door") / "bird.tflite")
+    assert [path.name for path in places.files("door").parent.iterdir()] == ["door"]
+
+
+def test_what_cannot_be_written_is_named(folder, places):
+    places.state.parent.mkdir(parents=True)
+    places.state.write_text("a file in the way")
+    plan = plan_installation(write(folder, TEXT), "door", places)
+    with pytest.raises(AccessError, match="cannot be written"):
+        carry_out(plan, places, lambda _engine: None)
+
+
+@pytest.mark.parametrize("name", ["", "Door", "a/b", "../x", "-x", "x" * 33, "a@b"])
+def test_a_name_that_would_not_be_a_unit(name):
+    with pytest.raises(UsageError):
+        instance_name(name)
+
+
+def test_instances_are_known_by_their_configurations(places):
+    assert places.instances() == ()
+    places.configurations.mkdir(parents=True)
+    for name in ("yard.yaml", "door.yaml", "notes.txt", "Bad Name.yaml"):
+        (places.configurations / name).touch()
+    assert places.instances() == ("door", "yard")
+    assert unit_of("door") == "mnv2-edge@door.service"
