@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from mnv2_engines.errors import ContractError
 from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Findings
+from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
-__all__ = ["Task", "TaskOptions", "check_limits"]
+__all__ = ["MaskForm", "MaskSize", "Task", "TaskOptions", "check_limits"]
+
+MaskForm: TypeAlias = Literal["none", "rle", "png"]
+MaskSize: TypeAlias = Literal["network", "source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class TaskOptions:
 
     outputs: tuple[TensorSpec, ...]
     """The backend's `output_specs`."""
+    input: TensorSpec | None = None
+    """The backend's `input_spec`; needed by a task that tells places."""
     final_operators: tuple[str, ...] = ()
     """The backend's `report().final_operators`; empty when it does not know."""
     labels: tuple[str, ...] | None = None
@@ -32,10 +38,20 @@ class TaskOptions:
     """At most so many of a frame; None: as many as suit the task."""
     score_threshold: float | None = None
     """Leave out what scores less, 0 to 1; None: what suits the task."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Label to a threshold of its own, instead of `score_threshold`."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """New label to the labels whose scores it adds up."""
     softmax: bool | None = None
     """Whether the task has to apply softmax to the outputs; None: it finds out."""
+    detection: DetectionFacts | None = None
+    """How a detector's outputs are to be read, as the engine states it."""
+    segmentation: SegmentationFacts | None = None
+    """The same of a segmenter."""
+    mask: MaskForm = "none"
+    """In which form a segmenter publishes the class of every pixel."""
+    mask_size: MaskSize = "network"
+    """Whether that mask has the network's pixels or the picture's."""
 
 
 class Task(Protocol):
