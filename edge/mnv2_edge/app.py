@@ -296,27 +296,34 @@ def _make_task(
     make_task = load_plugin("mnv2_engines.tasks", config.name or engine.task or "classify")
     options = TaskOptions(
         outputs=backend.output_specs,
+        input=backend.input_spec,
         final_operators=backend.report().final_operators,
         labels=labels,
         labels_source=labels_source,
         top_k=config.top_k,
         score_threshold=config.score_threshold,
+        thresholds=config.thresholds,
         groups=config.groups,
         softmax=config.softmax,
+        detection=engine.detection,
+        segmentation=engine.segmentation,
+        mask=config.mask,
+        mask_size=config.mask_size,
     )
     return cast("Task", make_task(options))
 
 
 def _preprocess(config: EngineConfig, engine: Engine, spec: TensorSpec) -> Preprocess:
     """Return the engine's own contract, or what its input implies, with what the configuration says instead."""
+    beside = engine.sidecar
     stated = engine.preprocess
     if stated is None:
         stated = default_preprocess(spec)
-        if spec.quantization is None and config.mean is None:
+        if spec.quantization is None and config.mean is None and beside.mean is None:
             _log.warning("%s does not say its mean and std: 127.5 is taken for both; else --mean and --std", engine.id)
     return Preprocess(
-        color=config.color or stated.color,
-        mean=config.mean or stated.mean,
-        std=config.std or stated.std,
-        resize=ResizePolicy.parse(config.resize) if config.resize else stated.resize,
+        color=config.color or beside.color or stated.color,
+        mean=config.mean or beside.mean or stated.mean,
+        std=config.std or beside.std or stated.std,
+        resize=ResizePolicy.parse(config.resize) if config.resize else beside.resize or stated.resize,
     )

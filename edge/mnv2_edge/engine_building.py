@@ -13,9 +13,12 @@ from mnv2_engines.diagnosis import FEW_PICTURES
 from mnv2_engines.errors import ContractError
 from mnv2_engines.labels import check_label_count, read_labels
 from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.sidecar import Sidecar, choose_preprocess, read_sidecar, sidecar_path
+from mnv2_engines.sidecar import Sidecar, TaskName, choose_preprocess, read_sidecar, sidecar_path
+from mnv2_engines.tasks import TaskOptions
+from mnv2_engines.tasks.detect import make_detect
+from mnv2_engines.tasks.segment import make_segment
 from mnv2_engines.tensors import TensorSpec
-from mnv2_engines.tflite import read_model_interface
+from mnv2_engines.tflite import ModelInterface, read_model_interface
 from mnv2_engines.verification import Limits, class_axis, class_count
 
 __all__ = ["BuildOptions", "PreparedBuild", "prepare_build"]
@@ -61,8 +64,9 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
     interface = read_model_interface(options.model)
     stated = options.stated.over(read_sidecar(options.model))
     preprocess = choose_preprocess(stated)
-    task = stated.task or _guess_task(interface.outputs)
-    labels = _read_labels(stated, interface.outputs, task)
+    task = stated.task or _guess_task(stated, interface.outputs)
+    labels, labels_source = _read_labels(stated, interface.outputs, task)
+    _check_task(task, stated, interface, labels, labels_source)
     warnings = []
     if stated.mean is None:
         warnings.append(
@@ -88,6 +92,8 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
         precision=options.precision,
         task=task,
         labels=labels,
+        detection=stated.detection if task == "detect" else None,
+        segmentation=stated.segmentation if task == "segment" else None,
         limits=options.limits,
         accept_loss=options.accept_loss,
         threads=options.threads,
@@ -137,18 +143,47 @@ def _picture_size(spec: TensorSpec) -> tuple[int, int]:
     return spec.size_hw
 
 
-def _guess_task(outputs: tuple[TensorSpec, ...]) -> Literal["classify", "segment"] | None:
+def _guess_task(stated: Sidecar, outputs: tuple[TensorSpec, ...]) -> TaskName | None:
+    if stated.detection is not None:
+        return "detect"
+    if stated.segmentation is not None:
+        return "segment"
     where = class_axis(outputs, None)
     if where is None:
         return None
     return "classify" if where.unit == "pictures" else "segment"
 
 
-def _read_labels(stated: Sidecar, outputs: tuple[TensorSpec, ...], task: str | None) -> tuple[str, ...] | None:
+def _check_task(
+    task: TaskName | None,
+    stated: Sidecar,
+    interface: ModelInterface,
+    labels: tuple[str, ...] | None,
+    labels_source: str,
+) -> None:
+    """Make the task that `run` will make, as far as its contract stands in MODEL.yaml and not in the network alone."""
+    makers = {"detect": make_detect, "segment": make_segment}
+    if task in makers:
+        makers[task](
+            TaskOptions(
+                outputs=interface.outputs,
+                input=interface.input,
+                labels=labels,
+                labels_source=labels_source,
+                detection=stated.detection,
+                segmentation=stated.segmentation,
+            )
+        )
+
+
+def _read_labels(
+    stated: Sidecar, outputs: tuple[TensorSpec, ...], task: str | None
+) -> tuple[tuple[str, ...] | None, str]:
+    """Return the labels, if there are any, and where they come from."""
     classes = class_count(outputs, task)
     labels, source = stated.labels, "MODEL.yaml"
     if stated.labels_file is not None:
         labels, source = tuple(read_labels(stated.labels_file, classes)), str(stated.labels_file)
     if labels is not None and classes is not None:
         check_label_count(labels, classes, source)
-    return labels
+    return labels, source

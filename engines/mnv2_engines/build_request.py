@@ -8,6 +8,7 @@ from typing import Final, Literal
 from mnv2_engines.errors import BuildError, VerificationError
 from mnv2_engines.manifest import Manifest
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.verification import Limits, Verification
 
@@ -46,6 +47,9 @@ class BuildRequest:
     precision: Literal["int8", "fp32"] = "int8"
     task: str | None = None
     labels: tuple[str, ...] | None = None
+    detection: DetectionFacts | None = None
+    """How a detector's outputs are to be read; goes into the manifest. So does the next."""
+    segmentation: SegmentationFacts | None = None
     limits: Limits = field(default_factory=Limits)
     accept_loss: bool = False
     threads: int = 1

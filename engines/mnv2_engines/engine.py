@@ -3,15 +3,18 @@
 import hashlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError
 from mnv2_engines.facts import EngineKind
+from mnv2_engines.labels import read_labels
 from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path, pending_manifest_path
 from mnv2_engines.mending import PLAN_SUFFIXES, how_to_rebuild
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.sidecar import Sidecar, read_sidecar
+from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
 __all__ = ["Engine", "is_tflite", "read_engine"]
 
@@ -37,6 +40,18 @@ class Engine:
     labels: tuple[str, ...] | None
     manifest: Manifest | None
     """None for a bare .tflite."""
+    sidecar: Sidecar = field(default_factory=Sidecar)
+    """What FILE.yaml beside a bare .tflite states; empty for an engine with a manifest, which says all of it."""
+
+    @property
+    def detection(self) -> DetectionFacts | None:
+        """Return how a detector's outputs are to be read; None when nothing states it."""
+        return self.manifest.detection if self.manifest is not None else self.sidecar.detection
+
+    @property
+    def segmentation(self) -> SegmentationFacts | None:
+        """Return how a segmenter's output is to be read; None when nothing states it."""
+        return self.manifest.segmentation if self.manifest is not None else self.sidecar.segmentation
 
     @property
     def id(self) -> str:
@@ -47,9 +62,10 @@ class Engine:
 def read_engine(path: Path) -> Engine:
     """Read FILE.tflite and, when it is there, its manifest FILE.json.
 
-    The file is hashed, nothing is loaded. A bare .tflite is accepted with a warning. An installation that was cut short
-    between its files still has its manifest under a pending name, which counts. Raises EngineError for a file that is
-    missing or no engine, CorruptEngineError when its bytes are not the ones that the manifest describes.
+    The file is hashed, nothing is loaded. A bare .tflite is accepted with a warning; FILE.yaml beside it may state
+    what a MODEL.yaml does. An installation that was cut short between its files still has its manifest under a pending
+    name, which counts. Raises EngineError for a file that is missing or no engine, ModelError and LabelsError for what
+    FILE.yaml says, CorruptEngineError when its bytes are not the ones that the manifest describes.
     """
     raw, digest, manifest = _read_pair(path)
     kind = _kind(path, raw, manifest)
@@ -60,12 +76,21 @@ def read_engine(path: Path) -> Engine:
                 "one that was built and verified on this device with `mnv2-edge build-engine MODEL.onnx`"
             )
         _log.warning("%s has no manifest: it runs unverified; SHA-256 %s", path, digest)
-        return Engine(path, kind, path.stem, digest, preprocess=None, task=None, labels=None, manifest=None)
+        return _bare_engine(path, kind, digest)
     try:
         preprocess = manifest.preprocess_engine.value()
     except ContractError as exc:
         raise CorruptEngineError(f"{manifest_path(path)} makes no sense: {exc}") from exc
     return Engine(path, kind, manifest.name, digest, preprocess, manifest.task, manifest.labels, manifest)
+
+
+def _bare_engine(path: Path, kind: EngineKind, digest: str) -> Engine:
+    """Return an engine without manifest, with what a FILE.yaml beside it states, as beside a model."""
+    sidecar = read_sidecar(path)
+    labels = sidecar.labels
+    if sidecar.labels_file is not None:
+        labels = tuple(read_labels(sidecar.labels_file))
+    return Engine(path, kind, path.stem, digest, None, sidecar.task, labels, None, sidecar)
 
 
 def is_tflite(raw: bytes) -> bool:

@@ -20,6 +20,7 @@ from mnv2_engines.facts import (
 )
 from mnv2_engines.mending import how_to_rebuild
 from mnv2_engines.sealed import checksum, encode_sealed
+from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
 __all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path", "pending_manifest_path"]
 
@@ -50,6 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What the model was trained with."""
     task: str | None = None
     labels: tuple[str, ...] | None = None
+    detection: DetectionFacts | None = None
+    segmentation: SegmentationFacts | None = None
     calibration: CalibrationFacts | None = None
     verification: VerificationFacts | None = None
     golden: GoldenTest | None = None

@@ -7,8 +7,10 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from mnv2_engines.anchors import read_anchors
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.preprocess import ColorOrder, Preprocess, ResizePolicy
+from mnv2_engines.task_facts import BoxOrder, DetectionFacts, ScoreKind, SegmentationFacts, SsdAnchors
 
 __all__ = ["Channels", "Sidecar", "TaskName", "choose_preprocess", "read_sidecar", "sidecar_path"]
 
@@ -27,6 +29,8 @@ class Sidecar:
     task: TaskName | None = None
     labels: tuple[str, ...] | None = None
     labels_file: Path | None = None
+    detection: DetectionFacts | None = None
+    segmentation: SegmentationFacts | None = None
 
     def over(self, other: "Sidecar") -> "Sidecar":
         """Return what this one states, completed by `other`; labels in one of the two forms hide both of the other."""
@@ -39,6 +43,8 @@ class Sidecar:
             task=self.task or other.task,
             labels=self.labels if has_labels else other.labels,
             labels_file=self.labels_file if has_labels else other.labels_file,
+            detection=self.detection or other.detection,
+            segmentation=self.segmentation or other.segmentation,
         )
 
 
@@ -49,12 +55,33 @@ class _PreprocessSection(msgspec.Struct):
     resize: str | None = None
 
 
+class _DetectionSection(msgspec.Struct, omit_defaults=True):
+    """As `DetectionFacts`, whose defaults hold for what is not set; anchors by name, by parameters or by file."""
+
+    anchors: SsdAnchors | str | None = None
+    box_order: BoxOrder | msgspec.UnsetType = msgspec.UNSET
+    box_scales: tuple[float, float, float, float] | msgspec.UnsetType = msgspec.UNSET
+    scores: ScoreKind | msgspec.UnsetType = msgspec.UNSET
+    background: int | msgspec.UnsetType | None = msgspec.UNSET
+    nms_iou: float | msgspec.UnsetType = msgspec.UNSET
+    boxes_output: str | msgspec.UnsetType = msgspec.UNSET
+    scores_output: str | msgspec.UnsetType = msgspec.UNSET
+    first_class: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class _File(msgspec.Struct):
     preprocess: _PreprocessSection = msgspec.field(default_factory=_PreprocessSection)
     task: TaskName | None = None
     labels: tuple[str, ...] | str | None = None
+    detection: _DetectionSection | None = None
+    segmentation: SegmentationFacts | None = None
 
 
+_SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "preprocess": _PreprocessSection,
+    "detection": _DetectionSection,
+    "segmentation": SegmentationFacts,
+}
 _EXAMPLE: Final = "e.g. preprocess: {color: RGB, mean: 127.5, std: 127.5, resize: center-crop}"
 
 
@@ -93,6 +120,8 @@ def read_sidecar(model: Path) -> Sidecar:
         task=content.task,
         labels=listed if isinstance(listed, tuple) else None,
         labels_file=path.parent / listed if isinstance(listed, str) else None,
+        detection=None if content.detection is None else _read_detection(content.detection, path),
+        segmentation=content.segmentation,
     )
 
 
@@ -123,11 +152,27 @@ def _parse(raw: bytes, path: Path) -> _File:
     tree = {} if tree is None else tree
     _refuse_unknown(tree, _File, path, "")
     if isinstance(tree, dict):
-        _refuse_unknown(tree.get("preprocess"), _PreprocessSection, path, "preprocess.")
+        for name, section in _SECTIONS.items():
+            _refuse_unknown(tree.get(name), section, path, f"{name}.")
     try:
         return msgspec.convert(tree, _File, strict=True)
     except msgspec.ValidationError as exc:
         raise ModelError(f"{path}: {exc}; expected {_EXAMPLE}") from exc
+
+
+def _read_detection(section: _DetectionSection, path: Path) -> DetectionFacts:
+    """Return the facts; `anchors: ssd` is TensorFlow's generator as it is, any other text a file beside the sidecar."""
+    stated = msgspec.structs.asdict(section)
+    anchors = stated.pop("anchors")
+    stated = {name: value for name, value in stated.items() if value is not msgspec.UNSET}
+    try:
+        if anchors == "ssd":
+            anchors = SsdAnchors()
+        if isinstance(anchors, str):
+            return msgspec.convert({**stated, "anchors": read_anchors(path.parent / anchors)}, DetectionFacts)
+        return msgspec.convert({**stated, "ssd": anchors}, DetectionFacts)
+    except (ContractError, msgspec.ValidationError) as exc:
+        raise ModelError(f"{path}: detection: {exc}") from exc
 
 
 def _refuse_unknown(tree: object, section: type[msgspec.Struct], path: Path, prefix: str) -> None:

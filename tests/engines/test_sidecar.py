@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.sidecar import Sidecar, choose_preprocess, read_sidecar
+from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts, SsdAnchors
 
 
 def beside(tmp_path: Path, text: str) -> Path:
@@ -81,3 +83,70 @@ def test_flags_win_and_the_file_completes() -> None:
 def test_half_a_normalisation_is_refused(half: Sidecar) -> None:
     with pytest.raises(ContractError, match="state both"):
         choose_preprocess(half)
+
+
+class TestDetection:
+    def read(self, tmp_path: Path, text: str) -> DetectionFacts | None:
+        return read_sidecar(beside(tmp_path, text)).detection
+
+    def test_tensorflows_anchors_by_name(self, tmp_path: Path) -> None:
+        assert self.read(tmp_path, "detection: {anchors: ssd}") == DetectionFacts(ssd=SsdAnchors())
+
+    def test_everything_that_can_be_stated(self, tmp_path: Path) -> None:
+        text = """
+task: detect
+detection:
+  anchors: {maps: [[2, 3], [1, 1]], min_scale: 0.15, aspect_ratios: [1, 2]}
+  box_order: xywh
+  box_scales: [1, 1, 1, 1]
+  scores: softmax
+  background: null
+  nms_iou: 0.45
+  boxes_output: regressors
+  scores_output: classificators
+  first_class: 1
+"""
+        assert self.read(tmp_path, text) == DetectionFacts(
+            ssd=SsdAnchors(maps=((2, 3), (1, 1)), min_scale=0.15, aspect_ratios=(1.0, 2.0)),
+            box_order="xywh",
+            box_scales=(1.0, 1.0, 1.0, 1.0),
+            scores="softmax",
+            background=None,
+            nms_iou=0.45,
+            boxes_output="regressors",
+            scores_output="classificators",
+            first_class=1,
+        )
+
+    def test_a_file_of_anchors_lies_beside_it(self, tmp_path: Path) -> None:
+        anchors = np.array([[0, 0, 0.5, 1]], "<f4")
+        np.save(tmp_path / "anchors.npy", anchors)
+        assert self.read(tmp_path, "detection: {anchors: anchors.npy}") == DetectionFacts(anchors=anchors.tobytes())
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("detection: {ancors: ssd}", r"no key detection\.ancors: did you mean detection\.anchors"),
+            ("detection: {anchors: sdd}", "sdd is not there"),
+            ("detection: {anchors: {min_skale: 1}}", "min_skale"),
+            ("detection: {anchors: {min_scale: 0}}", "expected 0 < min_scale"),
+            ("detection: {scores: relu}", "relu"),
+            ("detection: {box_scales: [1, 1]}", "box_scales"),
+            ("detection: {box_scales: [1, 1, 0, 1]}", "expected four numbers above 0"),
+            ("detection: {nms_iou: 2}", "nms_iou"),
+            ("detection: ssd", "detection"),
+            ("segmentation: {backgroud: 0}", r"did you mean segmentation\.background"),
+            ("segmentation: {layout: HWC}", "HWC"),
+        ],
+    )
+    def test_mistakes_name_the_key(self, tmp_path: Path, text: str, says: str) -> None:
+        with pytest.raises(ModelError, match=says) as caught:
+            self.read(tmp_path, text)
+        assert str(tmp_path / "net.yaml") in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_segmentation(tmp_path: Path) -> None:
+    stated = read_sidecar(beside(tmp_path, "segmentation: {background: 0, layout: NCHW}"))
+    assert stated.segmentation == SegmentationFacts(background=0, layout="NCHW")
+    assert Sidecar().over(stated).segmentation == stated.segmentation

@@ -103,10 +103,16 @@ class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How many of a frame at most; when absent 3 labels, 100 detections, every segment."""
     score_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Leave out what scores less; when absent 0 for labels, 0.5 for detections, a share of 0.01 for segments."""
+    thresholds: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
+    """A threshold of its own per label, of a detector."""
     groups: dict[str, list[str]] = {}
     """A new label per key whose score is the sum of its members'."""
     softmax: bool | None = None
     """Whether the outputs are logits that softmax has to turn into probabilities; the task finds out when absent."""
+    mask: Literal["none", "rle", "png"] = "none"
+    """In which form a segmenter publishes the class of every pixel."""
+    mask_size: Literal["network", "source"] = "network"
+    """Whether that has the pixels of the network or of the whole frame."""
 
 
 SinkConfig: TypeAlias = dict[str, dict[str, Any]]

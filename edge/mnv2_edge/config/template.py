@@ -59,8 +59,11 @@ cameras:
 #  name: null             # the engine's own when empty, else classify
 #  top_k: null            # so many a frame at most; 3 labels, 100 detections, all segments when empty
 #  score_threshold: null  # leave out what scores less; 0 (labels), 0.5 (detections), 0.01 (segments) when empty
+#  thresholds: {}         # of a detector: a threshold per label, as in {person: 0.7}
 #  groups: {}             # one label for several, scores added up, as in {cat: [tabby, "Egyptian cat"]}
 #  softmax: null          # true where the network gives logits, false where probabilities; found out when empty
+#  mask: none             # of a segmenter: rle or png to publish the class of every pixel
+#  mask_size: network     # or source: as large as the frame
 
 # Names of the classes: a text, CSV or JSON file. The engine's own when empty.
 #labels: null

@@ -8,12 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.geometry import plan_view
+from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.tasks import TaskOptions
+from mnv2_engines.tasks.boxes import overlaps
+from mnv2_engines.tasks.detect import make_detect
+from mnv2_engines.tasks.segment import make_segment
 from mnv2_engines.tflite import compile_model, run_float, run_int8
 from mnv2_engines.tflite.runner import Runner
 from support.onnx_networks import run_onnx
 
 PLAIN = Preprocess()
+WHOLE_300, WHOLE_513 = (plan_view(side, side, side, side, ResizePolicy("stretch")) for side in (300, 513))
 
 
 def pictures(paths, size):
@@ -84,41 +91,19 @@ def test_the_detector_keeps_its_boxes(shared):
         ("concat_1:0", (1, 1917, 2)),
     ]
     reference = np.load(shared / "models" / "ped_ref.npz")
+    anchors = DetectionFacts(ssd=SsdAnchors())
+    detect = make_detect(
+        TaskOptions(outputs=compiled.outputs, input=compiled.input, score_threshold=0.25, detection=anchors)
+    )
     for name in ("bus", "zidane", "astronaut"):
         boxes, scores = next(run_float(compiled, [reference[f"{name}_img"]]))
         assert np.allclose(boxes, reference[f"{name}_rb"], atol=1e-3)
         assert np.allclose(scores, reference[f"{name}_rc"], atol=1e-3)
-        boxes, scores = next(run_int8(compiled, [reference[f"{name}_img"]]))
-        found = suppressed(decoded(boxes.reshape(-1, 4), reference["anchors"]), 1 / (1 + np.exp(-scores[0, :, 1])))
+        found = detect.decode(next(run_int8(compiled, [reference[f"{name}_img"]])), WHOLE_300).detections
+        boxes = [one.box_fraction for one in found]
+        corners = np.array([[box.top, box.left, box.bottom, box.right] for box in boxes], np.float32)
         for wanted in reference[f"{name}_boxes"][reference[f"{name}_scores"] > 0.3]:
-            assert overlap(wanted, found).max() >= 0.9
-
-
-def decoded(encoded, anchors):
-    """Return corner boxes, clipped to the picture: the SSD box coder with scales 10, 10, 5, 5."""
-    height, width = anchors[:, 2] - anchors[:, 0], anchors[:, 3] - anchors[:, 1]
-    y = encoded[:, 0] / 10 * height + (anchors[:, 0] + anchors[:, 2]) / 2
-    x = encoded[:, 1] / 10 * width + (anchors[:, 1] + anchors[:, 3]) / 2
-    h, w = np.exp(encoded[:, 2] / 5) * height, np.exp(encoded[:, 3] / 5) * width
-    return np.clip(np.stack([y - h / 2, x - w / 2, y + h / 2, x + w / 2], axis=1), 0, 1)
-
-
-def suppressed(boxes, scores):
-    """Return the boxes that non-maximum suppression keeps: over 0.25, overlapping better ones by at most 0.6."""
-    kept = []
-    for index in np.argsort(-scores):
-        if scores[index] > 0.25 and (not kept or overlap(boxes[index], boxes[kept]).max() <= 0.6):
-            kept.append(index)
-    return boxes[kept]
-
-
-def overlap(box, others):
-    sides = [
-        np.clip(np.minimum(box[k + 2], others[:, k + 2]) - np.maximum(box[k], others[:, k]), 0, None) for k in (0, 1)
-    ]
-    common = sides[0] * sides[1]
-    area = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
-    return common / ((box[2] - box[0]) * (box[3] - box[1]) + area - common)
+            assert overlaps(wanted, corners).max() >= 0.9
 
 
 def test_the_segmenter_agrees_with_float(shared):
@@ -126,9 +111,20 @@ def test_the_segmenter_agrees_with_float(shared):
     compiled = compile_model(path, pictures=pictures(crops(shared, even=True)[:12], 513), preprocess=PLAIN)
     bird = pictures([shared / "images" / "bird_segmentation.bmp"], 513)
     (exact,), (rounded,) = (outputs(run, compiled, bird) for run in (run_float, run_int8))
-    assert len(np.unique(exact)) > 1
+    truth = cv2.imread(str(shared / "images" / "bird_segmentation_mask.bmp"), cv2.IMREAD_UNCHANGED) == 3
+    segment = make_segment(TaskOptions(outputs=compiled.outputs, input=compiled.input))
+    of_float, of_int8 = (
+        intersection_over_union(segment.decode([numbers], WHOLE_513).class_map.pixels == 3, truth)
+        for numbers in (exact[0].astype(np.float32), rounded[0].astype(np.float32))
+    )
+    assert of_float == pytest.approx(0.857, abs=0.001)
+    assert of_int8 >= of_float - 0.02
     assert (exact == rounded).mean() >= 0.97
     assert delegates(compiled.tflite) == 1
+
+
+def intersection_over_union(one, other):
+    return (one & other).sum() / (one | other).sum()
 
 
 MEASURE = """
