@@ -158,7 +158,8 @@ def test_without_pictures_the_command_to_type_is_told(model: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        ((), 2, "no model is given"),
+        ((), 2, "`mnv2-edge build-engine --calibration 0 --calibration-frames 125`"),
+        (("coral-mobilenet-v2", "--calibration", "demo"), 2, "is a TFLite file already"),
         (("none.onnx", "--calibration", "."), 65, "none.onnx"),
         ((f"{'x' * 300}.onnx", "--name", "x", "--calibration", "."), 65, "cannot be read: File name too long"),
         (("{model}", "--target", "tensorrt"), 69, "TensorRT"),

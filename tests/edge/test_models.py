@@ -12,8 +12,13 @@ import yaml
 
 from mnv2_edge import __main__ as program
 from mnv2_edge.cli.models import command
+from mnv2_engines.catalogue import CatalogueModel, RemoteFile
+from mnv2_engines.catalogue.entries import Catalogue
+from mnv2_engines.engine import read_engine
 from support.command import COMMAND, call, environment, errors
 from support.file_server import file_server
+from support.networks import MobileNetV2, state_dict
+from support.torch_format import save_zip
 
 TFLITE = b"\x1c\0\0\0TFL3" + bytes(200_000)
 SHA256 = hashlib.sha256(TFLITE).hexdigest()
@@ -259,6 +264,43 @@ class TestAdd:
         assert run("add", *args) == status
         (line,) = errors(capsys.readouterr().err)
         assert said in line
+
+
+class TestBuild:
+    @pytest.fixture
+    def default(self, server, tmp_path, monkeypatch):
+        """Let the package's catalogue know one model, whose weights the server has."""
+        weights = save_zip(tmp_path / "w.pth", state_dict(MobileNetV2(0.1, (32, 32), 4))).read_bytes()
+        server.files["w.pth"] = weights
+        file = RemoteFile(name="w.pth", urls=(f"{server.url}/w.pth",), sha256=hashlib.sha256(weights).hexdigest())
+        entry = CatalogueModel(description="d", licence="l", classes=4, resolution=32, files=(file,), note="beware")
+        catalogue = Catalogue(version=1, models={"tiny": entry}, default="tiny")
+        monkeypatch.setattr("mnv2_edge.model_store.read_package_catalogue", lambda: catalogue)
+        return server
+
+    @pytest.mark.parametrize("named", [[], ["tiny"]])
+    def test_without_a_file_the_catalogues_model_is_pulled_and_built(self, default, home, capsys, named):
+        assert program.main(["build-engine", *named, "--precision", "fp32"]) == 0
+        captured = capsys.readouterr()
+        assert "run it: mnv2-edge run --model tiny" in captured.out
+        assert "note: beware" in captured.err
+        assert "nothing states mean and std" not in captured.err
+        assert read_engine(next((home / "engines" / "tiny").glob("*.tflite"))).manifest.model.file == "tiny.onnx"
+        default.requests.clear()
+        assert program.main(["build-engine", *named, "--precision", "fp32"]) == 0
+        assert default.requests == []
+
+    def test_pictures_are_asked_for_before_anything_is_fetched(self, default, capsys):
+        assert program.main(["build-engine"]) == 2
+        assert default.requests == []
+        assert "never on random data" in capsys.readouterr().err
+
+    def test_offline_it_says_what_to_do(self, default, capsys):
+        default.script = [default.status(404)]
+        assert program.main(["build-engine", "--precision", "fp32"]) == 69
+        (line,) = errors(capsys.readouterr().err)
+        assert "no model is named, and the catalogue's tiny is not here" in line
+        assert "`--mirror DIR` of `mnv2-edge models pull tiny`; or name an ONNX file" in line
 
 
 def test_labels_by_name_fit_a_real_network(shared, home):

@@ -1,5 +1,6 @@
 """`mnv2-edge build-engine`: turn an ONNX network into a verified engine for this device."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import click
 
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.types import Triple, preprocess_options
-from mnv2_edge.environment import read_environment
+from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, refuse_password_in_argv
@@ -35,6 +36,7 @@ _FRAMES: Final = 125
 
 _EPILOG = """\b
 Examples:
+  mnv2-edge build-engine --calibration photos/            ImageNet's 1000 classes
   mnv2-edge build-engine signs.onnx --calibration photos/
   mnv2-edge build-engine signs.onnx --calibration 0 --calibration-frames 200 --name door
   mnv2-edge build-engine bird.onnx --calibration photos/ --validation others/ \\
@@ -75,7 +77,7 @@ class _Flags:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("model", required=False, metavar="MODEL.onnx")
+@click.argument("model", required=False, metavar="[MODEL.onnx|NAME]")
 @click.option("--name", help="What the store and records call the engine. [default: the model's name]")
 @click.option(
     "--target", type=click.Choice(["auto", "litert", "tensorrt"]), default="auto", help="auto is litert. [auto]"
@@ -106,6 +108,9 @@ class _Flags:
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
     """Turn an ONNX network into an engine for this device, and verify it.
 
+    Without MODEL.onnx the catalogue's default is built, mobilenet-v2; NAME is another one of `mnv2-edge models list`.
+    They are pulled when they are not here.
+
     Compiles to int8, compares with the float network on pictures that calibration never saw, and installs the
     engine in the store, where `mnv2-edge run --model NAME` finds it; with --output it becomes FILE.tflite and its
     manifest FILE.json. An engine that loses too much is put aside: exit status 1.
@@ -116,9 +121,9 @@ def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Fl
 def _build(flags: _Flags) -> int:
     from mnv2_engines.store import Store
 
-    model = _choose_model(flags)
-    name = _choose_name(flags.name or model.stem)
     environment = read_environment(os.environ)
+    model, flags = _choose_model(flags, environment)
+    name = _choose_name(flags.name or model.stem)
     store = None if flags.output else Store(environment.home)
     _check_places(flags, model, store)
     precision = _choose_precision(flags)
@@ -168,16 +173,20 @@ def _build(flags: _Flags) -> int:
     return ExitStatus.DONE
 
 
-def _choose_model(flags: _Flags) -> Path:
+def _choose_model(flags: _Flags, environment: Environment) -> tuple[Path, _Flags]:
+    """Return the ONNX file, and the flags with the pictures that were agreed on before anything was fetched."""
+    from mnv2_edge.cli.named_model import find_model, is_catalogue_name
+
     if flags.target == "tensorrt":
         raise BackendUnavailableError(
             "TensorRT engines cannot be built by this version: use --target litert, or leave --target out"
         )
-    if flags.model is None:
-        raise UsageError(
-            "no model is given: expected an ONNX file, mnv2-edge build-engine MODEL.onnx --calibration DIR"
-        )
-    return Path(flags.model).expanduser()
+    if flags.model is not None and not is_catalogue_name(flags.model, environment):
+        return Path(flags.model).expanduser(), flags
+    calibration = flags.calibration
+    if _choose_precision(flags) == "int8" and calibration is None:
+        calibration = _offer_camera(flags.calibration_frames)
+    return find_model(flags.model, environment), dataclasses.replace(flags, calibration=calibration)
 
 
 def _check_places(flags: _Flags, model: Path, store: "Store | None") -> None:
