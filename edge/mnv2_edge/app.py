@@ -18,6 +18,7 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.errors import SourceError
 from mnv2_edge.gate import GateSettings
 from mnv2_edge.identity import Identity, read_identity
+from mnv2_edge.model_store import pulled_model
 from mnv2_edge.network import Network
 from mnv2_edge.pipeline import Observer, Outcome, Pipeline
 from mnv2_edge.plugins import load_plugin
@@ -258,6 +259,9 @@ def _quieten_opencv() -> None:
 
 
 def _engine_reference(model: str | None, environment: Environment) -> EngineReference:
+    pulled = pulled_model(model, environment)
+    if pulled is not None:
+        return EngineFile(pulled)
     store = Store(environment.home)
     name = choose_stored(store, model)
     if name is not None:

@@ -3,13 +3,22 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from mnv2_edge.environment import Environment
-from mnv2_engines.catalogue import KnownModels, ModelHome, read_package_catalogue, read_user_catalogue
-from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, StoreFullError
+from mnv2_engines.catalogue import (
+    KnownModels,
+    ModelHome,
+    installed_model,
+    read_package_catalogue,
+    read_user_catalogue,
+)
+from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, StoreFullError, UnknownEngineError
+from mnv2_engines.store import Store
+from mnv2_engines.store.names import is_name
 
-__all__ = ["known_models", "model_home", "storing"]
+__all__ = ["known_models", "model_home", "pulled_model", "storing"]
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -23,6 +32,28 @@ def model_home(environment: Environment) -> ModelHome:
 def known_models(home: ModelHome) -> KnownModels:
     """Return the package's models and the user's. Raises CatalogueError where the user's cannot be read."""
     return KnownModels(read_package_catalogue(), read_user_catalogue(home.catalogue))
+
+
+def pulled_model(word: str | None, environment: Environment) -> Path | None:
+    """Return the file of the catalogue's model that `--model WORD` means; None when it means something else.
+
+    An engine of the store comes first, then a file. Raises UnknownEngineError, with the command that helps, for a model
+    that is not here or of which an engine has to be built.
+    """
+    if word is None or not is_name(word) or word in Store(environment.home).names() or Path(word).exists():
+        return None
+    home = model_home(environment)
+    entry = known_models(home).models.get(word)
+    if entry is None:
+        return None
+    path = installed_model(word, entry, home)
+    if path is not None and path.suffix == ".tflite":
+        return path
+    if entry.becomes == ".onnx":
+        raise UnknownEngineError(
+            f"no engine of {word} was built yet: build one with `mnv2-edge build-engine {word} --calibration FOLDER`"
+        )
+    raise UnknownEngineError(f"{word} is in the catalogue and not here: fetch it with `mnv2-edge models pull {word}`")
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import yaml
 
 from mnv2_edge import __main__ as program
 from mnv2_edge.cli.models import command
+from mnv2_edge.environment import read_environment
+from mnv2_edge.model_store import pulled_model
 from mnv2_engines.catalogue import CatalogueModel, RemoteFile
 from mnv2_engines.catalogue.entries import Catalogue
 from mnv2_engines.engine import read_engine
@@ -266,6 +268,48 @@ class TestAdd:
         assert said in line
 
 
+class TestRun:
+    def test_a_pulled_model_runs_by_its_name(self, shared, home):
+        done = call("models", "pull", "coral-mobilenet-v2", "--mirror", shared / "models", home=home)
+        assert done.returncode == 0, done.stderr
+        args = ("--camera", shared / "images" / "parrot.jpg", "--format", "jsonl", "--labels", "imagenet")
+        done = call("run", "--model", "coral-mobilenet-v2", *args, home=home)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["engine"] == "coral-mobilenet-v2@7aad0c74c5e3"
+        assert told["predictions"][0]["label"] == "macaw"
+
+    @pytest.mark.parametrize(
+        ("name", "command_line"),
+        [
+            ("coral-mobilenet-v2", "`mnv2-edge models pull coral-mobilenet-v2`"),
+            ("mobilenet-v2", "`mnv2-edge build-engine mobilenet-v2 --calibration FOLDER`"),
+            ("nobodys", "`mnv2-edge build-engine MODEL.onnx --name nobodys`"),
+        ],
+    )
+    def test_one_that_is_not_here_comes_with_the_command_that_brings_it(self, capsys, name, command_line):
+        assert program.main(["run", "--model", name, "--camera", "demo"]) == 65
+        (line,) = errors(capsys.readouterr().err)
+        assert command_line in line
+
+    def test_what_comes_with_the_package_is_here(self, capsys):
+        assert (
+            program.main(["run", "--model", "demo", "--camera", "demo", "--max-frames", "1", "--format", "jsonl"]) == 0
+        )
+        assert json.loads(capsys.readouterr().out)["engine"].startswith("demo@")
+
+    def test_an_engine_of_the_store_comes_first_and_a_file_second(self, home, tmp_path, monkeypatch):
+        environment = read_environment({"MNV2_EDGE_HOME": str(home)})
+        assert pulled_model("demo", environment).name == "demo.tflite"
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "demo").write_text("")
+        assert pulled_model("demo", environment) is None
+        (tmp_path / "demo").unlink()
+        (home / "engines" / "versions" / "demo" / "1-00000000").mkdir(parents=True)
+        (home / "engines" / "demo").symlink_to("versions/demo/1-00000000")
+        assert pulled_model("demo", environment) is None
+
+
 class TestBuild:
     @pytest.fixture
     def default(self, server, tmp_path, monkeypatch):
@@ -301,14 +345,6 @@ class TestBuild:
         (line,) = errors(capsys.readouterr().err)
         assert "no model is named, and the catalogue's tiny is not here" in line
         assert "`--mirror DIR` of `mnv2-edge models pull tiny`; or name an ONNX file" in line
-
-
-def test_labels_by_name_fit_a_real_network(shared, home):
-    model = shared / "models" / "mobilenet_v2_1.0_224_quant.tflite"
-    args = ("--camera", shared / "images" / "parrot.jpg", "--format", "jsonl")
-    done = call("run", "--model", model, "--labels", "imagenet", *args, home=home)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["predictions"][0]["label"] == "macaw"
 
 
 def test_every_command_is_there():
