@@ -95,30 +95,21 @@ def _print(report: CameraReport, uri: str, saved: _Saved | None) -> None:
 
 def _save(frame: Frame, wanted: Path | None) -> _Saved:
     """Write the picture to where the user wants it, else to a file that is not there yet."""
-    data = _encode(frame, wanted or Path(_NAME))
+    path = wanted or _free_path()
+    data = _encode(frame, path)
     try:
-        if wanted is None:
-            return _Saved(_save_as_new(data), replaced=False)
-        replaced = wanted.exists()
-        wanted.write_bytes(data)
+        replaced = path.exists()
+        with path.open("xb" if wanted is None else "wb") as file:
+            file.write(data)
     except OSError as exc:
-        raise UsageError(
-            f"{wanted or Path.cwd()} cannot be written: {exc.strerror}; --save FILE names another place"
-        ) from exc
-    return _Saved(wanted, replaced)
+        raise UsageError(f"{path} cannot be written: {exc.strerror}; --save FILE names another place") from exc
+    return _Saved(path, replaced)
 
 
-def _save_as_new(data: bytes) -> Path:
-    path = Path(_NAME)
-    for number in itertools.count(2):
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            path = Path(_NAME).with_stem(f"{Path(_NAME).stem}-{number}")
-        else:
-            break
-    return path
+def _free_path() -> Path:
+    name = Path(_NAME)
+    numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([name], numbered) if not path.exists())
 
 
 def _encode(frame: Frame, path: Path) -> bytes:
