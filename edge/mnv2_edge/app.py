@@ -15,7 +15,7 @@ from typing import Final, cast
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig, camera_ids
 from mnv2_edge.engine_updates import EngineUpdates
 from mnv2_edge.environment import Environment
-from mnv2_edge.errors import SourceError
+from mnv2_edge.errors import SinkFailedError, SourceError
 from mnv2_edge.gate import GateSettings
 from mnv2_edge.identity import Identity, read_identity
 from mnv2_edge.model_store import pulled_model
@@ -134,7 +134,9 @@ def open_runtime(
 
 
 def check_outcome(outcome: Outcome, *, stopped: bool) -> None:
-    """Raise SourceError when a camera has failed for good, or when no picture at all could be read."""
+    """Raise SinkFailedError when a sink broke by its own fault, SourceError when a camera did or no picture was one."""
+    if outcome.sink_failed:
+        raise SinkFailedError(f"{outcome.sink_failed}: what came after that is lost; `--debug` shows where it broke")
     if outcome.failed:
         raise SourceError(outcome.failed)
     if outcome.skipped and outcome.results == 0 and not stopped:

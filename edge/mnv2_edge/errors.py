@@ -10,6 +10,7 @@
     ├── LibraryMissingError        69  a library that a source needs cannot be imported    (ImportError)
     ├── AccessError                77  a folder may not be written by this user            (PermissionError)
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
+    ├── SinkFailedError        70  a sink broke while it ran, by its own fault         (RuntimeError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
 
@@ -24,6 +25,7 @@ __all__ = [
     "LibraryMissingError",
     "PluginError",
     "SinkError",
+    "SinkFailedError",
     "SourceError",
     "SourceLoginError",
     "SourceNotFoundError",
@@ -87,6 +89,10 @@ class SinkError(EdgeError, OSError):
     """Say that a sink cannot be opened."""
 
     exit_status = 69
+
+
+class SinkFailedError(EdgeError, RuntimeError):
+    """Say that a sink broke while it ran, by its own fault."""
 
 
 class PluginError(EdgeError, ImportError):

@@ -47,6 +47,8 @@ class Outcome:
     skipped: int
     failed: str
     """Why a camera that cannot be opened again ended; empty when none did."""
+    sink_failed: str
+    """Why a sink broke by its own fault; empty when none did. A reader that has gone is no fault."""
     stuck: tuple[str, ...]
     """Threads that hang in foreign code: leave by `os._exit`, since the interpreter would wait or crash."""
 
@@ -125,6 +127,7 @@ class Pipeline:
             dropped=sum(capture.dropped for capture in captures),
             skipped=sum(capture.skipped for capture in captures),
             failed=next((capture.reason for capture in captures if capture.state == "failed"), ""),
+            sink_failed=next((sink.broken for sink in self._sinks if sink.failed), ""),
             stuck=stuck,
         )
 
@@ -247,7 +250,7 @@ class Pipeline:
         for sink in self._sinks:
             if sink.broken and sink not in self._broken:
                 self._broken.add(sink)
-                _log.info("%s", sink.broken)
+                _log.log(logging.ERROR if sink.failed else logging.INFO, "%s", sink.broken)
         return bool(self._sinks) and len(self._broken) == len(self._sinks)
 
     def _end(self, inference: threading.Thread) -> tuple[str, ...]:

@@ -152,6 +152,8 @@ def _check_frame(frame: Frame) -> None:
 
 def _check_health(sink: Sink) -> None:
     _require(isinstance(sink.broken, str), "broken must be text: why nothing will arrive, or empty")
+    _require(isinstance(sink.failed, bool), "failed must be True or False")
+    _require(not sink.failed or bool(sink.broken), "a sink that failed must say in broken why")
     _require(isinstance(sink.dropped, int), "dropped must be a number")
     _require(sink.dropped >= 0, "dropped must not be negative")
 

@@ -17,6 +17,7 @@ PROMISED = {
     "AccessError": 77,
     "LibraryMissingError": 69,
     "SinkError": 69,
+    "SinkFailedError": 70,
     "PluginError": 78,
     "TemporaryError": 75,
     "ModelError": 65,

@@ -150,6 +150,19 @@ def test_a_run_ends_when_nobody_can_hear_it_any_more() -> None:
 
     _, _, outcome = run(Camera("cam", FilmSource(10**9, live=True, period_s=0.001)), sink=Deaf())
     assert outcome.results < 10**4
+    assert outcome.sink_failed == ""
+
+
+def test_a_sink_that_broke_by_its_own_fault_is_told_at_the_end_also_when_others_went_on() -> None:
+    class Faulty(ListSink):
+        def publish(self, record: object) -> None:
+            self.failed, self.broken = True, "the disk is gone"
+
+    healthy = ListSink()
+    network = Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0")
+    outcome = Pipeline([Camera("cam", FilmSource(5))], network, [Faulty(), healthy]).run()
+    assert (outcome.results, outcome.sink_failed) == (5, "the disk is gone")
+    assert len(healthy.records) == 8
 
 
 class TestSupervision:

@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from mnv2_edge import __main__ as program
 from mnv2_edge.records import json_schema
 from mnv2_edge.scenes import render, true_label
 from support.command import call, errors, json_lines, start
@@ -93,6 +94,19 @@ def test_a_pipe_that_closes_ends_the_run_quietly(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
     assert "reader" in err
+
+
+def test_a_sink_that_fails_ends_the_run_with_status_70(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("no line")
+
+    monkeypatch.setattr("mnv2_edge.sinks.lines.JsonLines.line", fail)
+    assert program.main(["run", "--camera", "demo", "--format", "jsonl"]) == 70
+    (error,) = errors(capsys.readouterr().err)
+    assert "writing to stdout failed: ZeroDivisionError: no line" in error
+    assert "Traceback" not in error
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -94,6 +94,12 @@ class Mute(ListSink):
         self.broken = None
 
 
+class Silent(ListSink):
+    def __init__(self):
+        super().__init__()
+        self.failed = True
+
+
 class Undecided(ListSink):
     def wait_backlog(self, at_most, timeout_s):
         return None
@@ -112,6 +118,7 @@ class Negative(ListSink):
         (SlowToClose, "close took"),
         (Endless, "its time was up"),
         (Mute, "broken must be text"),
+        (Silent, "must say in broken why"),
         (Undecided, "must return True or False"),
         (Negative, "must not be negative"),
     ],

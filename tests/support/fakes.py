@@ -147,6 +147,7 @@ class ListSink:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.broken = ""
+        self.failed = False
         self.dropped = 0
         self.closed = False
 

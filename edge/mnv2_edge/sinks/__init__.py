@@ -50,7 +50,12 @@ class Sink(Protocol):
 
     @property
     def broken(self) -> str:
-        """Return why nothing published from now on will ever arrive (its reader is gone); empty while it may."""
+        """Return why nothing published from now on will ever arrive; empty while it may."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Return True when it is broken by a fault of its own; a reader that has gone is none."""
         ...
 
     @property

@@ -84,6 +84,11 @@ class MqttSink:
         return self._broken
 
     @property
+    def failed(self) -> bool:
+        """Return True when it has given up: nothing but a fault of its own makes it."""
+        return bool(self._broken)
+
+    @property
     def dropped(self) -> int:
         """Count the results and events that no broker took; what the gate held back is not among them."""
         return self._queue.dropped + self._outbox_dropped
@@ -130,7 +135,7 @@ class MqttSink:
             self._finish()
         except Exception as exc:  # noqa: BLE001 - the top of a thread: handed on as `broken`
             _log.exception("mqtt: publishing ended")
-            self._broken = f"publishing over MQTT failed: {exc}"
+            self._broken = f"publishing over MQTT failed: {type(exc).__name__}: {exc}"
             self._queue.close()
             self._queue.discard()
 

@@ -45,6 +45,7 @@ class StdoutSink:
         self._lines = lines
         self._queue = RecordQueue("the reader of stdout", limit)
         self._broken = "stdout is closed" if output is None else ""
+        self._failed = False
         self._give_up_at: float | None = None
         self._failed_before = False
         self._thread = threading.Thread(target=self._main, name="stdout", daemon=True)
@@ -54,6 +55,11 @@ class StdoutSink:
     def broken(self) -> str:
         """Return why nobody will read what is published; empty while somebody may."""
         return self._broken
+
+    @property
+    def failed(self) -> bool:
+        """Return True when it is we who cannot write any more."""
+        return self._failed
 
     @property
     def dropped(self) -> int:
@@ -90,7 +96,7 @@ class StdoutSink:
                     self._check_reader()
         except Exception as exc:  # noqa: BLE001 - the top of a thread: handed on as `broken`
             _log.exception("stdout: writing ended")
-            self._broken = f"writing to stdout failed: {exc}"
+            self._failed, self._broken = True, f"writing to stdout failed: {type(exc).__name__}: {exc}"
             self._queue.discard()
 
     def _hand_over(self, record: Record) -> bool:
@@ -130,6 +136,11 @@ class NullSink:
     def broken(self) -> str:
         """Return that all is well."""
         return ""
+
+    @property
+    def failed(self) -> bool:
+        """Return that all is well."""
+        return False
 
     @property
     def dropped(self) -> int:

@@ -59,6 +59,11 @@ class CsvSink:
         return ""
 
     @property
+    def failed(self) -> bool:
+        """Return False: see `broken`."""
+        return False
+
+    @property
     def dropped(self) -> int:
         """Count the records that never came into the file."""
         return self._queue.dropped
