@@ -93,6 +93,7 @@ class Capture:
         self._skipped_before = 0
         self._last_ns = self._timer.now_ns()
         self._outage: tuple[int, str] | None = None
+        self._end: tuple[StateName, str] | None = None
         self._backoff = Backoff()
         self._left: Reader | None = None
         self._left_ns = 0
@@ -195,15 +196,23 @@ class Capture:
         self._skipped_before += skipped
 
     def ended(self, reader: Reader, reason: str, error: BaseException | None) -> None:
-        """Report the end; only the present reader's counts."""
+        """Take note of the end, which is reported when nothing is left to be told; only the present reader's counts."""
         with self._lock:
             if reader is not self._reader:
                 return
             self.error = error
             if error is None:
-                self._report("ended" if reason in ("", STOPPED) else "failed", reason)
-        self._lane.finish()
+                self._end = ("ended" if reason in ("", STOPPED) else "failed", reason)
+        if self._lane.finish():
+            self.conclude()
         self._listener.on_end()
+
+    def conclude(self) -> None:
+        """Report the end, if it has come and was not reported: when the last frame's result is out, and not before."""
+        with self._lock:
+            end, self._end = self._end, None
+            if end is not None:
+                self._report(*end)
 
     def _tell(self, trouble: PictureTrouble) -> None:
         """Report a lasting trouble; not again when a frozen camera is still so after a re-open."""

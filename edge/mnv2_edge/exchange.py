@@ -114,6 +114,11 @@ class Exchange:
             if ready.network is not self._network:
                 self._changed.notify_all()
 
+    def told(self, lane: "Lane") -> bool:
+        """Say that all is done with the frame that was taken last; return True when it was its lane's last one."""
+        with self._changed:
+            return lane.put_down()
+
     def change_network(self, network: Network) -> bool:
         """Have every frame that is taken from now on go through `network`; wait until nothing uses the one before.
 
@@ -171,6 +176,7 @@ class Lane:
         self._feed = feed
         self._preparing: _Feed | None = None
         self._slot: Ready | _Raw | None = None
+        self._in_hand = False
         self._finished = False
         self._shut = False
         self._dropped = 0
@@ -205,11 +211,15 @@ class Lane:
             self._changed.wait_for(lambda: self._slot is None or self._shut)
             return self._put(item)
 
-    def finish(self) -> None:
-        """Say that no frame will come any more."""
+    def finish(self) -> bool:
+        """Say that no frame will come any more; return True when all is done with those that came.
+
+        Else `Exchange.told` will return True for the last one: exactly one of both does, unless the exchange is closed.
+        """
         with self._changed:
             self._finished = True
             self._changed.notify_all()
+            return self._slot is None and not self._in_hand
 
     def pop(self) -> "tuple[Ready | _Raw, _Feed]":
         """Take the slot's content, and how to prepare it. Hold the condition; `full` must be true."""
@@ -217,8 +227,14 @@ class Lane:
         if item is None:
             raise RuntimeError("pop from an empty lane")
         self._slot = None
+        self._in_hand = True
         self._changed.notify_all()
         return item, self._feed
+
+    def put_down(self) -> bool:
+        """Be done with the frame that was popped; return whether it was the last one. Hold the condition."""
+        self._in_hand = False
+        return self.exhausted
 
     def change_feed(self, feed: _Feed) -> None:
         """Prepare frames for another network, also the one that waits. Hold the condition."""

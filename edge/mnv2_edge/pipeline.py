@@ -154,6 +154,8 @@ class Pipeline:
                     self._wait_for_sinks(BACKLOG)
                 self._tell_engine(result)
                 self._publish(result)
+                if self._exchange.told(lane):
+                    self._captures[lane].conclude()
             if not all(lane.live for lane in self._captures):
                 self._wait_for_sinks(0)
         except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed on to run()
@@ -266,6 +268,8 @@ class Pipeline:
             if not capture.join(max(0.0, deadline - time.monotonic()))
         ]
         inference.join(max(0.0, deadline - time.monotonic()))
+        for capture in self._captures.values():
+            capture.conclude()
         return (*stuck, *(["inference"] if inference.is_alive() else []))
 
     def _errors(self) -> list[BaseException]:

@@ -47,6 +47,23 @@ def test_a_film_flat_out_gives_every_frame_once_in_order_with_its_own_prediction
     assert [state.state for state in states] == ["starting", "streaming", "ended"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_a_film_ends_when_its_last_result_is_out(count: int) -> None:
+    sink = ListSink()
+    _, states, _ = run(Camera("cam", FilmSource(count)), backend=EchoBackend(0.02), sink=sink)
+    assert sink.records[-1] is states[-1]
+    assert (states[-1].state, states[-1].frames) == ("ended", count)
+
+
+def test_so_does_one_that_is_cut_short_and_one_without_frames() -> None:
+    sink = ListSink()
+    _, states, _ = run(Camera("cam", FilmSource(10**6)), max_frames=3, sink=sink)
+    assert sink.records[-1] is states[-1]
+    assert (states[-1].state, states[-1].frames) == ("ended", 3)
+    _, states, _ = run(Camera("cam", FilmSource(0)))
+    assert [state.state for state in states] == ["starting", "ended"]
+
+
 def test_a_live_camera_with_a_slow_engine_drops_exactly_what_was_not_inferred() -> None:
     source = FilmSource(60, live=True, period_s=0.005)
     results, _, outcome = run(Camera("cam", source), backend=EchoBackend(0.03))

@@ -73,6 +73,7 @@ class Watched:
         self.go_on(seconds, until_frames=until_frames)
         self.capture.stop()
         assert self.capture.join(5)
+        self.capture.conclude()
 
     def go_on(self, seconds: float, *, until_frames: int | None = None) -> None:
         """Take frames from a capture that was started."""
@@ -83,5 +84,7 @@ class Watched:
             if taken is not None:
                 self.indices.append(taken[1].frame.index)
                 self.exchange.release(taken[1])
+                if self.exchange.told(taken[0]):
+                    self.capture.conclude()
             if until_frames is not None and len(self.indices) >= until_frames:
                 return
