@@ -55,6 +55,8 @@ def machine(tmp_path):
         plugins=(Plugin("mnv2_edge.sinks", "mqtt", "a:b", "mnv2-edge 0.1.0"),),
         engine=engine,
         run_python=lambda code, *_: Probe(json.dumps(REPORT) if "Lite" in code else "OpenCV 4.11.0, numpy 1.26.4", ""),
+        run_command=lambda *_: Probe("", "there is no such program"),
+        root=tmp_path / "no jetson",
         list_cameras=lambda: (usb_camera(),),
         may_open=lambda _path: True,
         brokers=(BrokerLogin(parse_broker("mqtt://me@broker:1884")),),

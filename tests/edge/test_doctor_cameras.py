@@ -19,6 +19,8 @@ def machine() -> Machine:
         plugins=(),
         engine=Path("demo.tflite"),
         run_python=lambda *_: Probe("opened", ""),
+        run_command=lambda *_: Probe("", "there is no such program"),
+        root=Path("no jetson"),
         list_cameras=lambda: (),
         may_open=lambda _path: True,
         brokers=(),

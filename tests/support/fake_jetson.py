@@ -11,6 +11,7 @@ from mnv2_engines.manifest import encode_manifest, manifest_path
 from support.fake_cuda import make_cudart, make_pycuda_driver, modules
 from support.fake_gpu import FakeGpu
 from support.fake_tensorrt import fake_plan, make_tensorrt
+from support.fake_tensorrt_builder import add_builder
 
 PROVIDERS = {
     "cuda-python": ("cuda.bindings.runtime", make_cudart),
@@ -27,13 +28,14 @@ class FakeJetson:
         self._monkeypatch = monkeypatch
         self.root = root
         self.gpu = FakeGpu()
-        (root / "etc").mkdir(parents=True)
+        (root / "etc").mkdir(parents=True, exist_ok=True)
         (root / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.0, GCID: 1, BOARD: generic\n")
         self.tensorrt = self.use_tensorrt("10.3.0")
         self.use_provider("cuda-python")
 
     def use_tensorrt(self, version: str) -> ModuleType:
         self.tensorrt = make_tensorrt(self.gpu, version)
+        add_builder(self.tensorrt)
         self._monkeypatch.setitem(sys.modules, "tensorrt", self.tensorrt)
         return self.tensorrt
 

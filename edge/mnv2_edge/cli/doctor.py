@@ -1,6 +1,7 @@
 """Check this machine, and say how to mend it."""
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,9 +18,12 @@ from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, refuse_password_in_argv
 
 if TYPE_CHECKING:
-    from mnv2_edge.doctor import Finding
+    from mnv2_edge.doctor import Finding, Machine
+    from mnv2_edge.doctor.gpu_trial import GpuTrial
 
 __all__ = ["command"]
+
+_log = logging.getLogger(__name__)
 
 _COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -30,6 +34,7 @@ Examples:
   mnv2-edge doctor
   mnv2-edge doctor --mqtt mqtt://broker.local
   mnv2-edge doctor --config mnv2-edge.yaml --json
+  mnv2-edge doctor --tensorrt    on a Jetson: builds and times the demo network
 """
 )
 @click.option(
@@ -40,32 +45,70 @@ Examples:
     help="Try its broker.",
 )
 @click.option("--mqtt", metavar="URI", help="Try to log in to this broker.")
+@click.option(
+    "--tensorrt",
+    is_flag=True,
+    help="Build the demo network on the GPU, compare it with LiteRT, time it, and print a block for a report: minutes.",
+)
 @json_option
-def command(config_file: Path | None, mqtt: str | None, *, as_json: bool) -> int:
+def command(config_file: Path | None, mqtt: str | None, *, tensorrt: bool, as_json: bool) -> int:
     """Check this machine, and say how to mend it.
 
-    Exit status 1 when a check fails; a warning is none.
+    On a Jetson that includes what TensorRT needs. Exit status 1 when a check fails; a warning is none.
     """
     from mnv2_edge.config.model import Config
     from mnv2_edge.config.read import read_config
     from mnv2_edge.doctor import examine
-    from mnv2_edge.doctor.checks import CHECKS
+    from mnv2_edge.doctor.checks import CHECKS, JETSON_CHECKS
+    from mnv2_edge.doctor.gpu_report import describe_trial
     from mnv2_edge.doctor.this_machine import broker_logins, this_machine
     from mnv2_edge.environment import read_environment
+    from mnv2_engines.device import describe_device
+    from mnv2_engines.tensorrt.jetson import read_jetson
 
     if mqtt is not None:
         refuse_password_in_argv(mqtt)
         _require_broker(mqtt)
     config = read_config(config_file) if config_file else Config(version=1)
     logins = broker_logins(config, mqtt, read_environment(os.environ))
-    findings = examine(this_machine(logins), CHECKS)
+    machine = this_machine(logins)
+    jetson = tensorrt or read_jetson(machine.root).is_jetson
+    findings = examine(machine, (*CHECKS, *JETSON_CHECKS) if jetson else CHECKS)
+    trial = None
+    if tensorrt and all(finding.verdict != "fail" for name, finding in findings if name in {"tensorrt", "gpu"}):
+        finding, trial = _try_gpu(machine)
+        findings = (*findings, ("gpu-trial", finding))
     failed = any(finding.verdict == "fail" for _, finding in findings)
     if as_json:
-        checks = [{"name": name, **asdict(finding)} for name, finding in findings]
-        click.echo(redact(json.dumps({"version": __version__, "healthy": not failed, "checks": checks}, indent=2)))
+        _print_json(findings, trial, healthy=not failed)
     else:
         _print(findings)
+        if trial is not None:
+            board, power = describe_device(machine.root).board, dict(findings)["power"].why
+            click.echo(f"\n{describe_trial(trial, board=board, power=power)}")
     return ExitStatus.CHECK_FAILED if failed else ExitStatus.DONE
+
+
+def _try_gpu(machine: "Machine") -> "tuple[Finding, GpuTrial | None]":
+    from mnv2_edge.doctor import Finding
+    from mnv2_edge.doctor.gpu_report import TRIAL, TRIAL_TIMEOUT_S, judge_trial, read_trial
+
+    _log.info("TensorRT builds the demo network now: some minutes on a Jetson")
+    found = read_trial(machine.run_python(TRIAL, str(machine.root), timeout_s=TRIAL_TIMEOUT_S))
+    return (found, None) if isinstance(found, Finding) else (judge_trial(found), found)
+
+
+def _print_json(findings: "Sequence[tuple[str, Finding]]", trial: "GpuTrial | None", *, healthy: bool) -> None:
+    import msgspec
+
+    report: dict[str, object] = {
+        "version": __version__,
+        "healthy": healthy,
+        "checks": [{"name": name, **asdict(finding)} for name, finding in findings],
+    }
+    if trial is not None:
+        report["tensorrt"] = msgspec.to_builtins(trial)
+    click.echo(redact(json.dumps(report, indent=2)))
 
 
 def _require_broker(uri: str) -> None:

@@ -46,6 +46,10 @@ class Machine:
     """The demo network's engine."""
     run_python: Callable[..., Probe]
     """`mnv2_edge.doctor.probe.run_python` or what stands for it."""
+    run_command: Callable[..., Probe]
+    """`mnv2_edge.doctor.probe.run_command` or what stands for it."""
+    root: Path
+    """Where the system's files are: `/proc`, `/etc`, dpkg's list."""
     list_cameras: Callable[[], Sequence[Camera]]
     may_open: Callable[[Path], bool]
     """Whether this user may read and write a device."""

@@ -8,9 +8,10 @@ from typing import Final
 from mnv2_edge.doctor import Check
 from mnv2_edge.doctor.cameras import check_ribbon_cameras
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
+from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "JETSON_CHECKS"]
 
 CHECKS: Final = (
     Check("python", check_python),
@@ -22,3 +23,12 @@ CHECKS: Final = (
     Check("ribbon-cameras", check_ribbon_cameras),
     Check("broker", check_broker),
 )
+
+JETSON_CHECKS: Final = (
+    Check("jetpack", check_jetpack),
+    Check("tensorrt", check_tensorrt),
+    Check("gpu", check_gpu),
+    Check("power", check_power),
+    Check("memory", check_memory),
+)
+"""What a Jetson is asked besides, and every machine when somebody wants to know of TensorRT."""

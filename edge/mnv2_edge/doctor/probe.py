@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-__all__ = ["Probe", "run_python"]
+__all__ = ["Probe", "run_command", "run_python"]
 
 _TIMEOUT_S = 60.0  # OpenCV on a cold Pi Zero 2 takes ten
 
@@ -22,9 +22,14 @@ class Probe:
 
 def run_python(code: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Probe:
     """Run Python code in a child of this interpreter; `arguments` are its ``sys.argv[1:]``."""
+    return run_command(sys.executable, "-c", code, *arguments, timeout_s=timeout_s)
+
+
+def run_command(program: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Probe:
+    """Run a program that is found on PATH."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
+            [program, *arguments],
             capture_output=True,
             text=True,
             errors="replace",
@@ -34,6 +39,8 @@ def run_python(code: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Pro
         )
     except subprocess.TimeoutExpired:
         return Probe("", f"it did not answer within {timeout_s:g} s")
+    except OSError as exc:
+        return Probe("", f"{program} cannot be started: {exc.strerror}")
     if done.returncode == 0:
         return Probe(done.stdout.strip(), "")
     if done.returncode < 0:

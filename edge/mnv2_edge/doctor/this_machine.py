@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
 import msgspec
 
@@ -11,7 +12,7 @@ from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.devices import list_cameras
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.login import BrokerLogin, log_in
-from mnv2_edge.doctor.probe import run_python
+from mnv2_edge.doctor.probe import run_command, run_python
 from mnv2_edge.environment import Environment
 from mnv2_edge.plugins import installed_plugins
 from mnv2_edge.redaction import read_secret
@@ -32,6 +33,8 @@ def this_machine(brokers: Sequence[BrokerLogin]) -> Machine:
         plugins=installed_plugins(),
         engine=demo_engine_path(),
         run_python=run_python,
+        run_command=run_command,
+        root=Path("/"),
         list_cameras=list_cameras,
         may_open=lambda path: os.access(path, os.R_OK | os.W_OK),
         brokers=brokers,
