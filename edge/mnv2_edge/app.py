@@ -39,6 +39,7 @@ from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.selftest import ensure_tested, recheck_engine
 from mnv2_engines.store import Store
 from mnv2_engines.store.choice import choose_stored
+from mnv2_engines.store.readiness import make_ready
 from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
@@ -122,7 +123,7 @@ def open_runtime(
         def load(engine: Engine) -> Network:
             return load_network(engine, config.engine, config.task, config.labels, environment)
 
-        updates = EngineUpdates(_engine_reference(config.engine.model, environment), load, watch=config.engine.watch)
+        updates = EngineUpdates(_engine_reference(config.engine, environment), load, watch=config.engine.watch)
         stack.enter_context(contextlib.closing(updates))
         sinks = stack.enter_context(
             open_sinks(config.sinks, identity, ids, environment, labels=lambda: updates.network.labels)
@@ -148,7 +149,7 @@ def open_network(
     config: EngineConfig, task: TaskConfig, labels_file: str | None, environment: Environment
 ) -> Iterator[tuple[Network, tuple[str, ...]]]:
     """Verify and load the engine, and make the task that reads it; give them with the labels (maybe none)."""
-    with contextlib.closing(_engine_reference(config.model, environment)) as reference:
+    with contextlib.closing(_engine_reference(config, environment)) as reference:
         network = load_network(reference.read(), config, task, labels_file, environment)
     with contextlib.closing(network):
         yield network, network.labels
@@ -260,16 +261,21 @@ def _quieten_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-def _engine_reference(model: str | None, environment: Environment) -> EngineReference:
-    pulled = pulled_model(model, environment)
+def _engine_reference(config: EngineConfig, environment: Environment) -> EngineReference:
+    pulled = pulled_model(config.model, environment)
     if pulled is not None:
         return EngineFile(pulled)
     store = Store(environment.home)
-    name = choose_stored(store, model)
+    name = choose_stored(store, config.model)
     if name is not None:
+        if config.build != "never":
+            cores = len(os.sched_getaffinity(0))
+            make_ready(store, name, config.build, threads=cores, cache_dir=environment.cache)
         return StoredEngine(store, name)
-    if model is not None:
-        return EngineFile(Path(model))
+    if config.model is not None:
+        if config.build != "never":
+            _log.warning("build: %s has no effect on a file: %s is run as it is", config.build, config.model)
+        return EngineFile(Path(config.model))
     _log.warning(
         "no engine is given and none was built, so the demo network runs, which knows road signs only; for a real one: "
         "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"

@@ -31,7 +31,7 @@ Examples:
   mnv2-edge run --camera 0                          the first that `mnv2-edge cameras` lists
   mnv2-edge run --camera photos/ --format jsonl     a folder of pictures, one JSON object each
   mnv2-edge run --camera film.mp4 --pace realtime   a video as if it were a camera
-  mnv2-edge run --model bird.tflite --labels bird.txt --mqtt mqtt://broker.local --homeassistant
+  mnv2-edge run --model birds --mqtt mqtt://broker.local --homeassistant
   mnv2-edge run --config /etc/mnv2-edge.yaml
 
 \b
@@ -49,6 +49,7 @@ class _Flags:
 
     camera: tuple[str, ...]
     model: str | None
+    build: str | None
     watch_engines: bool
     labels: str | None
     task: str | None
@@ -74,7 +75,12 @@ class _Flags:
 @click.option(
     "--camera", metavar="URI", multiple=True, help="What to look at; may be given several times. [default: 0]"
 )
-@click.option("--model", metavar="FILE", help="The engine. [default: the demo network, which knows road signs]")
+@click.option("--model", metavar="NAME|FILE", help="The engine. [default: the store's, else the demo network]")
+@click.option(
+    "--build",
+    type=click.Choice(["never", "missing", "stale"]),
+    help="Build an engine of the store first: one not built on this device yet, or one that does not pass. [never]",
+)
 @click.option(
     "--watch-engines", is_flag=True, help="When another engine takes its place, change to that one while running."
 )
@@ -117,7 +123,8 @@ class _Flags:
 def command(config_file: Path | None, max_frames: int | None, rotate: str | None, **flags: Any) -> int:  # noqa: ANN401
     """Read frames, run the network on them, and publish what it sees.
 
-    Without --model the demo network runs. Without --camera the first usable one is opened.
+    Without --model the default engine of the store runs (`mnv2-edge engines default`), and where there is none the
+    demo network, which knows road signs only. Without --camera the first usable one is opened.
     """
     given = _Flags(rotate=None if rotate is None else int(rotate), **flags)
     session = current_session()
@@ -173,6 +180,7 @@ def configure(config: Config, flags: _Flags) -> Config:
         engine=_with(
             config.engine,
             model=flags.model,
+            build=flags.build,
             watch=flags.watch_engines or None,
             threads=flags.threads,
             mean=flags.mean,

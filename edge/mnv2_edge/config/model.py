@@ -80,7 +80,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Which network runs and how."""
 
     model: str | None = None
-    """An engine file; the demo network when absent."""
+    """An engine of the store by its name, or an engine file; the store's default when absent, else the demo network."""
+    build: Literal["never", "missing", "stale"] = "never"
+    """Whether an engine of the store is built before it runs: one not built on this device yet, or also a stale one."""
     watch: bool = False
     """Whether another engine that takes its place is put to work while running; SIGHUP does so in any case."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None

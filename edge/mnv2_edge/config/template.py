@@ -45,7 +45,8 @@ cameras:
 
 # Which network runs, and how.
 #engine:
-#  model: null            # an engine file, as `mnv2-edge build-engine` makes it; the demo network when empty
+#  model: null            # the name of an engine in the store, or a file; the store's default when empty
+#  build: never           # missing: build it first if it came from another device; stale: also if it does not pass here
 #  watch: false           # put another engine to work as soon as it takes the place of this one; SIGHUP does it too
 #  threads: null          # CPU threads, 1 to 64; one less than the cores, at most 4, when empty
 #  mean: null             # [R, G, B] on the scale 0 to 255, together with std; the engine's own when empty
