@@ -17,6 +17,7 @@ from mnv2_edge.devices import Camera
 from mnv2_edge.devices.sysfs import VideoNode
 from mnv2_edge.doctor import Check, Finding, Machine, examine
 from mnv2_edge.doctor.checks import CHECKS
+from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble, log_in
 from mnv2_edge.doctor.probe import Probe, run_python
@@ -43,6 +44,15 @@ def usb_camera(number: int = 0) -> Camera:
     return Camera(str(number), VideoNode(path, "C920", 0, "uvcvideo", "/sys/usb"), "", ("MJPG 640x480",))
 
 
+def well(code: str, *_arguments: str, **_limits: float) -> Probe:
+    """Answer what the checks ask a child process, as a machine does on which all is well."""
+    if "LiteRtBackend" in code:
+        return Probe(json.dumps(REPORT), "")
+    if "verify_stored" in code:
+        return Probe(json.dumps({"default": "signs", "checks": [["birds", "ok", ""], ["signs", "ok", ""]]}), "")
+    return Probe("OpenCV 4.11.0, numpy 1.26.4", "")
+
+
 @pytest.fixture
 def machine(tmp_path):
     """Return a machine on which all is well."""
@@ -54,7 +64,8 @@ def machine(tmp_path):
         requirements=("numpy>=1.24", "click>=8.1", "ai-edge-litert>=2.0; platform_machine != 'armv7l'"),
         plugins=(Plugin("mnv2_edge.sinks", "mqtt", "a:b", "mnv2-edge 0.1.0"),),
         engine=engine,
-        run_python=lambda code, *_: Probe(json.dumps(REPORT) if "Lite" in code else "OpenCV 4.11.0, numpy 1.26.4", ""),
+        home=tmp_path,
+        run_python=well,
         run_command=lambda *_: Probe("", "there is no such program"),
         root=tmp_path / "no jetson",
         list_cameras=lambda: (usb_camera(),),
@@ -164,10 +175,43 @@ def test_a_file_that_is_no_engine_is_refused_in_the_child(machine):
     assert str(machine.engine) in finding.why
 
 
-def test_this_machines_litert_and_opencv_pass():
-    here = this_machine(())
+def test_this_machines_litert_and_opencv_pass(tmp_path):
+    here = this_machine((), tmp_path)
     assert check_litert(here).verdict == "ok"
     assert check_opencv(here).verdict == "ok"
+
+
+class TestEngines:
+    def look(self, machine, default, *checks):
+        answer = Probe(json.dumps({"default": default, "checks": checks}), "")
+        return check_engines(change(machine, run_python=lambda *_, **__: answer))
+
+    def test_all_pass(self, machine):
+        finding = self.look(machine, "signs", ("birds", "ok", ""), ("signs", "ok", ""))
+        assert (finding.verdict, finding.why) == ("ok", "birds, signs (default): whole, and pass their self-test here")
+
+    def test_one_is_stale(self, machine):
+        finding = self.look(machine, "signs", ("birds", "stale", "TensorRT 10 became 11"), ("signs", "ok", ""))
+        assert finding.verdict == "fail"
+        assert finding.why == "birds is stale: TensorRT 10 became 11"
+        assert finding.mend == "mnv2-edge engines rebuild --stale"
+
+    def test_one_that_cannot_be_built_again(self, machine):
+        finding = self.look(machine, "signs", ("signs", "failed", "its model is gone"))
+        assert (finding.verdict, finding.mend) == ("fail", "")
+
+    def test_none_is_the_default(self, machine):
+        finding = self.look(machine, None, ("birds", "ok", ""))
+        assert (finding.verdict, finding.mend) == ("warn", "mnv2-edge engines default birds")
+
+    def test_an_empty_store_and_one_that_is_none(self, machine, tmp_path):
+        here = change(machine, run_python=run_python)
+        assert check_engines(here).verdict == "ok"
+        assert "demo network" in check_engines(here).why
+        (tmp_path / "engines").write_text("")
+        finding = check_engines(here)
+        assert finding.verdict == "fail"
+        assert "expected a folder of engines" in finding.why
 
 
 def test_no_camera_is_a_warning_and_a_ribbon_camera_is_named(machine):
@@ -328,7 +372,7 @@ class TestCommand:
     @pytest.fixture
     def here(self, machine, monkeypatch):
         monkeypatch.setattr(
-            "mnv2_edge.doctor.this_machine.this_machine", lambda brokers: change(machine, brokers=brokers)
+            "mnv2_edge.doctor.this_machine.this_machine", lambda brokers, _home: change(machine, brokers=brokers)
         )
 
     def test_all_well(self, here, capsys):
@@ -339,13 +383,14 @@ class TestCommand:
 
     def test_a_failure_is_status_1_and_its_command_is_shown_whole(self, machine, monkeypatch, capsys):
         ill = change(machine, distributions={})
-        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers: ill)
+        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers, _home: ill)
         assert program.main(["doctor"]) == 1
         assert capsys.readouterr().out.endswith("\nTo mend it:\n  pip install 'numpy>=1.24' 'click>=8.1'\n")
 
     def test_a_warning_is_status_0(self, machine, monkeypatch):
         monkeypatch.setattr(
-            "mnv2_edge.doctor.this_machine.this_machine", lambda _brokers: change(machine, list_cameras=lambda: ())
+            "mnv2_edge.doctor.this_machine.this_machine",
+            lambda _brokers, _home: change(machine, list_cameras=lambda: ()),
         )
         assert program.main(["doctor"]) == 0
 
@@ -378,8 +423,8 @@ class TestCommand:
 def test_nothing_heavy_is_imported_to_look_around():
     """A doctor must work where a library does not: what may crash is imported in child processes alone."""
     code = (
-        "import sys\nfrom mnv2_edge.doctor.checks import CHECKS\n"
+        "import pathlib, sys\nfrom mnv2_edge.doctor.checks import CHECKS\n"
         "from mnv2_edge.doctor.this_machine import this_machine\n"
-        "this_machine(())\nprint({'cv2', 'ai_edge_litert', 'onnx', 'numpy'} & set(sys.modules))"
+        "this_machine((), pathlib.Path())\nprint({'cv2', 'ai_edge_litert', 'onnx', 'numpy'} & set(sys.modules))"
     )
     assert run_python(code).output == "set()"

@@ -44,6 +44,7 @@ def machine(tmp_path):
         requirements=(),
         plugins=(),
         engine=demo_engine_path(),
+        home=tmp_path,
         run_python=lambda code, *_, **_options: Probe("TensorRT 10.3.0" if "TensorRT" in code else "Orin", ""),
         run_command=lambda *_: Probe(QUERY.format(name="MAXN_SUPER", number=2), ""),
         root=system(tmp_path / "root"),
@@ -181,7 +182,7 @@ class TestCommand:
             return Probe(msgspec.json.encode(trial).decode() if "gpu_trial" in code else "TensorRT 10.3.0", "")
 
         fake = change(machine, run_python=run)
-        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers: fake)
+        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers, _home: fake)
         monkeypatch.setattr("mnv2_edge.doctor.checks.CHECKS", ())
 
     def test_a_jetson_is_asked_more(self, here, capsys) -> None:
@@ -203,7 +204,7 @@ class TestCommand:
 
     def test_without_tensorrt_there_is_no_trial_but_a_reason(self, machine, monkeypatch, capsys) -> None:
         fake = change(machine, run_python=lambda *_, **_options: Probe("", "TensorRT is not there: `do this`"))
-        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers: fake)
+        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers, _home: fake)
         monkeypatch.setattr("mnv2_edge.doctor.checks.CHECKS", ())
         assert program.main(["doctor", "--tensorrt"]) == 1
         out = capsys.readouterr().out

@@ -19,7 +19,7 @@ from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.store import Store
 from mnv2_engines.store.building import build_stored
-from support.command import errors
+from support.command import call, errors, json_lines
 from support.stale import BUILT_WITH, make_stale
 
 
@@ -179,6 +179,18 @@ def test_an_engine_that_has_to_be_built_here_says_so(store: Store, engines, tmp_
     assert [entry["state"] for entry in json.loads(engines("list", "--json").out)] == ["built", "unbuilt"]
     assert engines("rebuild", "--stale").status == 0
     assert [entry["state"] for entry in json.loads(engines("list", "--json").out)] == ["built", "built"]
+
+
+def test_run_says_what_to_type_for_a_stale_engine_and_can_do_it_by_itself(store: Store, tmp_path: Path) -> None:
+    make_stale(store, "signs")
+    run = ("run", "--model", "signs", "--camera", "demo?frames=3", "--format", "jsonl")
+    told = call(*run, home=tmp_path, MNV2_EDGE_HOME=str(store.folder.parent))
+    assert told.returncode == 65
+    assert "`mnv2-edge engines rebuild signs`" in errors(told.stderr)[0]
+    done = call(*run, "--build", "stale", home=tmp_path, MNV2_EDGE_HOME=str(store.folder.parent))
+    assert done.returncode == 0, done.stderr
+    assert "has to be built on this device first" in done.stderr
+    assert json_lines(done.stdout)[0]["engine"].startswith("signs@")
 
 
 def test_default_and_remove(store: Store, engines) -> None:

@@ -70,8 +70,8 @@ def command(config_file: Path | None, mqtt: str | None, *, tensorrt: bool, as_js
         refuse_password_in_argv(mqtt)
         _require_broker(mqtt)
     config = read_config(config_file) if config_file else Config(version=1)
-    logins = broker_logins(config, mqtt, read_environment(os.environ))
-    machine = this_machine(logins)
+    environment = read_environment(os.environ)
+    machine = this_machine(broker_logins(config, mqtt, environment), environment.home)
     jetson = tensorrt or read_jetson(machine.root).is_jetson
     findings = examine(machine, (*CHECKS, *JETSON_CHECKS) if jetson else CHECKS)
     trial = None

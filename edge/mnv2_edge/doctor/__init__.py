@@ -44,6 +44,8 @@ class Machine:
     plugins: Sequence[Plugin]
     engine: Path
     """The demo network's engine."""
+    home: Path
+    """Where the store of engines is."""
     run_python: Callable[..., Probe]
     """`mnv2_edge.doctor.probe.run_python` or what stands for it."""
     run_command: Callable[..., Probe]

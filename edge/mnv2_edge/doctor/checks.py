@@ -7,6 +7,7 @@ from typing import Final
 
 from mnv2_edge.doctor import Check
 from mnv2_edge.doctor.cameras import check_ribbon_cameras
+from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
@@ -18,6 +19,7 @@ CHECKS: Final = (
     Check("packages", check_packages),
     Check("opencv", check_opencv),
     Check("litert", check_litert),
+    Check("engines", check_engines),
     Check("plug-ins", check_plugins),
     Check("cameras", check_cameras),
     Check("ribbon-cameras", check_ribbon_cameras),

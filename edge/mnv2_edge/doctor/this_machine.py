@@ -24,14 +24,15 @@ from mnv2_engines.demo import demo_engine_path
 __all__ = ["broker_logins", "this_machine"]
 
 
-def this_machine(brokers: Sequence[BrokerLogin]) -> Machine:
-    """Return the machine as it is; nothing is imported or opened before a check asks for it."""
+def this_machine(brokers: Sequence[BrokerLogin], home: Path) -> Machine:
+    """Return the machine as it is; nothing is imported or opened before a check asks for it. `home` holds the store."""
     return Machine(
         python=sys.version_info[:3],
         distributions=_distributions(),
         requirements=_requirements(),
         plugins=installed_plugins(),
         engine=demo_engine_path(),
+        home=home,
         run_python=run_python,
         run_command=run_command,
         root=Path("/"),

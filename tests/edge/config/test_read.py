@@ -96,7 +96,7 @@ sinks:
         ("version: 1\ntop_k: 3", "c.yaml:2: top_k: is no key, did you mean task.top_k?"),
         ("version: 1\nuri: 3", "c.yaml:2: uri: is no key, did you mean cameras[].uri or sinks[].mqtt.uri?"),
         ("version: 1\nzzz: 3", "c.yaml:2: zzz: is no key, expected one of version, device, cameras, engine"),
-        ("version: 1\nengine: fast", "c.yaml:2: engine: 'fast', expected a mapping with model, watch, threads"),
+        ("version: 1\nengine: fast", "c.yaml:2: engine: 'fast', expected a mapping with model, build, watch"),
         ("version: 1\nengine: {threads: 2.0}", "c.yaml:2: engine.threads: 2.0, expected a whole number from 1 to 64"),
         ("version: 1\nengine: {threads: 0}", "c.yaml:2: engine.threads: 0, expected a whole number from 1 to 64"),
         ("version: 1\nengine: {threads: '2'}", "expected a whole number from 1 to 64, did you mean 2?"),
