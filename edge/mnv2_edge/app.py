@@ -294,11 +294,11 @@ def _warn_when_slow(backend: Backend, engine: Engine) -> None:
 
 
 def _labels(file: str | None, engine: Engine, classes: int | None) -> tuple[tuple[str, ...] | None, str]:
-    """Return the labels and where they come from: the file, the manifest, or the engine file itself."""
+    """Return the labels and where they come from: the file, what lies beside the engine, or the engine file itself."""
     if file is not None:
         return read_labels(Path(file), classes), file
     if engine.labels is not None or engine.manifest is not None:
-        return engine.labels, f"the manifest of {engine.path}"
+        return engine.labels, f"the {'manifest' if engine.manifest else 'MODEL.yaml'} of {engine.path}"
     return embedded_labels(engine.path), str(engine.path)
 
 
@@ -329,6 +329,10 @@ def _preprocess(config: EngineConfig, engine: Engine, spec: TensorSpec) -> Prepr
     """Return the engine's own contract, or what its input implies, with what the configuration says instead."""
     beside = engine.sidecar
     stated = engine.preprocess
+    if spec.quantization is not None and engine.path.with_suffix(".onnx").exists():
+        # Then FILE.yaml describes FILE.onnx. An engine that was made of it may have mean and std in its first
+        # convolution, and without its manifest only its input says what it takes.
+        beside = dataclasses.replace(beside, mean=None, std=None)
     if stated is None:
         stated = default_preprocess(spec)
         if spec.quantization is None and config.mean is None and beside.mean is None:

@@ -16,6 +16,7 @@ from mnv2_edge.environment import read_environment
 from mnv2_edge.model_store import pulled_model
 from mnv2_engines.catalogue import CatalogueModel, RemoteFile
 from mnv2_engines.catalogue.entries import Catalogue
+from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import read_engine
 from support.command import COMMAND, call, environment, errors
 from support.file_server import file_server
@@ -87,7 +88,7 @@ class TestPull:
         assert run("pull", "net") == 0
         out = capsys.readouterr().out.splitlines()
         path = home / "models" / "net" / "net.tflite"
-        assert out == [str(path), f"next: mnv2-edge run --model {path}"]
+        assert out == [str(path), "next: mnv2-edge run --model net"]
         assert run("pull", "net") == 0
         assert "is there already, and whole" in capsys.readouterr().out
 
@@ -146,7 +147,7 @@ class TestPull:
         assert run("pull", "coral-mobilenet-v2", "--mirror", str(shared / "models")) == 0
         path = home / "models" / "coral-mobilenet-v2" / "coral-mobilenet-v2.tflite"
         assert path.exists()
-        assert f"run --model {path}" in capsys.readouterr().out
+        assert "next: mnv2-edge run --model coral-mobilenet-v2" in capsys.readouterr().out
 
     def test_a_mirror_is_filled(self, server, tmp_path, capsys, home):
         (tmp_path / "usb").mkdir()
@@ -218,15 +219,29 @@ class TestPull:
 
 
 class TestAdd:
-    def test_a_file_of_ones_own(self, tmp_path, capsys):
-        (tmp_path / "cats.tflite").write_bytes(TFLITE)
-        (tmp_path / "cats.txt").write_text("cat\nkitten\n")
-        added = run("add", str(tmp_path / "cats.tflite"), "--name", "cats", "--labels", str(tmp_path / "cats.txt"))
-        assert added == 0
-        assert "next: mnv2-edge run --model" in capsys.readouterr().out
-        assert run("show", "cats", "--json") == 0
+    def test_a_file_of_ones_own_runs_by_its_name(self, tmp_path, capsys):
+        signs = tmp_path / "signs_v2.tflite"
+        signs.write_bytes(demo_engine_path().read_bytes())
+        (tmp_path / "signs.txt").write_text("".join(f"sign {number}\n" for number in range(12)))
+        assert run("add", str(signs), "--name", "signs", "--labels", str(tmp_path / "signs.txt")) == 0
+        assert "next: mnv2-edge run --model signs" in capsys.readouterr().out
+        assert run("show", "signs", "--json") == 0
         told = json.loads(capsys.readouterr().out)
-        assert (told["from"], told["licence"], told["files"][0]["sha256"]) == ("your catalogue", "yours", SHA256)
+        assert (told["from"], told["licence"]) == ("your catalogue", "yours")
+        assert told["files"][0]["sha256"] == hashlib.sha256(signs.read_bytes()).hexdigest()
+        ran = program.main(["run", "--model", "signs", "--camera", "demo", "--max-frames", "1", "--format", "jsonl"])
+        assert ran == 0
+        assert json.loads(capsys.readouterr().out)["predictions"][0]["label"].startswith("sign ")
+
+    def test_labels_are_counted(self, tmp_path, capsys):
+        assert run("add", str(demo_engine_path()), "--name", "signs", "--labels", "imagenet") == 65
+        (line,) = errors(capsys.readouterr().err)
+        assert "imagenet has 1000 labels, the network has 12 classes" in line
+
+    def test_a_background_is_added_where_the_network_has_one(self, shared, home, capsys):
+        model = shared / "models" / "mobilenet_v2_1.0_224_quant.tflite"
+        assert run("add", str(model), "--name", "mine", "--labels", "imagenet") == 0
+        assert (home / "models" / "mine" / "labels.txt").read_text().startswith("background\ntench\n")
 
     def test_an_address(self, server, capsys):
         args = [
@@ -272,7 +287,7 @@ class TestRun:
     def test_a_pulled_model_runs_by_its_name(self, shared, home):
         done = call("models", "pull", "coral-mobilenet-v2", "--mirror", shared / "models", home=home)
         assert done.returncode == 0, done.stderr
-        args = ("--camera", shared / "images" / "parrot.jpg", "--format", "jsonl", "--labels", "imagenet")
+        args = ("--camera", shared / "images" / "parrot.jpg", "--format", "jsonl")
         done = call("run", "--model", "coral-mobilenet-v2", *args, home=home)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)

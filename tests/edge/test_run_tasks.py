@@ -9,7 +9,11 @@ import jsonschema
 import numpy as np
 import pytest
 
+from mnv2_edge.app import open_network
+from mnv2_edge.config.model import EngineConfig, TaskConfig
+from mnv2_edge.environment import Environment
 from mnv2_edge.records import json_schema
+from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import read_engine
 from mnv2_engines.palette import voc_palette
 from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
@@ -177,3 +181,20 @@ def test_what_a_bare_file_means_may_stand_beside_it(shared: Path, tmp_path: Path
     done = call("run", "--model", engine, "--camera", picture, home=tmp_path)
     assert done.returncode == 65
     assert "did you mean task?" in errors(done.stderr)[0]
+
+
+@pytest.mark.parametrize(("onnx_beside", "mean"), [(False, (1.0, 2.0, 3.0)), (True, (127.0, 127.0, 127.0))])
+def test_a_sidecar_of_the_onnx_file_does_not_say_what_a_bare_engine_made_of_it_takes(tmp_path, onnx_beside, mean):
+    """Its compiler puts mean and std into the first convolution: applied again, they would spoil every picture."""
+    engine = tmp_path / "signs.tflite"
+    engine.write_bytes(demo_engine_path().read_bytes())
+    engine.with_suffix(".yaml").write_text("preprocess: {mean: [1, 2, 3], std: 4, resize: stretch, color: BGR}\n")
+    if onnx_beside:
+        engine.with_suffix(".onnx").write_bytes(b"the network")
+    environment = Environment(home=tmp_path, cache=tmp_path)
+    with open_network(EngineConfig(model=str(engine), threads=1), TaskConfig(), None, environment) as (
+        network,
+        _labels,
+    ):
+        assert network.preprocess.mean == mean
+        assert (network.preprocess.color, str(network.preprocess.resize)) == ("BGR", "stretch")

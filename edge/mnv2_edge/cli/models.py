@@ -248,9 +248,9 @@ def _tell(name: str, entry: "CatalogueModel | None", pulled: "PulledModel") -> N
     for note in notes if pulled.fresh else ():
         click.echo(f"note: {note}", err=True)
     if pulled.path.suffix == ".onnx":
-        click.echo(f"next: mnv2-edge build-engine {pulled.path} --calibration PHOTOS/")
+        click.echo(f"next: mnv2-edge build-engine {name} --calibration PHOTOS/")
     else:
-        click.echo(f"next: mnv2-edge run --model {pulled.path}")
+        click.echo(f"next: mnv2-edge run --model {name}")
 
 
 def _open() -> "tuple[ModelHome, KnownModels]":

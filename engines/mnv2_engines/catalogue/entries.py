@@ -17,7 +17,9 @@ HashKind: TypeAlias = Literal["whole", "start", "none"]
 WEIGHTS: Final = frozenset({".pth", ".pt", ".safetensors", ".keras", ".h5"})
 """Files that are imported to ONNX; .onnx and .tflite files stay as they are."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SUFFIXES: Final = WEIGHTS | {".onnx", ".tflite"}
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HASH: Final = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -54,7 +56,7 @@ class RemoteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """How the hash is known."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not _FILE.fullmatch(self.name):
             raise ValueError(f"{self.name!r} is no file name: expected letters, digits, . _ -")
         for url in self.urls:
             if not url.startswith(("https://", "http://")):
@@ -108,8 +110,10 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     def __post_init__(self) -> None:
         for name, model in self.models.items():
-            if not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name for a model: expected letters, digits, . _ -")
+            if not _NAME.fullmatch(name) or PurePosixPath(name).suffix in _SUFFIXES:
+                raise ValueError(
+                    f"{name!r} is no name for a model: expected letters, digits, . _ - and no file's ending"
+                )
             if model.becomes not in (".onnx", ".tflite"):
                 raise ValueError(f"{name}: {model.files[0].name} is no model: expected .onnx, .tflite or weights")
         if self.default is not None and self.default not in self.models:

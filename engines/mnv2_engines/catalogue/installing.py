@@ -1,5 +1,6 @@
 """Make of a checked file what a user runs or builds an engine from, and put it into the model's folder."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,7 @@ from mnv2_engines.catalogue.entries import WEIGHTS, CatalogueModel
 from mnv2_engines.catalogue.home import Pulled, rewrite_file
 from mnv2_engines.engine import is_tflite
 from mnv2_engines.errors import ModelError
+from mnv2_engines.inspection import inspect_model
 from mnv2_engines.labels import check_label_count, read_labels
 
 __all__ = ["Content", "install_model", "prepare_content"]
@@ -46,7 +48,8 @@ def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> C
 
         read_model_interface(file)
     stated = msgspec.to_builtins(entry.preprocess)
-    return Content(suffix, model, _sidecar(entry, file.name, stated), _read_labels(entry, labels, entry.classes))
+    classes = entry.classes if entry.classes is not None else _count_classes(entry, file)
+    return Content(suffix, model, _sidecar(entry, file.name, stated), _read_labels(entry, labels, classes))
 
 
 def install_model(folder: Path, name: str, content: Content, record: Pulled) -> Path:
@@ -86,6 +89,16 @@ def _import(entry: CatalogueModel, file: Path, labels: Path | None) -> Content:
         _read_labels(entry, labels, found.network.classes),
         found.notes,
     )
+
+
+def _count_classes(entry: CatalogueModel, file: Path) -> int | None:
+    """Return how many numbers a classifier gives, so that its labels can be counted; None where nothing tells."""
+    if entry.labels is None or entry.task != "classify":
+        return None
+    shapes = [value.shape for value in inspect_model(file).outputs]
+    if len(shapes) != 1 or shapes[0] is None:
+        return None
+    return math.prod(size or 1 for size in shapes[0])  # a batch of any size is one picture here
 
 
 def _read_labels(entry: CatalogueModel, file: Path | None, classes: int | None) -> tuple[str, ...] | None:
