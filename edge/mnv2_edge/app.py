@@ -33,6 +33,7 @@ from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine
 from mnv2_engines.engine_reference import EngineFile, EngineReference
+from mnv2_engines.facts import EngineKind
 from mnv2_engines.frame_path import default_preprocess
 from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
@@ -163,7 +164,7 @@ def load_network(
     open_backend = load_plugin("mnv2_engines.backends", engine.kind)
     with contextlib.ExitStack() as stack:
         backend = stack.enter_context(
-            contextlib.closing(cast("Backend", open_backend(engine.path, threads=config.threads)))
+            contextlib.closing(cast("Backend", open_backend(engine.path, **_backend_options(config, engine.kind))))
         )
         recheck_engine(backend, engine)
         _warn_when_slow(backend, engine)
@@ -281,6 +282,13 @@ def _engine_reference(config: EngineConfig, environment: Environment) -> EngineR
         "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"
     )
     return EngineFile(demo_engine_path())
+
+
+def _backend_options(config: EngineConfig, kind: EngineKind) -> dict[str, object]:
+    """Return what a backend is told: threads mean nothing to a GPU, and memory modes nothing to a CPU."""
+    if kind == "tensorrt":
+        return {"memory": config.gpu_memory, "graph": config.cuda_graph}
+    return {"threads": config.threads}
 
 
 def _warn_when_slow(backend: Backend, engine: Engine) -> None:

@@ -94,6 +94,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resize: str | None = None
     """`stretch`, `center-crop[:FRACTION]` or `letterbox`."""
     resize_quality: Literal["antialias", "fast"] = "antialias"
+    gpu_memory: Literal["auto", "mapped", "copy"] = "auto"
+    """How frames reach a GPU under TensorRT; `auto` maps them where CPU and GPU share their memory."""
+    cuda_graph: Literal["auto", "always", "never"] = "auto"
+    """Whether TensorRT's work is launched as one graph; `auto` does without where it is not possible."""
 
 
 class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -139,7 +139,7 @@ def _open(trt: ModuleType, plan: bytes, memory: str, *, graph: bool) -> TensorRt
         plan,
         "the demo network's plan",
         memory="auto" if memory == "auto" else mode,
-        graph="on" if graph else "off",
+        graph="always" if graph else "never",
     )
 
 

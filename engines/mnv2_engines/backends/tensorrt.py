@@ -27,7 +27,7 @@ __all__ = ["GraphMode", "TensorRtBackend", "open_tensorrt"]
 
 _log = logging.getLogger(__name__)
 
-GraphMode: TypeAlias = Literal["auto", "on", "off"]
+GraphMode: TypeAlias = Literal["auto", "always", "never"]
 
 
 def open_tensorrt(
@@ -183,7 +183,7 @@ class TensorRtBackend:
         try:
             request.capture()
         except InferenceError as exc:
-            if self._graph_mode == "on":
+            if self._graph_mode == "always":
                 raise
             self._graphs = False
             _log.warning("%s runs without CUDA graphs, a little slower: %s", self._name, exc)
@@ -207,9 +207,9 @@ def _read_verified(engine: Engine) -> bytes:
 
 
 def _want_graphs(mode: GraphMode, cuda: CudaRuntime) -> bool:
-    if mode == "on" and not cuda.has_graphs:
-        raise ContractError(f"{cuda.name} has no CUDA graphs: expected graph 'auto' or 'off', or install cuda-python")
-    return mode != "off" and cuda.has_graphs
+    if mode == "always" and not cuda.has_graphs:
+        raise ContractError(f"{cuda.name} has no CUDA graphs: expected graph 'auto' or 'never', or install cuda-python")
+    return mode != "never" and cuda.has_graphs
 
 
 def _float_array(output: TensorArray) -> FloatArray:

@@ -73,7 +73,7 @@ def is_right(backend: TensorRtBackend, network: bytes) -> bool:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("memory", ["mapped", "copy"])
-@pytest.mark.parametrize("graph", ["auto", "off"])
+@pytest.mark.parametrize("graph", ["auto", "never"])
 def test_it_computes_what_onnx_runtime_computes(jetson, plan, network, provider, memory, graph) -> None:
     jetson.use_provider(provider)
     with closing(open_tensorrt(plan, memory=memory, graph=graph, root=jetson.root)) as backend:
@@ -191,7 +191,7 @@ def test_a_network_that_cannot_be_captured_runs_without_a_graph(jetson, plan, ne
         assert "no CUDA graphs" in backend.report().device
     assert [record.message for record in caplog.records if "without CUDA graphs" in record.message]
     with pytest.raises(InferenceError, match="not permitted when stream is capturing"):
-        open_tensorrt(plan, graph="on", root=jetson.root)
+        open_tensorrt(plan, graph="always", root=jetson.root)
     gc.collect()
     assert jetson.gpu.live == []
 
@@ -311,7 +311,7 @@ def test_modes_that_are_not_possible_are_refused(jetson, plan) -> None:
         open_tensorrt(plan, memory="mapped", root=jetson.root)
     jetson.use_provider("pycuda")
     with pytest.raises(ContractError, match="pycuda has no CUDA graphs"):
-        open_tensorrt(plan, graph="on", root=jetson.root)
+        open_tensorrt(plan, graph="always", root=jetson.root)
 
 
 def test_without_a_gpu_there_is_one_line(jetson, plan) -> None:
@@ -326,7 +326,7 @@ def test_without_a_gpu_there_is_one_line(jetson, plan) -> None:
 
 def broken(jetson, plan, network, memory: str) -> bool:
     try:
-        with closing(open_tensorrt(plan, memory=memory, graph="off", root=jetson.root)) as backend:
+        with closing(open_tensorrt(plan, memory=memory, graph="never", root=jetson.root)) as backend:
             return not is_right(backend, network)
     except InferenceError:
         return True
