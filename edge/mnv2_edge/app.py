@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SinkConfig, TaskConfig, camera_ids
+from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SaveConfig, SinkConfig, TaskConfig, camera_ids
 from mnv2_edge.engine_updates import EngineUpdates
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import SinkFailedError, SourceError
@@ -24,11 +24,13 @@ from mnv2_edge.pipeline import Observer, Outcome, Pipeline
 from mnv2_edge.plugins import load_plugin
 from mnv2_edge.reader import Camera, Supervision
 from mnv2_edge.redaction import read_secret
+from mnv2_edge.saving import PictureFolder, Saver
 from mnv2_edge.sinks import Sink, SinkOptions
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
+from mnv2_edge.viewing import Viewer
 from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine
@@ -129,8 +131,15 @@ def open_runtime(
         sinks = stack.enter_context(
             open_sinks(config.sinks, identity, ids, environment, labels=lambda: updates.network.labels)
         )
+        viewers = stack.enter_context(_open_viewers(config.save))
         pipeline = Pipeline(
-            cameras, updates.network, sinks, observers=observers, on_alive=on_alive, device=identity.device_id
+            cameras,
+            updates.network,
+            sinks,
+            observers=observers,
+            viewers=viewers,
+            on_alive=on_alive,
+            device=identity.device_id,
         )
         yield Runtime(pipeline, updates)
 
@@ -236,6 +245,17 @@ def open_sinks(
             sink = cast("Sink", load_plugin("mnv2_edge.sinks", kind)(sink_options))
             opened.append(stack.enter_context(contextlib.closing(sink)))
         yield tuple(opened)
+
+
+@contextlib.contextmanager
+def _open_viewers(config: SaveConfig) -> Iterator[tuple[Viewer, ...]]:
+    """Open what looks at pictures."""
+    if config.folder is None:
+        yield ()
+        return
+    folder = PictureFolder(Path(config.folder).expanduser(), int(config.limit_mib * 2**20))
+    with contextlib.closing(Saver(folder, config.every_s)) as saver:
+        yield (saver,)
 
 
 def _password_file(options: Mapping[str, object], environment: Environment) -> str | None:

@@ -19,6 +19,7 @@ from mnv2_edge.records import CameraState, Event, Latency, Record, Result, State
 from mnv2_edge.redaction import redact
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.timer import Timer
+from mnv2_edge.viewing import Sighting, Viewer
 from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Box
 
@@ -57,6 +58,7 @@ class Pipeline:
     """Connect cameras, a network and sinks. It owns none of them: whoever opened them closes them after `run`.
 
     Camera ids must differ. `observers` see every record before the sinks do; a run does not end for want of them.
+    `viewers` see every frame with what was found in it, after its result was published.
 
     Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread, by the clock
     that `timer` is. While none of them hangs it calls `on_alive` there, ten times a second, the first time when all
@@ -70,6 +72,7 @@ class Pipeline:
         sinks: Sequence[Sink],
         *,
         observers: Sequence[Observer] = (),
+        viewers: Sequence[Viewer] = (),
         on_alive: Callable[[], None] | None = None,
         device: str = "",
         clock: Clock | None = None,
@@ -77,6 +80,7 @@ class Pipeline:
     ) -> None:
         self._sinks = tuple(sinks)
         self._observers = tuple(observers)
+        self._viewers = tuple(viewers)
         self._on_alive = on_alive or (lambda: None)
         self._broken: set[Sink] = set()
         self._device = device
@@ -149,11 +153,13 @@ class Pipeline:
                     break
                 self._heartbeat.beat()
                 lane, ready = taken
-                result = self._infer(lane, ready)
+                sighting = self._infer(lane, ready)
                 if not lane.live:
                     self._wait_for_sinks(BACKLOG)
-                self._tell_engine(result)
-                self._publish(result)
+                self._tell_engine(sighting.result)
+                self._publish(sighting.result)
+                for viewer in self._viewers:
+                    viewer.show(sighting)
                 if self._exchange.told(lane):
                     self._captures[lane].conclude()
             if not all(lane.live for lane in self._captures):
@@ -163,7 +169,7 @@ class Pipeline:
         finally:
             self._wake.set()
 
-    def _infer(self, lane: Lane, ready: Ready) -> Result:
+    def _infer(self, lane: Lane, ready: Ready) -> Sighting:
         network = ready.network
         began = time.monotonic_ns()
         outputs = network.backend.infer(ready.buffer)
@@ -174,7 +180,7 @@ class Pipeline:
         self._exchange.release(ready)
         height, width = frame.picture_hw
         self._results[frame.source_id] += 1
-        return Result(
+        result = Result(
             device=self._device,
             camera=frame.source_id,
             frame=frame.index,
@@ -201,6 +207,7 @@ class Pipeline:
             mask=findings.mask,
             region_px=_region(frame),
         )
+        return Sighting(frame, result, findings.class_map, lane.live)
 
     def _tell_engine(self, result: Result) -> None:
         """Publish, before a camera's first result from another engine, that it is."""
@@ -211,9 +218,12 @@ class Pipeline:
             _log.info("%s: from frame %d on %s looks, before %s", result.camera, result.frame, result.engine, before)
 
     def _wait_for_sinks(self, backlog: int) -> None:
-        """Let slow readers catch up: a file loses nothing. Ends when the run is being stopped."""
+        """Let slow readers and viewers catch up: a file loses nothing. Ends when the run is being stopped."""
         for sink in self._sinks:
             while not self._stopping.is_set() and not sink.wait_backlog(backlog, _WAIT_S):
+                self._heartbeat.beat()
+        for viewer in self._viewers:
+            while not self._stopping.is_set() and not viewer.wait_idle(_WAIT_S):
                 self._heartbeat.beat()
 
     def _publish(self, record: Record) -> None:

@@ -198,3 +198,30 @@ def test_a_sidecar_of_the_onnx_file_does_not_say_what_a_bare_engine_made_of_it_t
     ):
         assert network.preprocess.mean == mean
         assert (network.preprocess.color, str(network.preprocess.resize)) == ("BGR", "stretch")
+
+
+def test_annotated_pictures_are_saved(shared: Path, detector: Path, tmp_path: Path) -> None:
+    photo, seen = shared / "images" / "bus.jpg", tmp_path / "seen"
+    done = call("run", "--model", detector, "--camera", photo, "--save", seen, home=detector.parent)
+    assert done.returncode == 0, done.stderr
+    assert f"1 pictures saved in {seen}, 0 left out" in done.stderr
+    (record,) = json_lines(done.stdout)
+    drawn, plain = cv2.imread(str(seen / "bus-000000.jpg")), cv2.imread(str(photo))
+    assert drawn.shape == plain.shape
+    differs = np.abs(drawn.astype(int) - plain).max(axis=2) > 60
+    for found in record["detections"]:
+        box = found["box_px"]
+        left, row = round(box["left"]), round(box["top"] + box["height"] / 2)
+        assert differs[row - 20 : row + 20, left : left + 3].any(axis=1).mean() > 0.8
+    assert differs.mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [(("--save-every", "2"), "add `--save DIR`"), (("--save", "/dev/null"), "choose another with --save DIR")],
+)
+def test_saving_to_nowhere_is_told(tmp_path: Path, flags: tuple[str, ...], says: str) -> None:
+    done = call("run", "--camera", "demo", "--max-frames", "1", *flags, home=tmp_path)
+    assert done.returncode == 2
+    (error,) = errors(done.stderr)
+    assert says in error

@@ -32,6 +32,7 @@ Examples:
   mnv2-edge run --camera photos/ --format jsonl     a folder of pictures, one JSON object each
   mnv2-edge run --camera film.mp4 --pace realtime   a video as if it were a camera
   mnv2-edge run --model birds --mqtt mqtt://broker.local --homeassistant
+  mnv2-edge run --camera photos/ --model people --save seen/
   mnv2-edge run --config /etc/mnv2-edge.yaml
 
 \b
@@ -59,6 +60,8 @@ class _Flags:
     output_format: str | None
     mqtt: str | None
     homeassistant: bool
+    save: str | None
+    save_every: float | None
     mean: Triple | None
     std: Triple | None
     color: str | None
@@ -106,6 +109,10 @@ class _Flags:
 )
 @click.option("--mqtt", metavar="URI", help="Publish to mqtt[s]://[user@]host[:port][/prefix] too.")
 @click.option("--homeassistant", is_flag=True, help="With --mqtt: let Home Assistant discover this device.")
+@click.option("--save", metavar="DIR", help="Save pictures with what was seen drawn in, 256 MiB at most.")
+@click.option(
+    "--save-every", type=click.FloatRange(0, 86400), metavar="S", help="Of a camera one in S seconds. [default: 1]"
+)
 @preprocess_options
 @click.option("--resize-quality", type=click.Choice(["antialias", "fast"]), help="[default: antialias]")
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), help="Turn pictures clockwise.")
@@ -158,6 +165,8 @@ def configure(config: Config, flags: _Flags) -> Config:
                 f"--{field.name.replace('_', '-')} is empty: expected a value; is a shell variable not set? "
                 "Leave the flag out for the default"
             )
+    if flags.save_every is not None and flags.save is None and config.save.folder is None:
+        raise UsageError("--save-every has no folder to save to: add `--save DIR`")
     tasks = plugin_names("mnv2_engines.tasks")
     if flags.task is not None and flags.task not in tasks:
         raise UsageError(f"--task {flags.task} is not installed: expected one of {', '.join(sorted(tasks))}")
@@ -192,6 +201,7 @@ def configure(config: Config, flags: _Flags) -> Config:
         task=_with(config.task, name=flags.task, top_k=flags.top_k, score_threshold=flags.score_threshold),
         labels=config.labels if flags.labels is None else flags.labels,
         sinks=_sinks(config.sinks, flags),
+        save=_with(config.save, folder=flags.save, every_s=flags.save_every),
     )
 
 

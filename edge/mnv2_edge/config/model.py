@@ -17,6 +17,7 @@ __all__ = [
     "DeviceConfig",
     "EngineConfig",
     "LogConfig",
+    "SaveConfig",
     "SinkConfig",
     "TaskConfig",
     "Triple",
@@ -130,6 +131,17 @@ Ours are checked against `SINK_SETTINGS`; what a plug-in's options mean is for t
 SINK_SETTINGS: Mapping[str, type[msgspec.Struct]] = {"stdout": StdoutSettings, "mqtt": MqttSettings}
 
 
+class SaveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pictures with what the network saw drawn in, for people to look at."""
+
+    folder: str | None = None
+    """Where they go; when absent none are saved."""
+    every_s: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 1.0
+    """Of a camera one in so many seconds; 0: every frame. Of files all of them."""
+    limit_mib: Annotated[int, msgspec.Meta(ge=1)] = 256
+    """Nothing is saved any more once the folder holds so much."""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is logged to stderr."""
 
@@ -147,6 +159,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     labels: str | None = None
     """A label file; the engine's own labels when absent."""
     sinks: tuple[SinkConfig, ...] = ({"stdout": {}},)
+    save: SaveConfig = SaveConfig()
     log: LogConfig = LogConfig()
 
 

@@ -90,6 +90,12 @@ sinks:
 #      homeassistant: false  # publish discovery documents
 #      homeassistant_prefix: homeassistant
 
+# Pictures with boxes, areas and labels drawn in, to look at.
+#save:
+#  folder: null           # where they go; none are saved when empty
+#  every_s: 1.0           # of a camera one in so many seconds, 0: every frame; of files all of them
+#  limit_mib: 256         # once the folder holds so much nothing is saved any more
+
 # What is logged to stderr: debug, info, warning or error.
 #log:
 #  level: info
