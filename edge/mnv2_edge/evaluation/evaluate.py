@@ -119,8 +119,15 @@ def _find_float(options: EvaluationOptions, engine: Engine, network: Network, no
         model = choose_float_model(options.float_model, engine, network.preprocess)
         if not model.is_origin:
             notes.append(f"the engine was not built from {model.path}, with which it is compared")
-        return model
+        return _as_asked(model, options)
     found = find_float_model(engine)
     if found is None:
         notes.append("the ONNX file that it was built from is not beside the engine: name it with --float MODEL.onnx")
-    return found
+        return None
+    return _as_asked(found, options)
+
+
+def _as_asked(model: FloatModel, options: EvaluationOptions) -> FloatModel:
+    """Return the model with the colour order that was asked for; an engine's mean and std may not be its network's."""
+    color = options.engine.color
+    return model if color is None else replace(model, preprocess=replace(model.preprocess, color=color))

@@ -11,6 +11,8 @@ __all__ = ["find_hints"]
 _ENOUGH_PER_CLASS: Final = 5
 """With fewer pictures a renaming of the classes fits by chance."""
 _BETTER: Final = 0.2
+_PLAUSIBLE: Final = 0.6
+"""What a network that tells its classes apart reaches; less may be any confusion."""
 _ONE_CLASS: Final = 0.8
 _CLEAR_CHANCE: Final = 0.05
 _GUIDE: Final = "docs/own-model.md has the list of what to look at"
@@ -23,7 +25,7 @@ def find_hints(result: ClassificationResult) -> tuple[str, ...]:
     hints = []
     if shown > 1 and tally.pictures >= _ENOUGH_PER_CLASS * shown:
         relabelled = tally.relabelled()
-        if relabelled.value - tally.top1.value >= _BETTER:
+        if relabelled.value >= max(_PLAUSIBLE, tally.top1.value + _BETTER):
             hints.append(
                 f"with the classes named in another order top-1 would be {100 * relabelled.value:.1f} %: is the label "
                 "file in the order of training? (Keras: class_names; torchvision: classes)"
