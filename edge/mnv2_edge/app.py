@@ -52,6 +52,7 @@ __all__ = [
     "Runtime",
     "camera_ids",
     "check_outcome",
+    "engine_reference",
     "load_network",
     "open_cameras",
     "open_network",
@@ -126,7 +127,7 @@ def open_runtime(
         def load(engine: Engine) -> Network:
             return load_network(engine, config.engine, config.task, config.labels, environment)
 
-        updates = EngineUpdates(_engine_reference(config.engine, environment), load, watch=config.engine.watch)
+        updates = EngineUpdates(engine_reference(config.engine, environment), load, watch=config.engine.watch)
         stack.enter_context(contextlib.closing(updates))
         sinks = stack.enter_context(
             open_sinks(config.sinks, identity, ids, environment, labels=lambda: updates.network.labels)
@@ -159,10 +160,37 @@ def open_network(
     config: EngineConfig, task: TaskConfig, labels_file: str | None, environment: Environment
 ) -> Iterator[tuple[Network, tuple[str, ...]]]:
     """Verify and load the engine, and make the task that reads it; give them with the labels (maybe none)."""
-    with contextlib.closing(_engine_reference(config, environment)) as reference:
+    with contextlib.closing(engine_reference(config, environment)) as reference:
         network = load_network(reference.read(), config, task, labels_file, environment)
     with contextlib.closing(network):
         yield network, network.labels
+
+
+def engine_reference(config: EngineConfig, environment: Environment) -> EngineReference:
+    """Point at the engine that `config` means: stored, pulled or a file; the default one, else the demo's, when silent.
+
+    With `build` a stored one is built first where that is needed. Raises UnknownEngineError for a name that is nowhere.
+    The caller closes it.
+    """
+    pulled = pulled_model(config.model, environment)
+    if pulled is not None:
+        return EngineFile(pulled)
+    store = Store(environment.home)
+    name = choose_stored(store, config.model)
+    if name is not None:
+        if config.build != "never":
+            cores = len(os.sched_getaffinity(0))
+            make_ready(store, name, config.build, threads=cores, cache_dir=environment.cache)
+        return StoredEngine(store, name)
+    if config.model is not None:
+        if config.build != "never":
+            _log.warning("build: %s has no effect on a file: %s is run as it is", config.build, config.model)
+        return EngineFile(Path(config.model))
+    _log.warning(
+        "no engine is given and none was built, so the demo network runs, which knows road signs only; for a real one: "
+        "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"
+    )
+    return EngineFile(demo_engine_path())
 
 
 def load_network(
@@ -280,28 +308,6 @@ def _quieten_opencv() -> None:
 
     # Halving a picture is enough work for OpenCV to take a second core, which inference has better use for.
     cv2.setNumThreads(1)
-
-
-def _engine_reference(config: EngineConfig, environment: Environment) -> EngineReference:
-    pulled = pulled_model(config.model, environment)
-    if pulled is not None:
-        return EngineFile(pulled)
-    store = Store(environment.home)
-    name = choose_stored(store, config.model)
-    if name is not None:
-        if config.build != "never":
-            cores = len(os.sched_getaffinity(0))
-            make_ready(store, name, config.build, threads=cores, cache_dir=environment.cache)
-        return StoredEngine(store, name)
-    if config.model is not None:
-        if config.build != "never":
-            _log.warning("build: %s has no effect on a file: %s is run as it is", config.build, config.model)
-        return EngineFile(Path(config.model))
-    _log.warning(
-        "no engine is given and none was built, so the demo network runs, which knows road signs only; for a real one: "
-        "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"
-    )
-    return EngineFile(demo_engine_path())
 
 
 def _backend_options(config: EngineConfig, kind: EngineKind) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pytest
 
 from mnv2_edge.scenes import SIGN_NAMES, render, true_label
 from support.command import call, errors
-from support.html import check
+from support.pages import check
 
 SEED = 77
 PICTURES = 60

@@ -14,7 +14,7 @@ from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.report.confusion import draw_confusion
 from mnv2_engines.report.evaluation import render_evaluation
-from support.html import check
+from support.pages import check
 
 LABELS = ("ant", "<b>bee</b>", "cat", "dog", "eel", "fox")
 JUDGED = Judged("animals@0123456789ab", "litert 2", Preprocess())

@@ -16,7 +16,7 @@ from mnv2_engines.report import render_report
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.plot import draw_layers
 from mnv2_engines.verification import Limits, PictureVerdict
-from support.html import check
+from support.pages import check
 
 
 @pytest.fixture(scope="module")

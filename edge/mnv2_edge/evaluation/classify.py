@@ -11,7 +11,7 @@ from mnv2_edge.calibration import spread_evenly
 from mnv2_edge.errors import SourceError
 from mnv2_edge.evaluation.class_folders import ClassFolders
 from mnv2_edge.evaluation.thumbnails import draw_thumbnail
-from mnv2_edge.pipeline import Network
+from mnv2_edge.network import Network
 from mnv2_edge.sources.pictures import read_picture
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
@@ -23,7 +23,6 @@ from mnv2_engines.evaluation.result import (
     Reference,
     Unreadable,
 )
-from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.tensors import UInt8Array
@@ -106,7 +105,7 @@ class _Eye:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._preparer = FramePreparer(network.backend.input_spec, network.preprocess, network.resize_quality)
+        self._preparer = network.make_preparer()
         self._buffer = network.backend.allocate_input()
 
     def look(self, pixels: UInt8Array) -> tuple[tuple[Prediction, ...], View]:

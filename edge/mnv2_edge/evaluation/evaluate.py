@@ -8,22 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from mnv2_edge.app import open_network
+from mnv2_edge.app import engine_reference, load_network
 from mnv2_edge.config.model import EngineConfig, TaskConfig
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import UsageError
-from mnv2_edge.evaluation.class_folders import read_class_folders
+from mnv2_edge.evaluation.class_folders import ClassFolders, read_class_folders
 from mnv2_edge.evaluation.classify import TOP_K, choose_pictures, evaluate_classifier
 from mnv2_edge.evaluation.float_network import FloatModel, choose_float_model, find_float_model, open_float_network
-from mnv2_edge.pipeline import Network
-from mnv2_engines.demo import demo_engine_path
-from mnv2_engines.engine import Engine, read_engine
+from mnv2_edge.network import Network
+from mnv2_engines.engine import Engine
 from mnv2_engines.evaluation.class_names import match_classes
 from mnv2_engines.evaluation.hints import find_hints
 from mnv2_engines.evaluation.result import ClassificationResult
-from mnv2_engines.store import Store
-from mnv2_engines.store.choice import choose_stored
-from mnv2_engines.store.reference import StoredEngine
 
 __all__ = ["EvaluationOptions", "evaluate"]
 
@@ -59,26 +55,22 @@ def evaluate(
     LabelsError for folders that are no classes, and what opening an engine and reading pictures raise.
     """
     folders = read_class_folders(options.data)
-    engine = _read_engine(options.engine.model, environment)
-    task = TaskConfig(top_k=TOP_K, score_threshold=0.0)
     with contextlib.ExitStack() as stack:
-        opened = open_network(options.engine, task, options.labels, environment)
-        network, names = stack.enter_context(opened)
+        stored = stack.enter_context(contextlib.closing(engine_reference(options.engine, environment)))
+        engine = stored.read()
+        task = TaskConfig(top_k=TOP_K, score_threshold=0.0)
+        network = load_network(engine, options.engine, task, options.labels, environment)
+        stack.callback(network.close)
         classes = _count_classes(network)
-        ids = match_classes(tuple(folders.pictures), names or None, classes)
-        labels = names or _name_classes(ids, classes)
-        notes = [] if names else ["the engine has no labels: classes are called like the folders"]
-        if folders.ignored:
-            left_out = ", ".join(f"{count} {suffix}" for suffix, count in sorted(folders.ignored.items()))
-            notes.append(f"files that are no pictures which are read: {left_out}")
+        ids = match_classes(tuple(folders.pictures), network.labels or None, classes)
+        labels = network.labels or _name_classes(ids, classes)
+        notes = _describe_data(folders, network)
+        progress("float", 0, 1)
+        model = _find_float(options, engine, network, notes) if options.with_float else None
         reference = None
-        if options.with_float:
-            progress("float", 0, 1)
-            model = _find_float(options, engine, network, notes)
-            if model is not None:
-                opened_float = open_float_network(model, network, labels, TOP_K, options.threads)
-                reference = stack.enter_context(opened_float)
-            progress("float", 1, 1)
+        if model is not None:
+            reference = stack.enter_context(open_float_network(model, network, labels, TOP_K, options.threads))
+        progress("float", 1, 1)
         result = evaluate_classifier(
             network,
             reference,
@@ -88,15 +80,6 @@ def evaluate(
             lambda done, total: progress("evaluate", done, total),
         )
     return replace(result, notes=(*notes, *find_hints(result)))
-
-
-def _read_engine(model: str | None, environment: Environment) -> Engine:
-    store = Store(environment.home)
-    name = choose_stored(store, model)
-    if name is not None:
-        with contextlib.closing(StoredEngine(store, name)) as stored:
-            return stored.read()
-    return read_engine(demo_engine_path() if model is None else Path(model))
 
 
 def _count_classes(network: Network) -> int:
@@ -111,6 +94,14 @@ def _count_classes(network: Network) -> int:
 def _name_classes(ids: Mapping[str, int], classes: int) -> Sequence[str]:
     names = {class_id: folder for folder, class_id in ids.items()}
     return tuple(names.get(class_id, f"class {class_id}") for class_id in range(classes))
+
+
+def _describe_data(folders: ClassFolders, network: Network) -> list[str]:
+    notes = [] if network.labels else ["the engine has no labels: classes are called like the folders"]
+    if folders.ignored:
+        left_out = ", ".join(f"{count} {suffix}" for suffix, count in sorted(folders.ignored.items()))
+        notes.append(f"files that are no pictures which are read: {left_out}")
+    return notes
 
 
 def _find_float(options: EvaluationOptions, engine: Engine, network: Network, notes: list[str]) -> FloatModel | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
-from mnv2_edge.pipeline import Network
+from mnv2_edge.network import Network
 from mnv2_edge.plugins import load_plugin
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine import Engine

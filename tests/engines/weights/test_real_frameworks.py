@@ -4,11 +4,7 @@ TORCH_PYTHON and KERAS_PYTHON may name a Python that has them (for torch, with s
 into an environment that is thrown away.
 """
 
-import importlib.util
-import os
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +13,12 @@ import pytest
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.weights import Expected, ImportRequest, import_weights
+from support.frameworks import python_with
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 SUPPORT = Path(__file__).resolve().parents[2] / "support"
 TOLERANCE = 1e-4
-
-
-def python_with(variable, needed, packages, folder):
-    """Return a Python that imports `needed`: the one that is named, this one, or one of a new environment."""
-    if variable in os.environ:
-        return os.environ[variable]
-    if all(importlib.util.find_spec(name) for name in needed):
-        return sys.executable
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", *packages], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"{' and '.join(packages)} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-    return python
 
 
 def save_models(python, script, *args):
