@@ -1,8 +1,8 @@
 """docs/own-model.md works: its commands are run in its order, from a state dict to the accuracy of the notebook.
 
 The notebook is represented by the state dict that it would have saved (the demo network's weights, by torchvision's
-names), and by ONNX Runtime on pictures that are prepared as the guide's notebook prepares them. Real notebooks are run by
-tests/edge/test_notebooks.py, an acceptance test.
+names), and by ONNX Runtime on pictures that are prepared as the guide's notebook prepares them. Real notebooks are
+run by tests/edge/test_notebooks.py, an acceptance test.
 """
 
 import json

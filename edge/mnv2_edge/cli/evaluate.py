@@ -25,11 +25,11 @@ _log = logging.getLogger(__name__)
 
 _EPILOG = """\b
 Examples:
-  mnv2-edge evaluate --model signs.tflite --data photos/test
-  mnv2-edge evaluate --model signs.tflite --data photos/test --report signs.html
+  mnv2-edge evaluate --model signs --data photos/test
+  mnv2-edge evaluate --model signs --data photos/test --report signs.html
   mnv2-edge evaluate --model signs.tflite --data photos/test --float signs.onnx
   mnv2-edge evaluate --model mobilenet.tflite --labels imagenet.txt --data val/ --limit 1000
-  mnv2-edge evaluate --model signs.tflite --data photos/test --min-accuracy 0.9 --json
+  mnv2-edge evaluate --model signs --data photos/test --min-accuracy 0.9 --json
 
 \b
 DIR holds a folder for every class, called like its label, one of its synonyms, its
@@ -61,7 +61,11 @@ class _Flags:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--model", metavar="NAME|FILE", help="A stored engine, or an engine file. [default: as for run]")
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="A stored engine, or an engine file. [default: the store's, else the demo network]",
+)
 @click.option("--data", required=True, metavar="DIR", help="Pictures in a folder for every class: DIR/LABEL/*.jpg.")
 @click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
 @click.option(
