@@ -237,6 +237,7 @@ def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> I
                     flip=config.flip,
                     region=None if config.roi is None else Region.of(config.roi),
                     secret=secret,
+                    stall_s=config.stall_s,
                 )
 
             recorded = parse_uri(config.uri).kind in _RECORDED

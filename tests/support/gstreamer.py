@@ -29,6 +29,7 @@ def need_gstreamer(*elements: str, packages: str = PACKAGES) -> ModuleType:
             warnings.simplefilter("ignore", ImportWarning)
             gst = import_gstreamer()
             importlib.import_module("gi.repository.GLib")
+            importlib.import_module("gi.repository.Gio")
     except LibraryMissingError as exc:
         give_up(f"{exc}", packages)
     for element in elements:

@@ -27,6 +27,8 @@ class SourceOptions:
     """Options of the URI, e.g. `size`, `fps`; a source raises UsageError for one that it does not know."""
     secret: str = field(default="", repr=False)
     """The password, already read from its file or the environment; empty when there is none."""
+    stall_s: float = 5.0
+    """How long whoever supervises waits for a frame before the source is closed; a read should return by then."""
 
 
 class FrameSource(Protocol):

@@ -72,6 +72,7 @@ class GstSource:
         *,
         hint: str = "",
         first_s: float = 8.0,
+        silence_s: float | None = None,
     ) -> None:
         self._gst = gst
         self._pipeline = pipeline
@@ -79,6 +80,7 @@ class GstSource:
         self._name = name
         self._hint = f"; {hint}" if hint else ""
         self._source_id = source_id
+        self._silence_s = silence_s
         self._guard = Guard(self._free)
         try:
             self._start()
@@ -112,7 +114,9 @@ class GstSource:
         while picture is not None:
             yield Frame(picture.pixels, picture.color, index, picture.captured_ns, self._source_id)
             index += 1
-            picture = self._read(None)
+            picture = self._read(self._silence_s)
+        if not self._guard.closed:
+            raise SourceError(f"{self._name} stopped: nothing came for {self._silence_s:g} s")
 
     def close(self) -> None:
         """Stop the pipeline, at once or when the read under way notices."""

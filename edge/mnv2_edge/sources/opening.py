@@ -25,6 +25,7 @@ def open_source(
     flip: Flip = "none",
     region: Region | None = None,
     secret: str = "",
+    stall_s: float = 5.0,
 ) -> FrameSource:
     """Open the camera, file or plug-in that `uri` names; the caller closes it.
 
@@ -37,7 +38,7 @@ def open_source(
     if parsed.kind not in installed:
         raise UsageError(_unknown(parsed.kind, installed))
     factory = load_plugin(_GROUP, parsed.kind)
-    options = SourceOptions(parsed.target, camera_id, pace, parsed.query, secret)
+    options = SourceOptions(parsed.target, camera_id, pace, parsed.query, secret, stall_s)
     source = cast("FrameSource", factory(options))
     if rotate or flip != "none":
         source = OrientedSource(source, rotate, flip)

@@ -8,30 +8,34 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import quote
 
-from mnv2_edge.errors import LibraryMissingError, UsageError
+from mnv2_edge.errors import LibraryMissingError, SourceError, SourceLoginError, UsageError
 from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.address import Address, split_address, take_options
 from mnv2_edge.sources.av_stream import AvSource
+from mnv2_edge.sources.certificates import Trust, explain_refusal, read_trust
 from mnv2_edge.sources.gst import SINK, GstSource, build_pipeline
 from mnv2_edge.sources.libraries import import_av, import_gstreamer
 
 __all__ = ["open_rtsp", "rtsp_pipeline"]
 
 _log = logging.getLogger(__name__)
-_OURS: Final = frozenset({"keyframes", "library", "timeout", "transport"})
+_OURS: Final = frozenset({"ca_file", "keyframes", "library", "timeout", "transport", "verify"})
 _TRANSPORTS: Final = ("tcp", "udp")
 _LIBRARIES: Final = ("auto", "gstreamer", "pyav")
 _UDP_LATENCY_MS: Final = 50  # packets may overtake each other
+_CHECKS_CERTIFICATES: Final = 62
+_AFTER_SUPERVISOR_S: Final = 1.0
 _DECODERS: Final = ("nvv4l2decoder", "v4l2h264dec", "avdec_h264", "openh264dec")
 
 
 def open_rtsp(options: SourceOptions) -> FrameSource:
     """Open ``rtsp://[user@]host[:port]/path?query``, or rtsps; what of the query is not ours goes to the camera.
 
-    Ours: ``transport=tcp|udp`` (tcp), ``timeout=SECONDS`` of silence (4), ``keyframes=only`` (a picture every second or
-    two, for next to no work), ``library=auto|gstreamer|pyav``. Raises SourceLoginError when the camera refuses the user
-    or password, SourceError when it cannot be reached, LibraryMissingError when there is nothing to decode it with,
-    UsageError for options that make no sense.
+    Ours: ``transport=tcp|udp`` (tcp), ``timeout=SECONDS`` of silence, ``keyframes=only`` (a picture every second or
+    two, for next to no work), ``library=auto|gstreamer|pyav``; of rtsps ``ca_file=FILE``, ``verify=no``. Raises
+    SourceLoginError when the camera refuses the user or password, SourceError when it cannot be reached or its
+    certificate is not accepted, LibraryMissingError when there is nothing to decode it with or to check its
+    certificate, UsageError for options that make no sense.
     """
     if options.pace == "max":
         raise UsageError("--pace max has no meaning for a camera: it comes at its own rate")
@@ -42,19 +46,40 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
     keyframes_only = "keyframes" in ours
     if ours.get("keyframes", "only") != "only":
         raise UsageError(f"rtsp option keyframes={ours['keyframes']!r} is unknown: expected keyframes=only")
-    timeout_s = _seconds(ours.get("timeout", "4"))
+    timeout_s = _silence_s(ours.get("timeout"), options.stall_s)
+    trust = read_trust(address.url.partition(":")[0], ours, options.camera_id)
     gst = None if library == "pyav" or keyframes_only else _gstreamer(required=library == "gstreamer")
-    if gst is not None:
-        return _open_with_gstreamer(gst, address, transport, options.camera_id)
-    return AvSource(
-        import_av(),
-        _with_login(address),
-        address.shown,
-        options.camera_id,
-        options={"rtsp_transport": transport, "fflags": "nobuffer", "flags": "low_delay"},
-        timeout_s=timeout_s,
-        keyframes_only=keyframes_only,
-    )
+    try:
+        if gst is not None:
+            return _open_with_gstreamer(gst, address, transport, trust, options.camera_id, timeout_s)
+        av = import_av()
+        return AvSource(
+            av,
+            _with_login(address),
+            address.shown,
+            options.camera_id,
+            options={"rtsp_transport": transport, "fflags": "nobuffer", "flags": "low_delay", **_tls(av, trust)},
+            timeout_s=timeout_s,
+            keyframes_only=keyframes_only,
+        )
+    except SourceLoginError:
+        raise
+    except SourceError as exc:
+        refusal = explain_refusal(address, trust)
+        if refusal:
+            raise SourceError(refusal) from exc
+        raise
+
+
+def _tls(av: ModuleType, trust: Trust | None) -> dict[str, str]:
+    """Return FFmpeg's options. Before version 8 (libavformat 62) its RTSP knew none of them and checked nothing."""
+    if trust is None or not trust.verify:
+        return {}
+    if av.library_versions["libavformat"][0] < _CHECKS_CERTIFICATES:
+        raise LibraryMissingError(
+            f"PyAV {av.__version__} does not check certificates over RTSP: `pip install -U 'av>=16'`, or GStreamer"
+        )
+    return {"tls_verify": "1", "ca_file": trust.ca_file}
 
 
 def rtsp_pipeline(transport: str, *, jetson: bool) -> str:
@@ -67,7 +92,9 @@ def rtsp_pipeline(transport: str, *, jetson: bool) -> str:
     )
 
 
-def _open_with_gstreamer(gst: ModuleType, address: Address, transport: str, camera_id: str) -> GstSource:
+def _open_with_gstreamer(
+    gst: ModuleType, address: Address, transport: str, trust: Trust | None, camera_id: str, silence_s: float
+) -> GstSource:
     jetson = gst.ElementFactory.find("nvv4l2decoder") is not None
     if not jetson and gst.ElementFactory.find("nvvidconv") is not None:
         _log.warning(
@@ -81,8 +108,23 @@ def _open_with_gstreamer(gst: ModuleType, address: Address, transport: str, came
     if address.user:
         camera.set_property("user-id", address.user)
         camera.set_property("user-pw", address.password)
+    if trust is not None:
+        _set_trust(camera, trust)
     hint = "is the camera on, and is the path the one in its manual?"
-    return GstSource(gst, pipeline, address.shown, camera_id, hint=hint)
+    return GstSource(gst, pipeline, address.shown, camera_id, hint=hint, silence_s=silence_s)
+
+
+def _set_trust(camera: Any, trust: Trust) -> None:  # noqa: ANN401 - PyGObject has no types
+    """Have rtspsrc check the certificate against `ca_file`; by itself it takes the system's authorities."""
+    from gi.repository import Gio
+
+    backend = Gio.TlsBackend.get_default()
+    if not backend.supports_tls():
+        raise LibraryMissingError("GStreamer cannot speak rtsps: `sudo apt install -y glib-networking`")
+    if trust.verify:
+        camera.set_property("tls-database", Gio.TlsFileDatabase.new(trust.ca_file))
+    else:
+        camera.set_property("tls-validation-flags", Gio.TlsCertificateFlags(0))
 
 
 def _gstreamer(*, required: bool) -> ModuleType | None:
@@ -118,11 +160,22 @@ def _choice(ours: dict[str, str], name: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _seconds(text: str) -> float:
+def _silence_s(text: str | None, stall_s: float) -> float:
+    """Return after how long without a packet a read gives up: a little longer than the supervisor waits for a frame.
+
+    Sooner would cut a camera that is allowed to be silent; much later, and the supervisor finds a read that hangs.
+    """
+    if text is None:
+        return stall_s + _AFTER_SUPERVISOR_S
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0.5 <= seconds <= 600:
-        raise UsageError(f"rtsp option timeout={text!r} is out of range: expected seconds from 0.5 to 600")
+    if not 0.5 <= seconds <= 3600:
+        raise UsageError(f"rtsp option timeout={text!r} is out of range: expected seconds from 0.5 to 3600")
+    if seconds > stall_s:
+        raise UsageError(
+            f"rtsp option timeout={text} is longer than the camera may be silent: set stall_s (now {stall_s:g}) in the "
+            "configuration, and leave timeout out"
+        )
     return seconds

@@ -17,6 +17,7 @@ from mnv2_edge.sources.rtsp import rtsp_pipeline
         ("keyframes=some", "keyframes=only"),
         ("timeout=0", "0.5"),
         ("timeout=soon", "seconds"),
+        ("timeout=20", "set stall_s"),
         ("library=vlc", "pyav"),
     ],
 )
@@ -59,6 +60,18 @@ def test_without_any_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "gi", None)
     with pytest.raises(LibraryMissingError, match=r"mnv2-edge\[rtsp\]"):
         open_source("rtsp://127.0.0.1:1/x", camera_id="cam")
+
+
+@pytest.mark.parametrize(
+    ("stall_s", "more", "silence_s"), [(5.0, "", 6.0), (60.0, "", 61.0), (60.0, "&timeout=20", 20.0)]
+)
+def test_a_read_gives_up_after_the_supervisor_unless_told_to_do_so_sooner(
+    stall_s: float, more: str, silence_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr("mnv2_edge.sources.rtsp.AvSource", lambda *_, timeout_s, **__: seen.append(timeout_s))
+    open_source(f"rtsp://127.0.0.1:1/x?library=pyav{more}", camera_id="cam", stall_s=stall_s)
+    assert seen == [silence_s]
 
 
 def test_a_jetson_decodes_in_hardware() -> None:

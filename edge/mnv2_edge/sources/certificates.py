@@ -1,0 +1,80 @@
+"""Decide whose certificate a camera may show over rtsps, and say why one was refused."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnv2_edge.errors import UsageError
+from mnv2_edge.sources.address import Address
+
+__all__ = ["RTSPS_PORT", "Trust", "explain_refusal", "read_trust"]
+
+_log = logging.getLogger(__name__)
+RTSPS_PORT = 322  # https://www.iana.org/assignments/service-names-port-numbers
+_PROBE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is asked of a certificate."""
+
+    verify: bool
+    """False: nothing, as the user said."""
+    ca_file: str
+    """PEM: whoever may have signed it, or the certificate itself where it has signed itself."""
+
+
+def read_trust(scheme: str, ours: Mapping[str, str], camera_id: str) -> Trust | None:
+    """Read ``ca_file=FILE`` and ``verify=no`` of an rtsps address; None for rtsp, which shows no certificate.
+
+    Without them the system's authorities count. Raises UsageError for a file that cannot be read, and for options that
+    contradict each other or have no effect.
+    """
+    given = {"ca_file", "verify"} & ours.keys()
+    if scheme != "rtsps":
+        if given:
+            raise UsageError(f"rtsp option {min(given)} has no effect without TLS: expected rtsps://")
+        return None
+    if ours.get("verify", "no") != "no" or len(given) == 2:
+        raise UsageError("rtsps: expected ca_file=FILE, or verify=no, or neither: then the system's authorities count")
+    if "verify" in given:
+        _log.warning("%s: the camera's certificate is not checked (verify=no): anybody on the way may be it", camera_id)
+        return Trust(verify=False, ca_file="")
+    ca_file = ours.get("ca_file") or ssl.get_default_verify_paths().cafile or ""
+    if not ca_file:
+        raise UsageError(
+            "rtsps: this system has no file of authorities: `sudo apt install ca-certificates`, or ca_file="
+        )
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"rtsps: ca_file {ca_file} cannot be used ({exc}): expected PEM certificates") from exc
+    return Trust(verify=True, ca_file=str(Path(ca_file).absolute()))
+
+
+def explain_refusal(address: Address, trust: Trust | None) -> str:
+    """Return why the camera's certificate is not accepted, with what to do; empty when that is not the trouble.
+
+    Libraries for RTSP say no more than that the connection failed, so this connects once more to ask.
+    """
+    if trust is None or not trust.verify:
+        return ""
+    host, port = address.host, address.port or RTSPS_PORT
+    context = ssl.create_default_context(cafile=trust.ca_file)
+    try:
+        with (
+            socket.create_connection((host, port), _PROBE_S) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return ""
+    except ssl.SSLCertVerificationError as exc:
+        return (
+            f"{address.shown}: its certificate is not accepted ({exc.verify_message}): if it is the camera's own, save "
+            f"it with `openssl s_client -connect {host}:{port} </dev/null | openssl x509 >camera.pem`, compare its "
+            "fingerprint with the camera's, and add ca_file=camera.pem to the address"
+        )
+    except OSError:
+        return ""
