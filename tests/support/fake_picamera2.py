@@ -10,6 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from support.yuv import encode_yuv
+
 CODES = {"YUV420": cv2.COLOR_BGR2YUV_I420, "YVU420": cv2.COLOR_BGR2YUV_YV12}
 
 
@@ -57,10 +59,20 @@ class Request:
         stream = self._device.granted[name]
         width, height = stream["size"]
         picture = cv2.resize(self._device.scene, (width, height), interpolation=cv2.INTER_NEAREST)
+        space = self._device.space
+        if stream["format"] == "NV12" and space is not None and space.ycbcrEncoding.name in ("Rec709", "Rec2020"):
+            full = space.range.name == "Full"
+            yuv = encode_yuv(picture[..., ::-1].astype(float), space.ycbcrEncoding.name, full_range=full)
+            return np.concatenate([yuv[..., 0], yuv[::2, ::2, 1:].reshape(height // 2, width)])
         return encode(picture, stream["format"], stride_pad=32)
 
     def release(self) -> None:
         self._device.held -= 1
+
+
+def colour_space(encoding: str, value_range: str) -> SimpleNamespace:
+    """Return what libcamera's ColorSpace looks like, as far as it is looked at."""
+    return SimpleNamespace(ycbcrEncoding=SimpleNamespace(name=encoding), range=SimpleNamespace(name=value_range))
 
 
 class FakePicamera2:
@@ -72,6 +84,7 @@ class FakePicamera2:
     period_s = 0.002
     age_ns = 7_000_000
     scene = np.zeros((2, 2, 3), np.uint8)
+    space: object = colour_space("Rec601", "Limited")
     opened: list["FakePicamera2"] = []  # noqa: RUF012 - reset by the fixture
 
     @classmethod
@@ -105,7 +118,7 @@ class FakePicamera2:
                 }
 
     def camera_configuration(self) -> dict[str, Any]:
-        return self.granted
+        return {**self.granted, "colour_space": self.space}
 
     def start(self) -> None:
         self.started = True

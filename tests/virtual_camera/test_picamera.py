@@ -26,6 +26,8 @@ def test_what_was_granted_is_read_back_and_the_colours_are_right(ask):
     assert seen["shape"] == [720, 1280, 3]
     assert "camera0: picamera:0 asked for 1280x720, granted 1280x720 NV12 (main)" in seen["log"]
     assert seen["indices"] == [0, 1, 2, 3, 4]
+    assert "SMPTE170M" in seen["colour space"]  # picamera2 by itself would take Rec709 at this size, and be given 601
+    assert not any("does not say what its colours mean" in line for line in seen["log"])
     assert np.abs(np.array(seen["corners"]) - CHART.reshape(4, 3).astype(int)).max() <= 24
 
 

@@ -2,13 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import importlib
 import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.frames import Frame
@@ -18,6 +19,7 @@ from mnv2_edge.sources.libraries import import_picamera2
 from mnv2_edge.sources.options import read_fps, read_size, refuse_unknown
 from mnv2_edge.sources.pixels import to_color
 from mnv2_edge.sources.stamps import monotonic_stamp
+from mnv2_edge.sources.yuv import BT601_VIDEO, KR_KB, YuvCoding
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.tensors import UInt8Array
 
@@ -42,6 +44,8 @@ _LAYOUTS: Final[Mapping[str, str]] = {
     "UYVY": "UYVY",
     "MJPEG": "RGB",  # picamera2 decodes it itself
 }
+
+_YUV: Final = frozenset({"YUV420", "YVU420", "NV12", "NV21", "YUYV", "UYVY"})
 
 
 class _Device(Protocol):
@@ -124,7 +128,7 @@ class PicameraSource:
         self._guard = Guard(self._free)
         self._job: _Job | None = None
         try:
-            self._stream, self._format, self._size = self._configure(request)
+            self._stream, self._format, self._size, self._coding = self._configure(request)
             self._first = self._read(_FIRST_S)
         except BaseException:
             self._guard.close()
@@ -165,14 +169,17 @@ class PicameraSource:
         """Free the camera, at once or when the read under way notices."""
         self._guard.close()
 
-    def _configure(self, request: PicameraRequest) -> tuple[str, str, tuple[int, int]]:
-        """Configure once, as doing so again leaks memory; return which stream to read, its format and its size."""
+    def _configure(self, request: PicameraRequest) -> tuple[str, str, tuple[int, int], YuvCoding]:
+        """Configure once, as doing so again leaks memory; return which stream to read, its format, size and coding."""
         device = self._device
         settings: dict[str, object] = {
             "main": {"size": request.size, "format": "RGB888"},
             "buffer_count": _BUFFERS,
             "queue": False,  # a kept request would be an old picture
         }
+        space = _bt601_space()
+        if space is not None:  # else picamera2 takes BT.709 from 1280x720 on, which costs more to convert
+            settings["colour_space"] = space
         if request.lores is not None:  # up to the Pi 4 this stream is YUV only
             settings["lores"] = {"size": request.lores, "format": "YUV420"}
         if request.fps is not None:
@@ -197,7 +204,23 @@ class PicameraSource:
         _log.info(
             "%s: %s asked for %dx%d, granted %dx%d %s (%s)", self._source_id, self._name, *asked, *size, layout, stream
         )
-        return stream, layout, size
+        return stream, layout, size, self._coding_of(granted.get("colour_space"), layout)
+
+    def _coding_of(self, space: object, layout: str) -> YuvCoding:
+        """Return what YUV of the granted colour space means; it is BT.601 in video range if libcamera has agreed."""
+        if layout not in _YUV:
+            return BT601_VIDEO
+        encoding = getattr(getattr(space, "ycbcrEncoding", None), "name", "")
+        value_range = getattr(getattr(space, "range", None), "name", "")
+        if encoding not in KR_KB or value_range not in ("Full", "Limited"):
+            _log.warning(
+                "%s: %s does not say what its colours mean (%s): BT.601 in video range is taken, and they may be off",
+                self._source_id,
+                self._name,
+                space,
+            )
+            return BT601_VIDEO
+        return YuvCoding(encoding, full_range=value_range == "Full")
 
     def _read(self, timeout_s: float | None) -> tuple[UInt8Array, ColorOrder, int] | None:
         """Return the next picture with its stamp; None when closed, or after `timeout_s`."""
@@ -223,13 +246,21 @@ class PicameraSource:
         now = time.monotonic_ns()
         stamp = request.get_metadata().get("SensorTimestamp", 0)
         array = request.make_array(self._stream)
-        pixels, color = to_color(array, _LAYOUTS.get(self._format, self._format), self._size)
+        pixels, color = to_color(array, _LAYOUTS.get(self._format, self._format), self._size, self._coding)
         return pixels, color, monotonic_stamp(int(stamp), now)
 
     def _free(self) -> None:
         """Cancel what still waits for a frame first: `close` would wait for it for ever when none comes."""
         self._device.cancel_all_and_flush()
         self._device.close()
+
+
+def _bt601_space() -> object | None:
+    """Return libcamera's name for BT.601 in video range."""
+    try:
+        return cast("object", importlib.import_module("libcamera").ColorSpace.Smpte170m())
+    except (ImportError, AttributeError):
+        return None
 
 
 def _open_device(module: ModuleType, number: int) -> _Device:

@@ -1,7 +1,9 @@
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from mnv2_edge.errors import LibraryMissingError, SourceError, SourceNotFoundErr
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.sources.picamera import open_picamera
 from mnv2_edge.testing import check_source
-from support.fake_picamera2 import MODULE, FakePicamera2
+from support.fake_picamera2 import MODULE, FakePicamera2, colour_space
 from support.leaks import check_flat
 
 
@@ -46,6 +48,43 @@ def test_whatever_format_is_granted_the_colours_are_right(picamera2: type[FakePi
     bgr = frame.pixels if frame.color == "BGR" else frame.pixels[..., ::-1]
     seen = bgr[12::24, 16::32].astype(int)
     assert np.abs(seen - picamera2.scene).max() <= 4
+
+
+SCENE = np.array([[(200, 40, 60), (60, 190, 50)], [(30, 50, 210), (128, 128, 128)]], np.uint8)  # BGR
+
+
+@pytest.mark.parametrize("encoding", ["Rec709", "Rec2020"])
+@pytest.mark.parametrize("value_range", ["Limited", "Full"])
+def test_whatever_colour_space_is_granted_the_colours_are_right(
+    picamera2: type[FakePicamera2], encoding: str, value_range: str
+) -> None:
+    picamera2.grant, picamera2.scene, picamera2.space = "NV12", SCENE, colour_space(encoding, value_range)
+    with closing(open_picamera(options(size="64x48"))) as source:
+        seen = next(iter(source)).pixels[12::24, 16::32].astype(int)
+    assert np.abs(seen - SCENE).max() <= 3
+
+
+@pytest.mark.parametrize("space", [None, colour_space("Null", "Full"), colour_space("Rec601", "Odd")])
+def test_a_camera_that_does_not_say_what_its_colours_mean_is_told_of(
+    picamera2: type[FakePicamera2], space: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    picamera2.grant, picamera2.space = "NV12", space
+    open_picamera(options()).close()
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "does not say what its colours mean" in warning
+    caplog.clear()
+    picamera2.grant = "RGB888"  # which needs no conversion
+    open_picamera(options()).close()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_the_colour_space_that_is_cheap_to_convert_is_asked_for(
+    picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = SimpleNamespace(Smpte170m=lambda: "BT.601, video range")
+    monkeypatch.setitem(sys.modules, "libcamera", SimpleNamespace(ColorSpace=space))
+    open_picamera(options(size="1920x1080")).close()
+    assert picamera2.opened[0].configured[0]["colour_space"] == "BT.601, video range"
 
 
 def test_the_small_stream_is_read_when_it_is_asked_for(picamera2: type[FakePicamera2]) -> None:

@@ -48,6 +48,7 @@ def look(uri: str, query: str, frames: str, cycles: str) -> dict[str, object]:
             name: [*granted[name]["size"], granted[name]["format"]] for name in ("main", "lores") if granted[name]
         },
         "controls": sorted(controls),
+        "colour space": str(granted["colour_space"]),
         "log": said.lines,
         "shape": rgb.shape,
         "indices": [frame.index for frame, _ in taken],
