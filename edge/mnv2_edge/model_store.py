@@ -1,6 +1,7 @@
 """Reach the models below this device's home: both catalogues, what is pulled, and what goes wrong with the disk."""
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from mnv2_engines.store.names import is_name
 
 __all__ = ["known_models", "model_home", "pulled_model", "storing"]
 
+_log = logging.getLogger(__name__)
+
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -31,7 +34,10 @@ def model_home(environment: Environment) -> ModelHome:
 
 def known_models(home: ModelHome) -> KnownModels:
     """Return the package's models and the user's. Raises CatalogueError where the user's cannot be read."""
-    return KnownModels(read_package_catalogue(), read_user_catalogue(home.catalogue))
+    known = KnownModels(read_package_catalogue(), read_user_catalogue(home.catalogue))
+    for name in known.hidden:
+        _log.warning("%s in %s is not used: the package has a model of that name; rename yours", name, home.catalogue)
+    return known
 
 
 def pulled_model(word: str | None, environment: Environment) -> Path | None:

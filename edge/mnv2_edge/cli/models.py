@@ -61,7 +61,7 @@ def list_models(*, as_json: bool) -> None:
         click.echo(json.dumps([_describe(name, home, known) for name in known.models], indent=2))
         return
     print_table(
-        ("name", "here", "task", "size", "licence", "hash", "what it is"),
+        ("name", "here", "task", "size", "licence", "what it knows"),
         [
             (
                 name,
@@ -69,7 +69,6 @@ def list_models(*, as_json: bool) -> None:
                 entry.task,
                 _size(entry),
                 entry.licence,
-                _hash_word(entry),
                 entry.description,
             )
             for name, entry in known.models.items()
@@ -149,7 +148,7 @@ def pull(
     for name, entry in [(name, known.find(name)) for name in names]:
         pulled, filled = None, []
         with storing(home), _options(name, timeout_s, tries, mirror=mirror, accept=accept) as options:
-            if folder is None:
+            if folder is None or not entry.files:
                 pulled = pull_model(name, entry, home, options)
             else:
                 filled = fill_mirror(name, entry, home, folder, options)
@@ -287,9 +286,3 @@ def _size(entry: "CatalogueModel") -> str:
         return "-"
     mib = file.size / (1 << 20) if file.size is not None else file.about_mib
     return "?" if mib is None else f"{mib:.1f} MiB"
-
-
-def _hash_word(entry: "CatalogueModel") -> str:
-    if not entry.files:
-        return "-"
-    return {"whole": "known", "start": "first digits", "none": "at first use"}[entry.files[0].hash_kind]

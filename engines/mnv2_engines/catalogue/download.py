@@ -142,7 +142,7 @@ def _continue(wanted: Wanted, part: Path, patience: Patience, progress: Progress
         else:
             start = 0
         total = _check_answer(wanted, response, start)
-        require_room(part.parent, (total or wanted.limit) - start)
+        require_room(part.parent, max(0, (total or 0) - start))
         if start == 0:
             discard(part)
             _write_state(part, _State(wanted.url, _validator(response)))

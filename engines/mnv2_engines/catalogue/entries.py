@@ -76,7 +76,9 @@ class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """A network that can be had. The first file is the model or its weights; a label file may follow."""
 
     description: str
+    """A few words, for a table."""
     licence: str
+    details: str = ""
     task: TaskName = "classify"
     page: str = ""
     """Where its authors describe it."""

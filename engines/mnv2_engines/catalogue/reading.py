@@ -20,7 +20,10 @@ class KnownModels:
     """Hold the models of both catalogues by name; the package's names cannot be taken by the user's."""
 
     def __init__(self, package: Catalogue, user: Catalogue | None = None) -> None:
-        own = {name: model for name, model in (user.models if user else {}).items() if name not in package.models}
+        added = user.models if user else {}
+        own = {name: model for name, model in added.items() if name not in package.models}
+        self.hidden = tuple(name for name in added if name in package.models)
+        """Names of the user's that the package has, too: what they mean is the package's."""
         self.models: Mapping[str, CatalogueModel] = MappingProxyType({**package.models, **own})
         self.own = frozenset(own)
         """Names that the user added."""

@@ -71,7 +71,8 @@ def test_the_package_keeps_its_names(tmp_path):
     path.write_text(ENTRY.replace("cats:", "mobilenet-v2:") + ENTRY.partition("models:\n")[2])
     known = KnownModels(read_package_catalogue(), read_user_catalogue(path))
     assert known.own == {"cats"}
-    assert known.find("mobilenet-v2").description.startswith("MobileNetV2 1.0")
+    assert known.hidden == ("mobilenet-v2",)
+    assert known.find("mobilenet-v2").details.startswith("MobileNetV2 1.0")
     assert known.find("cats").becomes == ".tflite"
 
 
