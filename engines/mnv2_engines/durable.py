@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["alone_in", "claimed", "opened_folder", "replace", "sync_folder", "sync_tree", "write_file"]
+__all__ = ["alone_in", "claimed", "make_folder", "opened_folder", "replace", "sync_folder", "sync_tree", "write_file"]
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it that are missing, so that none of their names is lost; `mode` is its own."""
+    if folder.is_dir():
+        return
+    if not folder.parent.is_dir():
+        make_folder(folder.parent)
+    folder.mkdir(mode=mode, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -211,7 +211,7 @@ class TestEngines:
         (tmp_path / "engines").write_text("")
         finding = check_engines(here)
         assert finding.verdict == "fail"
-        assert "expected a folder of engines" in finding.why
+        assert "expected a folder at" in finding.why
 
 
 def test_no_camera_is_a_warning_and_a_ribbon_camera_is_named(machine):

@@ -60,7 +60,7 @@ def export_engine(store: Store, name: str, file: Path) -> None:
     with store.pinned(name) as version, explain_trouble(store.folder):
         files = _files_of(version)
         temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-        with explain_trouble(file.parent):
+        with explain_trouble(file.absolute().parent, "choose another place"):
             try:
                 with temporary.open("xb") as stream:
                     write_archive(stream, files)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.durable import alone_in, claimed, sync_folder, sync_tree
+from mnv2_engines.durable import alone_in, claimed, make_folder, sync_folder, sync_tree
 from mnv2_engines.errors import CorruptEngineError, StoreError, UnknownEngineError
 from mnv2_engines.mending import VERSIONS
 from mnv2_engines.store.names import check_name
@@ -146,12 +146,11 @@ class Store:
             sync_tree(staged)
         with self._changing():
             versions = self.folder / VERSIONS / name
-            versions.mkdir(parents=True, exist_ok=True)
+            make_folder(versions)
             number = 1 + max((_number(entry) for entry in _entries(versions)), default=0)
             version = Version(name, versions / f"{number:04d}-{secrets.token_hex(4)}")
             staged.rename(version.folder)
-            for folder in (versions, versions.parent):
-                sync_folder(folder)
+            sync_folder(versions)
             self._link(name, os.fspath(version.folder.relative_to(self.folder)))
             if self.default() is None:
                 self._link(_DEFAULT, name)
@@ -188,7 +187,7 @@ class Store:
     def _changing(self) -> Iterator[None]:
         """Let one process at a time change names; nobody waits long, for nothing is built inside."""
         with explain_trouble(self.folder):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder, mode=0o700)
             with alone_in(self.folder):
                 yield
 

@@ -8,38 +8,44 @@ from typing import Final
 
 from mnv2_engines.errors import BuildError, StoreAccessError, StoreError, StoreFullError
 
-__all__ = ["explain_trouble", "store_error"]
+__all__ = ["explain_trouble"]
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
+_ELSEWHERE: Final = "name another place in MNV2_EDGE_HOME"
+
+
 @contextmanager
-def explain_trouble(folder: Path) -> Iterator[None]:
-    """Turn an OSError, and a BuildError that one has caused, into a StoreError about the store at `folder`."""
+def explain_trouble(folder: Path, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
+    """Turn an OSError, and a BuildError that one has caused, into a StoreError about `folder`.
+
+    `elsewhere` says what to do when that cannot be helped there.
+    """
     try:
         yield
     except StoreError:
         raise
     except OSError as exc:
-        raise store_error(folder, exc) from exc
+        raise _store_error(folder, exc, elsewhere) from exc
     except BuildError as exc:
         if isinstance(exc.__cause__, OSError):
-            raise store_error(folder, exc.__cause__) from exc
+            raise _store_error(folder, exc.__cause__, elsewhere) from exc
         raise
 
 
-def store_error(folder: Path, error: OSError) -> StoreError:
-    """Return the error that says what became of the store, and what to do."""
+def _store_error(folder: Path, error: OSError, elsewhere: str) -> StoreError:
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return StoreFullError(
-            f"{folder} is full ({reason}): nothing was changed; free some space, for example with "
-            "`mnv2-edge engines prune`"
+            f"{folder} is full ({reason}): nothing was changed; free some space (`mnv2-edge engines prune` may find "
+            f"some), or {elsewhere}"
         )
     if error.errno in _FORBIDDEN:
         return StoreAccessError(
-            f"{error.filename or folder} is closed to this user ({reason}): become the user that owns {folder}, "
-            "or name another place in MNV2_EDGE_HOME"
+            f"{folder} is closed to this user ({reason}): become the user that owns it, or {elsewhere}"
         )
-    return StoreError(f"{error.filename or folder} cannot be used ({reason}): expected a folder of engines at {folder}")
+    return StoreError(
+        f"{error.filename or folder} cannot be used ({reason}): expected a folder at {folder}; {elsewhere}"
+    )

@@ -42,7 +42,7 @@ def put(store: Store, content: str) -> None:
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_a_name_means_the_old_or_the_new_engine_wherever_a_process_was_cut_off(tmp_path: Path, existing: bool) -> None:
-    stores = [Store(tmp_path / str(deadline)) for deadline in range(1, 70)]
+    stores = [Store(tmp_path / str(deadline)) for deadline in range(1, 45)]
     if existing:
         for store in stores:
             put(store, OLD)

@@ -214,7 +214,7 @@ def test_a_full_disk_changes_nothing(store: Store, monkeypatch) -> None:
 
 def test_a_store_of_somebody_else_and_a_file_in_its_place(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="expected a folder of engines"):
+    with pytest.raises(StoreError, match="expected a folder at"):
         Store(tmp_path / "file").names()
 
     def forbid(*_args: object, **_kwargs: object) -> None:
