@@ -49,7 +49,9 @@ def well(code: str, *_arguments: str, **_limits: float) -> Probe:
     if "LiteRtBackend" in code:
         return Probe(json.dumps(REPORT), "")
     if "verify_stored" in code:
-        return Probe(json.dumps({"default": "signs", "checks": [["birds", "ok", ""], ["signs", "ok", ""]]}), "")
+        return Probe(
+            json.dumps({"default": "signs", "checks": [["birds", "ok", ""], ["signs", "ok", ""]], "open": False}), ""
+        )
     return Probe("OpenCV 4.11.0, numpy 1.26.4", "")
 
 
@@ -182,8 +184,8 @@ def test_this_machines_litert_and_opencv_pass(tmp_path):
 
 
 class TestEngines:
-    def look(self, machine, default, *checks):
-        answer = Probe(json.dumps({"default": default, "checks": checks}), "")
+    def look(self, machine, default, *checks, is_open=False):
+        answer = Probe(json.dumps({"default": default, "checks": checks, "open": is_open}), "")
         return check_engines(change(machine, run_python=lambda *_, **__: answer))
 
     def test_all_pass(self, machine):
@@ -199,6 +201,10 @@ class TestEngines:
     def test_one_that_cannot_be_built_again(self, machine):
         finding = self.look(machine, "signs", ("signs", "failed", "its model is gone"))
         assert (finding.verdict, finding.mend) == ("fail", "")
+
+    def test_others_may_change_them(self, machine):
+        finding = self.look(machine, "birds", ("birds", "ok", ""), is_open=True)
+        assert (finding.verdict, finding.mend) == ("warn", f"chmod 700 {machine.home / 'engines'}")
 
     def test_none_is_the_default(self, machine):
         finding = self.look(machine, None, ("birds", "ok", ""))

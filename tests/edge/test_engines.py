@@ -236,6 +236,15 @@ def test_a_disk_that_is_not_well_is_one_line_and_a_status(
     assert store.version("signs") == before
 
 
+def test_the_example_in_the_guide_runs(root: Path, store: Store) -> None:
+    guide = (root / "docs" / "engines.md").read_text(encoding="utf-8")
+    program = guide.partition("```python\n")[2].partition("```")[0]
+    folder = store.folder.parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("@")[0] for line in done.stdout.splitlines()] == ["roads roads", "signs signs"]
+
+
 def test_help_needs_no_numpy() -> None:
     code = "import sys; import mnv2_edge.cli.engines; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

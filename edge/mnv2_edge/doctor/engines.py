@@ -18,7 +18,9 @@ from mnv2_engines.store.checking import verify_stored
 try:
     store = Store(Path(sys.argv[1]))
     checks = [verify_stored(store, name) for name in store.names()]
-    print(json.dumps({"default": store.default(), "checks": [(c.name, c.state, c.why) for c in checks]}))
+    others = checks and store.folder.stat().st_mode & 0o077
+    checks = [(c.name, c.state, c.why) for c in checks]
+    print(json.dumps({"default": store.default(), "checks": checks, "open": bool(others)}))
 except EnginesError as exc:
     sys.exit(str(exc))
 """
@@ -37,6 +39,11 @@ def check_engines(machine: Machine) -> Finding:
     if wrong:
         mend = "mnv2-edge engines rebuild --stale" if any(state in _REBUILDABLE for _, state, _ in wrong) else ""
         return Finding("fail", "; ".join(f"{name} is {state}: {why}" for name, state, why in wrong), mend)
+    folder = machine.home / "engines"
+    if told["open"]:
+        return Finding(
+            "warn", f"{folder} is open to other users: an engine is a program to what runs it", f"chmod 700 {folder}"
+        )
     if default is None:
         return Finding(
             "warn",

@@ -24,7 +24,7 @@ from mnv2_engines.errors import (
 )
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.selftest import load_in_child, remember_tested
-from mnv2_engines.store.building import build_stored
+from mnv2_engines.store.building import build_stored, publish
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
 from mnv2_engines.store.sources import check_sources, read_request
@@ -99,7 +99,7 @@ def import_engine(
         except EngineError as exc:
             raise ArchiveError(f"{file}: {str(exc).replace(f'{unpacked.folder}{os.sep}', '')}") from exc
         if not why:
-            staging.publish()
+            publish(staging)
             return Imported(recipe.name, is_built=True)
         if not build and recipe.name in store.names():
             raise UnbuiltEngineError(
@@ -107,7 +107,7 @@ def import_engine(
                 f"and build it at once with `mnv2-edge engines import --build {file}`"
             )
         if not build:
-            staging.publish()
+            publish(staging)
             return Imported(recipe.name, is_built=False, why=why)
         request, target = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
         build_stored(store, request, progress, target=target).require_installed()

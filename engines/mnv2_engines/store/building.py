@@ -1,6 +1,7 @@
 """Build engines into a store, and again from what it kept."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,12 +11,15 @@ from mnv2_engines.build import BuildProgress, build_engine
 from mnv2_engines.build_request import BuildRequest, BuildResult
 from mnv2_engines.errors import BackendUnavailableError
 from mnv2_engines.facts import EngineKind
-from mnv2_engines.store.folder import Store
+from mnv2_engines.store.folder import Staging, Store
+from mnv2_engines.store.listing import stored_id
 from mnv2_engines.store.sources import read_request, write_sources
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import SOURCE
 
-__all__ = ["EngineBuilder", "build_stored", "rebuild_stored", "require_builder"]
+__all__ = ["EngineBuilder", "build_stored", "publish", "rebuild_stored", "require_builder"]
+
+_log = logging.getLogger(__name__)
 
 EngineBuilder: TypeAlias = Callable[[BuildRequest, BuildProgress], BuildResult]
 """Writes an engine and its manifest to `request.output`, or a candidate beside it; see `build.build_engine`."""
@@ -45,7 +49,7 @@ def build_stored(
         progress("store", 0, 1)
         write_sources(staging.folder / SOURCE, request, target, result.manifest.model)
         if result.installed:
-            staging.publish()
+            publish(staging)
             folder = store.folder / request.name
         else:
             folder = staging.put_aside()
@@ -70,6 +74,15 @@ def rebuild_stored(
         result = build_stored(store, request, progress, target=target)
     store.tidy(name)
     return result
+
+
+def publish(staging: Staging) -> None:
+    """Put an engine in its place, and say whose place that was."""
+    before = stored_id(staging.store, staging.name)
+    staging.publish()
+    after = stored_id(staging.store, staging.name)
+    if before is not None and before != after:
+        _log.info("%s takes the place of %s", after or staging.name, before)
 
 
 def require_builder(target: EngineKind) -> tuple[str, EngineBuilder]:

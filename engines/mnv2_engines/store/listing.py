@@ -11,7 +11,7 @@ from mnv2_engines.store.sources import read_recipe
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import Version, read_stored_manifest
 
-__all__ = ["Entry", "Presence", "describe_stored", "list_stored"]
+__all__ = ["Entry", "Presence", "describe_stored", "list_stored", "stored_id"]
 
 Presence: TypeAlias = Literal["built", "unbuilt", "damaged"]
 
@@ -38,6 +38,11 @@ class Entry:
 def list_stored(store: Store) -> tuple[Entry, ...]:
     """Describe every engine, whatever is wrong with some. Raises StoreAccessError."""
     return tuple(describe_stored(store, name) for name in store.names())
+
+
+def stored_id(store: Store, name: str) -> str | None:
+    """Return what records call the engine that a name means now; None when there is none, or it says no more."""
+    return describe_stored(store, name).id if name in store.names() else None
 
 
 def describe_stored(store: Store, name: str) -> Entry:

@@ -6,10 +6,11 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.errors import ContractError, CorruptEngineError
 from mnv2_engines.facts import EngineKind, FileFacts, Precision, PreprocessFacts
 from mnv2_engines.sealed import checksum, encode_sealed
 from mnv2_engines.store.names import is_name
+from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
 __all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
 
@@ -54,6 +55,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What the model was trained with."""
     task: str | None
     labels: tuple[str, ...] | None
+    detection: DetectionFacts | None = None
+    segmentation: SegmentationFacts | None = None
     limits: LimitFacts
     calibration: SampleFacts | None
     verification: SampleFacts | None
@@ -74,7 +77,8 @@ def decode_recipe(raw: bytes, path: Path) -> Recipe:
     try:
         keys = msgspec.json.decode(raw, type=dict[str, object])
         recipe = msgspec.convert(keys, Recipe)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as exc:
+        recipe.preprocess.value()
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, ContractError) as exc:
         raise CorruptEngineError(f"{path} is no readable recipe ({exc}): {_MEND}") from exc
     if recipe.checksum != checksum(keys):
         raise CorruptEngineError(f"{path} was changed after the build (its checksum does not fit): {_MEND}")

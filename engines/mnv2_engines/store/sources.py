@@ -42,6 +42,8 @@ def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built
         preprocess=PreprocessFacts.of(request.preprocess),
         task=request.task,
         labels=request.labels,
+        detection=request.detection,
+        segmentation=request.segmentation,
         limits=LimitFacts(
             sqnr_db=request.limits.sqnr_db, agreement=request.limits.agreement, accept_loss=request.accept_loss
         ),
@@ -91,6 +93,8 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> tuple
         precision=recipe.precision,
         task=recipe.task,
         labels=recipe.labels,
+        detection=recipe.detection,
+        segmentation=recipe.segmentation,
         limits=Limits(recipe.limits.sqnr_db, recipe.limits.agreement),
         accept_loss=recipe.limits.accept_loss,
         threads=threads,

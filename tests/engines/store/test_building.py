@@ -23,9 +23,8 @@ from mnv2_engines.errors import (
 from mnv2_engines.store import Store
 from mnv2_engines.store.building import build_stored, rebuild_stored
 from mnv2_engines.store.checking import verify_stored
-from mnv2_engines.store.recipe import LimitFacts
 from mnv2_engines.store.reference import StoredEngine
-from mnv2_engines.store.sources import read_recipe, read_request
+from mnv2_engines.store.sources import read_request
 from mnv2_engines.verification import Limits
 
 
@@ -62,19 +61,6 @@ def test_a_rebuild_needs_nothing_else_and_gives_the_same_engine(store: Store) ->
     assert not before.folder.exists()
 
 
-def test_at_most_64_and_32_pictures_are_kept_and_say_of_how_many_they_are(
-    tmp_path: Path, signs_request, signs_pictures
-) -> None:
-    store = Store(tmp_path)
-    many = Pictures("film", signs_pictures * 2)
-    build_stored(store, signs_request(calibration=many, validation=many))
-    recipe = read_recipe(store.version("signs").source)
-    assert (recipe.calibration.count, recipe.calibration.source) == (64, "film (64 of 80)")
-    assert (recipe.verification.count, recipe.verification.source) == (32, "film (32 of 80)")
-    again, _ = read_request(store.version("signs").source, threads=1, cache_dir=None)
-    assert again.calibration.source == "film (64 of 80)"
-
-
 def test_what_loses_too_much_is_put_aside_and_the_old_engine_stays(store: Store, signs_request) -> None:
     before = store.version("signs")
     result = build_stored(store, signs_request(limits=Limits(sqnr_db=90.0)))
@@ -84,20 +70,11 @@ def test_what_loses_too_much_is_put_aside_and_the_old_engine_stays(store: Store,
     assert store.version("signs") == before
     with pytest.raises(VerificationError, match="90 dB are needed"):
         result.require_installed()
-    build_stored(store, signs_request(limits=Limits(sqnr_db=90.0), accept_loss=True)).require_installed()
-    assert read_recipe(store.version("signs").source).limits == LimitFacts(
-        sqnr_db=90.0, agreement=0.85, accept_loss=True
-    )
 
 
-def test_a_float_engine_keeps_no_pictures(tmp_path: Path, signs_request) -> None:
-    store, nothing = Store(tmp_path), Pictures("", ())
-    build_stored(store, signs_request(precision="fp32", calibration=nothing, validation=nothing))
-    assert sorted(path.name for path in store.version("signs").source.iterdir()) == ["demo.onnx", "recipe.json"]
-    assert rebuild_stored(store, "signs").manifest.precision == "fp32"
-
-
-def test_weights_in_a_file_of_their_own_are_kept_too(tmp_path: Path, signs_request, signs_model) -> None:
+def test_weights_in_a_file_of_their_own_are_kept_too_and_of_a_float_engine_no_pictures(
+    tmp_path: Path, signs_request, signs_model
+) -> None:
     store, nothing = Store(tmp_path / "home"), Pictures("", ())
     split = tmp_path / "split" / "signs.onnx"
     split.parent.mkdir()
@@ -106,6 +83,7 @@ def test_weights_in_a_file_of_their_own_are_kept_too(tmp_path: Path, signs_reque
         store, signs_request(model=split, precision="fp32", calibration=nothing, validation=nothing)
     ).require_installed()
     first = store.version("signs").engine_path().read_bytes()
+    assert sorted(path.name for path in store.version("signs").source.iterdir()) == ["recipe.json", "signs.onnx"]
     for file in split.parent.iterdir():
         file.unlink()
     assert rebuild_stored(store, "signs").path.read_bytes() == first
