@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from mnv2_edge.calibration import open_pictures, take_pictures
 from mnv2_edge.environment import Environment
@@ -11,12 +11,14 @@ from mnv2_engines.build import BuildProgress
 from mnv2_engines.build_request import BuildRequest, Pictures, hold_back
 from mnv2_engines.diagnosis import FEW_PICTURES
 from mnv2_engines.errors import ContractError
+from mnv2_engines.facts import EngineKind, Precision
 from mnv2_engines.labels import check_label_count, read_labels
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.sidecar import Sidecar, TaskName, choose_preprocess, read_sidecar, sidecar_path
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.detect import make_detect
 from mnv2_engines.tasks.segment import make_segment
+from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.tflite import ModelInterface, read_model_interface
 from mnv2_engines.verification import Limits, class_axis, class_count
@@ -36,15 +38,18 @@ class BuildOptions:
     model: Path
     output: Path
     name: str
-    precision: Literal["int8", "fp32"]
+    target: EngineKind
+    precision: Precision
     calibration: str | None
-    """URI; None for fp32, which needs no pictures."""
+    """URI; None for LiteRT's fp32, which needs no pictures. TensorRT verifies with them, without `validation`."""
     calibration_frames: int
     validation: Path | None
     stated: Sidecar
     limits: Limits
     accept_loss: bool
     threads: int
+    workspace_mib: int = WORKSPACE_MIB
+    optimization_level: int = OPTIMIZATION_LEVEL
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +94,7 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
         calibration=calibration,
         validation=validation,
         name=options.name,
+        target=options.target,
         precision=options.precision,
         task=task,
         labels=labels,
@@ -98,6 +104,8 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
         accept_loss=options.accept_loss,
         threads=options.threads,
         cache_dir=environment.cache,
+        workspace_mib=options.workspace_mib,
+        optimization_level=options.optimization_level,
     )
     return PreparedBuild(request, tuple(warnings))
 
@@ -109,10 +117,23 @@ def _take(
     environment: Environment,
     progress: BuildProgress,
 ) -> tuple[Pictures, Pictures]:
-    if options.calibration is None:
-        return Pictures("", ()), Pictures("", ())
+    nothing = Pictures("", ())
+    is_reference = options.target == "litert" and options.precision == "fp32"
+    if is_reference or (options.calibration is None and options.validation is None):
+        return nothing, nothing
     height, width = _picture_size(spec)
-
+    judged = None
+    if options.validation is not None:
+        judged = open_pictures(
+            options.validation,
+            limit=_VALIDATION_FRAMES,
+            height=height,
+            width=width,
+            preprocess=preprocess,
+            progress=lambda done, total: progress("validation", done, total),
+        )
+    if options.calibration is None:
+        return nothing, judged or nothing
     taken = take_pictures(
         options.calibration,
         limit=options.calibration_frames,
@@ -122,16 +143,9 @@ def _take(
         secret=environment.camera_password,
         progress=lambda done, total: progress("pictures", done, total),
     )
-    if options.validation is None:
-        return hold_back(taken)
-    return taken, open_pictures(
-        options.validation,
-        limit=_VALIDATION_FRAMES,
-        height=height,
-        width=width,
-        preprocess=preprocess,
-        progress=lambda done, total: progress("validation", done, total),
-    )
+    if options.precision != "int8":
+        return nothing, taken
+    return hold_back(taken) if judged is None else (taken, judged)
 
 
 def _picture_size(spec: TensorSpec) -> tuple[int, int]:

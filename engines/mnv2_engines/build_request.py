@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from mnv2_engines.errors import BuildError, VerificationError
+from mnv2_engines.facts import EngineKind, Precision
 from mnv2_engines.manifest import Manifest
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
+from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.verification import Limits, Verification
 
@@ -42,9 +44,11 @@ class BuildRequest:
     validation: Pictures
     """Verification judges by these, and the golden test is made of the first one (of a test card when there is none).
 
-    A float engine is the reference itself: it is not judged by pictures."""
+    LiteRT's float engine is the reference itself: it is not judged by pictures."""
     name: str
-    precision: Literal["int8", "fp32"] = "int8"
+    target: EngineKind = "litert"
+    precision: Precision = "int8"
+    """LiteRT engines are int8 or fp32, TensorRT's fp16 or fp32."""
     task: str | None = None
     labels: tuple[str, ...] | None = None
     detection: DetectionFacts | None = None
@@ -54,7 +58,11 @@ class BuildRequest:
     accept_loss: bool = False
     threads: int = 1
     cache_dir: Path | None = None
-    """Where it is remembered that the engine has passed its first load (see `selftest`)."""
+    """Where it is remembered that the engine has passed its first load (see `selftest`), and what TensorRT timed."""
+    workspace_mib: int = WORKSPACE_MIB
+    """TensorRT alone: what a layer may use for itself while it runs."""
+    optimization_level: int = OPTIMIZATION_LEVEL
+    """TensorRT alone, 0 to 5: how long it looks for faster kernels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +70,7 @@ class BuildResult:
     """What became of a build: an installed engine, or a candidate that was put aside."""
 
     path: Path
-    """The engine, or the candidate: `FILE.rejected.tflite`."""
+    """The engine, or the candidate: `FILE.rejected.tflite` or `.plan`."""
     installed: bool
     manifest: Manifest
     verification: Verification

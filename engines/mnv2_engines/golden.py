@@ -110,7 +110,8 @@ def check_golden(backend: RawBackend, golden: GoldenTest, name: str, device: Dev
     differ that must not, StaleEngineError when another runtime makes something else of the picture.
     """
     here = device or describe_device()
-    runtime = backend.report().runtime
+    report = backend.report()
+    runtime = report.runtime
     mend = how_to_rebuild(Path(name))
     try:
         outputs = backend.infer_raw(golden_input(golden, backend.input_spec))
@@ -123,7 +124,7 @@ def check_golden(backend: RawBackend, golden: GoldenTest, name: str, device: Dev
     wrong = [kept.name for kept, raw in zip(golden.outputs, outputs, strict=True) if not _equal(kept, raw)]
     if not wrong:
         return
-    if _same_arithmetic(golden, runtime, here):
+    if report.backend != "tensorrt" and _same_arithmetic(golden, runtime, here):  # a GPU need not repeat every bit
         raise CorruptEngineError(f"{name} fails its golden test: output {wrong[0]!r} differs on {runtime}: {mend}")
     least_db = _INT_DB if golden.dtype in _WHOLE else _FLOAT_DB
     far = [kept.name for kept, raw in zip(golden.outputs, outputs, strict=True) if not _close(kept, raw, least_db)]

@@ -110,6 +110,8 @@ def _decibels(signal: float, error: float) -> float | None:
     """Return the ratio in dB, at least -100 (JSON knows no infinity); None for no error."""
     if error == 0.0:
         return None
+    if not math.isfinite(error):  # an output that overflowed
+        return _LEAST_DB
     return max(_LEAST_DB, 10.0 * math.log10(signal / error)) if signal > 0.0 else _LEAST_DB
 
 

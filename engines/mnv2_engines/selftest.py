@@ -52,8 +52,8 @@ def is_tested(engine: Engine, cache_dir: Path | None) -> bool:
 
 
 def remember_tested(engine: Engine, cache_dir: Path | None) -> None:
-    """Note that the engine passed; a folder that cannot be written is logged."""
-    if cache_dir is None:
+    """Note that a LiteRT engine passed; a folder that cannot be written is logged."""
+    if cache_dir is None or engine.kind != "litert":
         return
     marker = _marker(engine, cache_dir)
     try:

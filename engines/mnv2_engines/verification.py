@@ -8,8 +8,9 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from mnv2_engines.backends import Backend
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, VerificationFacts
+from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, Precision, VerificationFacts
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.parity import Noise, TopClasses, clopper_pearson, compare_classes
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
@@ -19,10 +20,12 @@ from mnv2_engines.tflite import CompiledModel
 __all__ = [
     "ClassAxis",
     "Limits",
+    "PictureNetwork",
     "PictureVerdict",
     "Verification",
     "class_axis",
     "class_count",
+    "compare_networks",
     "find_faults",
     "probabilities",
     "verify",
@@ -46,6 +49,16 @@ class Limits:
     """Of every output that holds reals, over all pictures (`OutputFacts.sqnr_db`)."""
     agreement: float = 0.85
     """Share of the pictures (a segmenter: of the pixels) with the float network's top-1 class."""
+
+    @classmethod
+    def of(cls, precision: Precision) -> "Limits":
+        """Return the defaults for a precision: FP16 loses far less than int8, and float32 next to nothing.
+
+        Five networks in FP16 kept 37 dB on the worst of their pictures (docs/decisions/0040).
+        """
+        if precision == "int8":
+            return cls()
+        return cls(sqnr_db=30.0, agreement=0.95) if precision == "fp16" else cls(sqnr_db=60.0, agreement=0.99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +114,73 @@ def verify(
 ) -> Verification:
     """Run both networks over pictures of the network's size, in the order of its colours.
 
-    One picture's outputs are in memory at a time. `task` None guesses from the outputs whether they are classes.
-    `layers` goes into the facts as it is. Raises EngineError or InferenceError when LiteRT refuses either network.
+    See `compare_networks`. Raises EngineError or InferenceError when LiteRT refuses either network.
     """
-    where = class_axis(compiled.outputs, task)
-    noises = [Noise() for _ in compiled.outputs]
+    with (
+        contextlib.closing(LiteRtBackend(compiled.float_tflite, threads=threads)) as reference,
+        contextlib.closing(LiteRtBackend(compiled.tflite, threads=threads)) as engine,
+    ):
+        return compare_networks(
+            PictureNetwork(reference, compiled.float_preprocess),
+            PictureNetwork(engine, compiled.preprocess),
+            pictures,
+            outputs=compiled.outputs,
+            source=source,
+            task=task,
+            layers=layers,
+            progress=progress,
+        )
+
+
+class PictureNetwork:
+    """A network that takes pictures of its own size. The backend stays the caller's to close."""
+
+    def __init__(self, backend: Backend, preprocess: Preprocess) -> None:
+        self.backend = backend
+        self._color = preprocess.color
+        self._preparer = FramePreparer(backend.input_spec, dataclasses.replace(preprocess, resize=AS_IT_IS))
+        self._buffer = backend.allocate_input()
+
+    def infer(self, picture: UInt8Array) -> Sequence[FloatArray]:
+        """Return the outputs, which the next call overwrites; channels are in the order of the preprocess' colour."""
+        self._preparer.prepare(picture, self._color, self._buffer)
+        return self.backend.infer(self._buffer)
+
+
+def compare_networks(
+    reference: PictureNetwork,
+    engine: PictureNetwork,
+    pictures: Sequence[UInt8Array],
+    *,
+    outputs: Sequence[TensorSpec],
+    source: str,
+    task: str | None,
+    layers: Sequence[LayerFacts] = (),
+    progress: _Progress = lambda _done, _total: None,
+) -> Verification:
+    """Run both networks over pictures; `outputs` describes those of the reference, in its order.
+
+    The engine's are matched by name where it has the same names. One picture's outputs are in memory at a time. `task`
+    None guesses from the outputs whether they are classes. `layers` goes into the facts as it is. Raises
+    InferenceError.
+    """
+    where = class_axis(outputs, task)
+    noises = [Noise() for _ in outputs]
     judged: list[tuple[PictureVerdict, TopClasses]] = []
     confidences: list[float] = []
-    with (
-        contextlib.closing(_Network(compiled.float_tflite, compiled.float_preprocess, threads)) as reference,
-        contextlib.closing(_Network(compiled.tflite, compiled.preprocess, threads)) as engine,
-    ):
-        for index, picture in enumerate(pictures):
-            progress(index, len(pictures))
-            expected, got = reference.infer(picture), engine.infer(picture)
-            for noise, wanted, made in zip(noises, expected, got, strict=True):
-                noise.add(wanted, made)
-            if where is not None:
-                judged.append(_judge(index, expected[where.output], got[where.output], where, compiled.outputs))
-                if where.unit == "pictures":
-                    confidences.append(float(probabilities(expected[where.output]).max()))
-        progress(len(pictures), len(pictures))
-        report = engine.backend.report()
+    order = _match([spec.name for spec in outputs], [spec.name for spec in engine.backend.output_specs])
+    for index, picture in enumerate(pictures):
+        progress(index, len(pictures))
+        expected, found = reference.infer(picture), engine.infer(picture)
+        got = [found[place] for place in order]
+        for noise, wanted, made in zip(noises, expected, got, strict=True):
+            noise.add(wanted, made)
+        if where is not None:
+            judged.append(_judge(index, expected[where.output], got[where.output], where, outputs))
+            if where.unit == "pictures":
+                confidences.append(float(probabilities(expected[where.output]).max()))
+    progress(len(pictures), len(pictures))
+    report = engine.backend.report()
     facts = VerificationFacts(
         source=source,
         images=len(pictures),
@@ -130,7 +188,7 @@ def verify(
             OutputFacts(name=spec.name, sqnr_db=None, holds="classes")
             if spec.dtype in _WHOLE
             else OutputFacts(name=spec.name, sqnr_db=noise.sqnr_db, mean_sqnr_db=noise.mean_sqnr_db)
-            for spec, noise in zip(compiled.outputs, noises, strict=True)
+            for spec, noise in zip(outputs, noises, strict=True)
         ),
         layers=tuple(layers),
         agreement=_agreement([top for _, top in judged], where.unit) if where and judged else None,
@@ -195,21 +253,11 @@ def probabilities(scores: FloatArray) -> FloatArray:
     return flat.astype(np.float32)
 
 
-class _Network:
-    """A network that takes pictures of its own size."""
-
-    def __init__(self, tflite: bytes, preprocess: Preprocess, threads: int) -> None:
-        self.backend = LiteRtBackend(tflite, threads=threads)
-        self._color = preprocess.color
-        self._preparer = FramePreparer(self.backend.input_spec, dataclasses.replace(preprocess, resize=AS_IT_IS))
-        self._buffer = self.backend.allocate_input()
-
-    def infer(self, picture: UInt8Array) -> Sequence[FloatArray]:
-        self._preparer.prepare(picture, self._color, self._buffer)
-        return self.backend.infer(self._buffer)
-
-    def close(self) -> None:
-        self.backend.close()
+def _match(wanted: Sequence[str], given: Sequence[str]) -> list[int]:
+    """Return where each wanted output is among the given ones; their own order when the names are others."""
+    if sorted(wanted) == sorted(given):
+        return [given.index(name) for name in wanted]
+    return list(range(len(given)))
 
 
 def _judge(

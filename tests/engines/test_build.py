@@ -127,7 +127,7 @@ def test_an_engine_that_crashes_is_not_installed(request_for, monkeypatch) -> No
     def crash(_path: Path) -> None:
         raise CorruptEngineError("crashed the runtime")
 
-    monkeypatch.setattr("mnv2_engines.build.load_in_child", crash)
+    monkeypatch.setattr("mnv2_engines.builders.litert.load_in_child", crash)
     request = request_for()
     with pytest.raises(CorruptEngineError):
         build_engine(request)

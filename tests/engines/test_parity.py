@@ -99,3 +99,10 @@ def test_pixels_are_compared_along_the_class_axis() -> None:
     assert top.judged == 42 - int(top.near_tie.sum())
     channels_last = compare_classes(np.moveaxis(expected, 1, -1), np.moveaxis(got, 1, -1), axis=-1)
     assert (channels_last.expected == top.expected).all()
+
+
+@pytest.mark.parametrize("overflown", [math.inf, -math.inf, math.nan])
+def test_an_output_that_overflowed_is_the_worst(overflown: float) -> None:
+    noise = Noise()
+    noise.add(np.ones(3, np.float32), np.array([1.0, overflown, 1.0], np.float32))
+    assert noise.sqnr_db == -100.0

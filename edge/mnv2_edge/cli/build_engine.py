@@ -1,27 +1,26 @@
 """`mnv2-edge build-engine`: turn an ONNX network into a verified engine for this device."""
 
-import dataclasses
 import json
 import logging
 import os
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mnv2_edge.cli.build_pictures import choose_pictures
+from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.types import Triple, preprocess_options
-from mnv2_edge.environment import Environment, read_environment
+from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
-from mnv2_edge.redaction import redact, refuse_password_in_argv
-from mnv2_engines.errors import BackendUnavailableError
 
 if TYPE_CHECKING:
+    from mnv2_edge.cli.build_target import TargetChoice
     from mnv2_engines.build_request import BuildRequest, BuildResult
+    from mnv2_engines.facts import EngineKind, Precision
     from mnv2_engines.preprocess import ColorOrder
     from mnv2_engines.sidecar import Sidecar, TaskName
     from mnv2_engines.store import Store
@@ -41,6 +40,7 @@ Examples:
   mnv2-edge build-engine signs.onnx --calibration 0 --calibration-frames 200 --name door
   mnv2-edge build-engine bird.onnx --calibration photos/ --validation others/ \\
       --labels bird.txt --report bird.html
+  mnv2-edge build-engine bird.onnx --target tensorrt --validation photos/
 
 \b
 Colour order, mean, std, resize, task and labels may stand in MODEL.yaml beside
@@ -56,8 +56,8 @@ class _Flags:
 
     model: str | None
     name: str | None
-    target: str
-    precision: str | None
+    target: "TargetChoice"
+    precision: "Precision | None"
     calibration: str | None
     calibration_frames: int
     validation: Path | None
@@ -72,6 +72,8 @@ class _Flags:
     min_sqnr: float | None
     min_agreement: float | None
     accept_loss: bool
+    workspace_mib: int | None
+    optimization_level: int | None
     threads: int | None
     as_json: bool
 
@@ -80,10 +82,19 @@ class _Flags:
 @click.argument("model", required=False, metavar="[MODEL.onnx|NAME]")
 @click.option("--name", help="What the store and records call the engine. [default: the model's name]")
 @click.option(
-    "--target", type=click.Choice(["auto", "litert", "tensorrt"]), default="auto", help="auto is litert. [auto]"
+    "--target",
+    type=click.Choice(["auto", "litert", "tensorrt"]),
+    default="auto",
+    help="auto is tensorrt on a Jetson, litert elsewhere. [auto]",
 )
-@click.option("--precision", type=click.Choice(["int8", "fp16", "fp32"]), help="[default: int8]")
-@click.option("--calibration", metavar="URI", help="Pictures like the camera's: a folder, a video, or a camera.")
+@click.option(
+    "--precision", type=click.Choice(["int8", "fp16", "fp32"]), help="[default: int8 for LiteRT, fp16 for TensorRT]"
+)
+@click.option(
+    "--calibration",
+    metavar="URI",
+    help="Pictures like the camera's: a folder, a video, or a camera. TensorRT only verifies with them.",
+)
 @click.option(
     "--calibration-frames",
     type=click.IntRange(min=2),
@@ -97,12 +108,27 @@ class _Flags:
 @click.option("--task", type=click.Choice(["classify", "detect", "segment"]), help="What the outputs mean.")
 @preprocess_options
 @click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE.tflite", help="Write it there instead of to the store."
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write FILE.tflite or FILE.plan instead of to the store.",
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write what was measured.")
 @click.option("--min-sqnr", type=float, metavar="DB", help="Fail below it, for any output.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), metavar="F", help="Fail below this share of equal top-1.")
 @click.option("--accept-loss", is_flag=True, help="Install it although it fails, and record that.")
+@click.option(
+    "--workspace-mib",
+    type=click.IntRange(1, 65536),
+    metavar="N",
+    help="TensorRT: what a layer may use for itself while it runs. [default: 1024]",
+)
+@click.option(
+    "--optimization-level",
+    type=click.IntRange(0, 5),
+    metavar="0-5",
+    help="TensorRT: how long to look for faster kernels. [default: 3]",
+)
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the build. [default: all cores]")
 @json_option
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
@@ -111,30 +137,31 @@ def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Fl
     Without MODEL.onnx the catalogue's default is built, mobilenet-v2; NAME is another one of `mnv2-edge models list`.
     They are pulled when they are not here.
 
-    Compiles to int8, compares with the float network on pictures that calibration never saw, and installs the
-    engine in the store, where `mnv2-edge run --model NAME` finds it; with --output it becomes FILE.tflite and its
-    manifest FILE.json. An engine that loses too much is put aside: exit status 1.
+    Compiles to int8 for the CPU (LiteRT), or builds an FP16 plan for a Jetson's GPU (TensorRT, on the Jetson itself),
+    compares with the float network on pictures that calibration never saw, and installs the engine in the store, where
+    `mnv2-edge run --model NAME` finds it; with --output it becomes that file and its manifest FILE.json. An engine that
+    loses too much is put aside: exit status 1.
     """
     return _build(_Flags(**flags))
 
 
 def _build(flags: _Flags) -> int:
+    from mnv2_edge.cli.named_model import find_model, is_catalogue_name
     from mnv2_engines.store import Store
 
     environment = read_environment(os.environ)
-    model, flags = _choose_model(flags, environment)
-    name = _choose_name(flags.name or model.stem)
     store = None if flags.output else Store(environment.home)
-    _check_places(flags, model, store)
-    precision = _choose_precision(flags)
-    calibration = flags.calibration
-    if precision == "int8" and calibration is None:
-        calibration = _offer_camera(flags.calibration_frames)
-    elif precision == "fp32" and calibration is not None:
-        _log.warning("fp32 needs no pictures: --calibration %s is not used", redact(calibration))
-        calibration = None
-    if calibration is not None:
-        refuse_password_in_argv(calibration)
+    target = choose_target(flags.target, flags.precision, flags.output)
+    precision = choose_precision(target, flags.precision)
+    is_named = flags.model is None or is_catalogue_name(flags.model, environment)
+    path = None if flags.model is None or is_named else Path(flags.model).expanduser()
+    _check_flags(flags, path, target)
+    _check_places(flags, path, store)
+    calibration = choose_pictures(
+        flags.calibration, target, precision, frames=flags.calibration_frames, validated=flags.validation is not None
+    )
+    model = path or find_model(flags.model, environment)
+    name = flags.name or model.stem
 
     from mnv2_edge.cli.build_memory import return_memory_early
     from mnv2_edge.cli.build_progress import show_progress
@@ -142,18 +169,22 @@ def _build(flags: _Flags) -> int:
     from mnv2_edge.engine_building import BuildOptions, prepare_build
     from mnv2_engines.build import build_engine
     from mnv2_engines.store.building import build_stored
+    from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 
     options = BuildOptions(
         model=model,
         output=flags.output or Path(name),
         name=name,
+        target=target,
         precision=precision,
         calibration=calibration,
         calibration_frames=flags.calibration_frames,
         validation=flags.validation,
         stated=_state(flags),
-        limits=_limits(flags),
+        limits=_limits(flags, precision),
         accept_loss=flags.accept_loss,
+        workspace_mib=flags.workspace_mib or WORKSPACE_MIB,
+        optimization_level=OPTIMIZATION_LEVEL if flags.optimization_level is None else flags.optimization_level,
         threads=flags.threads or len(os.sched_getaffinity(0)),
     )
     return_memory_early()
@@ -162,7 +193,7 @@ def _build(flags: _Flags) -> int:
         if store is None:
             result = build_engine(prepared.request, progress)
         else:
-            result = build_stored(store, prepared.request, progress)
+            result = build_stored(store, prepared.request, progress, target=target)
     if flags.report is not None:
         _write_report(flags.report, prepared.request, result)
     if flags.as_json:
@@ -173,29 +204,9 @@ def _build(flags: _Flags) -> int:
     return ExitStatus.DONE
 
 
-def _choose_model(flags: _Flags, environment: Environment) -> tuple[Path, _Flags]:
-    """Return the ONNX file, and the flags with the pictures that were agreed on before anything was fetched."""
-    from mnv2_edge.cli.named_model import find_model, is_catalogue_name
-
-    if flags.target == "tensorrt":
-        raise BackendUnavailableError(
-            "TensorRT engines cannot be built by this version: use --target litert, or leave --target out"
-        )
-    if flags.model is not None and not is_catalogue_name(flags.model, environment):
-        return Path(flags.model).expanduser(), flags
-    calibration = flags.calibration
-    if _choose_precision(flags) == "int8" and calibration is None:
-        calibration = _offer_camera(flags.calibration_frames)
-    return find_model(flags.model, environment), dataclasses.replace(flags, calibration=calibration)
-
-
-def _check_places(flags: _Flags, model: Path, store: "Store | None") -> None:
+def _check_places(flags: _Flags, model: Path | None, store: "Store | None") -> None:
     """Find out, as far as that is cheap, that nothing could be written to where it shall go."""
-    if flags.output is not None and flags.output.suffix != ".tflite":
-        raise UsageError(
-            f"--output {flags.output} does not end in .tflite: its manifest is named after it, ending in .json"
-        )
-    if not os.access(model, os.R_OK):
+    if model is not None and not os.access(model, os.R_OK):
         return  # the compiler says why: it knows what a model is
     if store is not None:
         store.require_writable()
@@ -206,18 +217,20 @@ def _check_places(flags: _Flags, model: Path, store: "Store | None") -> None:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
         if not os.access(folder, os.W_OK):
-            raise AccessError(
-                f"{folder} may not be written by this user: choose another place with --output FILE.tflite"
-            )
+            raise AccessError(f"{folder} may not be written by this user: choose another place with --output FILE")
 
 
-def _choose_precision(flags: _Flags) -> Literal["int8", "fp32"]:
-    if flags.precision == "fp16":
-        raise UsageError("--precision fp16 is TensorRT's: for LiteRT expected int8 (a third of the time) or fp32")
-    return "fp32" if flags.precision == "fp32" else "int8"
+def _check_flags(flags: _Flags, path: Path | None, target: "EngineKind") -> None:
+    name = flags.name or (path.stem if path else None)
+    if name is not None:
+        _require_name(name)
+    require_ending(target, flags.output)
+    for flag, value in (("--workspace-mib", flags.workspace_mib), ("--optimization-level", flags.optimization_level)):
+        if target == "litert" and value is not None:
+            raise UsageError(f"{flag} is TensorRT's, and this builds for LiteRT: leave it out")
 
 
-def _choose_name(name: str) -> str:
+def _require_name(name: str) -> None:
     from mnv2_engines.store.names import is_name
 
     if not is_name(name):
@@ -225,7 +238,6 @@ def _choose_name(name: str) -> str:
             f"name {name[:80]!r} cannot stand in records and topics: expected at most 64 letters, digits, . _ - "
             "without the ending of a file (--name)"
         )
-    return name
 
 
 def _state(flags: _Flags) -> "Sidecar":
@@ -242,45 +254,14 @@ def _state(flags: _Flags) -> "Sidecar":
     )
 
 
-def _limits(flags: _Flags) -> "Limits":
+def _limits(flags: _Flags, precision: "Precision") -> "Limits":
     from mnv2_engines.verification import Limits
 
-    default = Limits()
+    default = Limits.of(precision)
     return Limits(
         sqnr_db=default.sqnr_db if flags.min_sqnr is None else flags.min_sqnr,
         agreement=default.agreement if flags.min_agreement is None else flags.min_agreement,
     )
-
-
-def _offer_camera(frames: int) -> str:
-    """Return the first camera's URI when somebody at a terminal agrees to it. Raises UsageError with the command."""
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        question = f"An int8 engine needs pictures. Take {frames} with the first camera now? Show it what it will see"
-        if click.confirm(question, default=False, err=True):
-            return "0"
-    raise UsageError(
-        f"an int8 engine is calibrated on pictures of what the camera will see, never on random data: "
-        f"`{_typed()} --calibration 0 --calibration-frames {frames}` takes them with the first camera, "
-        f"--calibration FOLDER from a folder or video"
-    )
-
-
-def _typed() -> str:
-    """Return the command as it was typed, without the number of frames, ready to be pasted."""
-    context = click.get_current_context()
-    words = ["mnv2-edge", "build-engine"]
-    for param in context.command.params:
-        name = param.name or ""
-        if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE or name == "calibration_frames":
-            continue
-        value = context.params.get(name)
-        if isinstance(param, click.Argument):
-            words.append(str(value))
-        elif isinstance(param, click.Option):
-            words.append(param.opts[-1])
-            if not param.is_flag:
-                words.append(",".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value))
-    return shlex.join(words)
 
 
 def _write_report(path: Path, request: "BuildRequest", result: "BuildResult") -> None:

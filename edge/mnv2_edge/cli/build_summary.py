@@ -26,7 +26,7 @@ def summarise(result: BuildResult, report: Path | None = None, *, run: str) -> s
         lines += [f"doubt: {cause}" for cause in result.causes]
         lines += [f"accepted loss: {fault}" for fault in result.faults]
         lines.append(f"run it: mnv2-edge run --model {run}")
-    else:
+    elif facts.layers:
         lines.append("layers that lost most:")
         lines += [
             f"  {layer.sqnr_db:6.1f} dB  {layer.operator}  {layer.name}" for layer in worst_layers(facts.layers, 5)
@@ -61,6 +61,8 @@ def to_json(result: BuildResult, warnings: Sequence[str]) -> dict[str, Any]:
 def describe_quality(facts: VerificationFacts) -> list[str]:
     """Return how well an engine follows the float network, and whether it is accelerated, in one or two lines."""
     where = "all on XNNPACK" if facts.accelerated else "not all of it on XNNPACK"
+    if facts.runtime.startswith("TensorRT"):
+        where = f"on {facts.runtime}"
     if not facts.images:
         return [f"{where}; a float engine is the reference itself"]
     levels = ", ".join(f"{output.name} {_level(output)}" for output in facts.outputs)

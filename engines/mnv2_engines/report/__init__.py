@@ -5,7 +5,7 @@ from typing import Final
 
 from mnv2_engines.build_request import BuildRequest, BuildResult
 from mnv2_engines.diagnosis import worst_layers
-from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts
+from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, VerificationFacts
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.page import describe_preprocess, fill_page, make_rows
 from mnv2_engines.report.plot import draw_layers
@@ -27,9 +27,7 @@ def render_report(request: BuildRequest, result: BuildResult) -> str:
         findings=_list([*result.faults, *(f"Likely: {cause}" for cause in result.causes)]),
         figures=make_rows(_figures(result)),
         agreement=escape(_agreement(facts.agreement)) if facts.agreement else "The outputs are no classes to agree on.",
-        plot=draw_layers(facts.layers)
-        if facts.layers
-        else "<p>Not compared: a float engine is the reference itself.</p>",
+        plot=draw_layers(facts.layers) if facts.layers else "<p>Not compared: layers are those of an int8 engine.</p>",
         layers=make_rows([(_name(layer), _decibels(layer.sqnr_db)) for layer in worst_layers(facts.layers, _WORST)]),
         gallery=draw_gallery(found.pictures, request.validation.items, request.preprocess.color, request.labels),
         provenance=make_rows(_provenance(request, result)),
@@ -47,12 +45,18 @@ def _verdict(result: BuildResult) -> str:
 def _figures(result: BuildResult) -> list[tuple[str, str]]:
     facts = result.verification.facts
     rows = [(f"Output {output.name}", _level(output)) for output in facts.outputs]
-    rows.append(("Runs on", f"{facts.runtime}, {'XNNPACK as a whole' if facts.accelerated else 'not all on XNNPACK'}"))
+    rows.append(("Runs on", _runtime(facts)))
     if result.verification.confidence is not None:
         rows.append(("Float network's mean top-1", f"{result.verification.confidence:.3f}"))
     rows.append(("Size", f"{result.manifest.engine.bytes:,} bytes"))
     rows += [(f"Time: {phase}", f"{spent:.2f} s") for phase, spent in result.seconds.items()]
     return rows
+
+
+def _runtime(facts: VerificationFacts) -> str:
+    if facts.runtime.startswith("TensorRT"):
+        return facts.runtime
+    return f"{facts.runtime}, {'XNNPACK as a whole' if facts.accelerated else 'not all on XNNPACK'}"
 
 
 def _agreement(found: AgreementFacts) -> str:

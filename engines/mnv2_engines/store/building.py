@@ -25,7 +25,7 @@ EngineBuilder: TypeAlias = Callable[[BuildRequest, BuildProgress], BuildResult]
 """Writes an engine and its manifest to `request.output`, or a candidate beside it; see `build.build_engine`."""
 
 _BUILDERS: Final[Mapping[EngineKind, tuple[str, EngineBuilder]]] = MappingProxyType(
-    {"litert": (".tflite", build_engine)}
+    {"litert": (".tflite", build_engine), "tensorrt": (".plan", build_engine)}
 )
 """Per target the ending of its files, and who builds it."""
 
@@ -45,7 +45,8 @@ def build_stored(
     """
     ending, build = require_builder(target)
     with store.staging(request.name) as staging, explain_trouble(store.folder):
-        result = build(dataclasses.replace(request, output=staging.folder / f"{request.name}{ending}"), progress)
+        output = staging.folder / f"{request.name}{ending}"
+        result = build(dataclasses.replace(request, output=output, target=target), progress)
         progress("store", 0, 1)
         write_sources(staging.folder / SOURCE, request, target, result.manifest.model)
         if result.installed:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mnv2_engines.build_request import BuildRequest, Pictures
-from mnv2_engines.errors import BackendUnavailableError, BuildError, CorruptEngineError
+from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.facts import EngineKind, FileFacts, PreprocessFacts
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.store.names import is_name
@@ -80,8 +80,6 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> tuple
     Raises CorruptEngineError, OSError.
     """
     recipe = check_sources(folder)
-    if recipe.precision == "fp16":
-        raise BackendUnavailableError(f"{recipe.name} is a fp16 engine, which this version cannot build")
     preprocess = recipe.preprocess.value()
     request = BuildRequest(
         model=folder / recipe.model.file,
@@ -90,6 +88,7 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> tuple
         calibration=_open(folder, recipe.calibration, preprocess.color),
         validation=_open(folder, recipe.verification, preprocess.color),
         name=recipe.name,
+        target=recipe.target,
         precision=recipe.precision,
         task=recipe.task,
         labels=recipe.labels,

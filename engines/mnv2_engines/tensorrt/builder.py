@@ -16,11 +16,13 @@ from mnv2_engines.tensorrt.network import PlanPrecision, is_typed, parse_network
 from mnv2_engines.tensorrt.progress import PercentDone, make_monitor
 from mnv2_engines.tensorrt.timing_cache import TimingCache
 
-__all__ = ["LEVELS", "PlanOptions", "ShapeRange", "build_plan"]
+__all__ = ["OPTIMIZATION_LEVEL", "WORKSPACE_MIB", "PlanOptions", "ShapeRange", "build_plan"]
 
 
-LEVELS: Final = (0, 5)
-"""Builder optimisation levels: TensorRT's own range from 8.6 on, 3 its default."""
+WORKSPACE_MIB: Final = 1024
+"""More than any layer of a MobileNetV2 uses; TensorRT's own default is all that the GPU has, which is all there is."""
+OPTIMIZATION_LEVEL: Final = 3
+"""TensorRT's own default, of 0 to 5, from 8.6 on."""
 
 _NO_GPU: Final = re.compile(r"CUDA initialization failure|no CUDA-capable device|cudaError (?:35|100)\b")
 _NO_MEMORY: Final = re.compile(r"out of memory|OutOfMemory|memory allocation", re.IGNORECASE)
@@ -43,9 +45,9 @@ class PlanOptions:
 
     precision: PlanPrecision = "fp16"
     """An FP16 plan on 10 and later needs a file in FP16: `network.make_network_file`."""
-    workspace_mib: int = 1024
+    workspace_mib: int = WORKSPACE_MIB
     """What a layer may use for itself while it runs. A Jetson's GPU has no memory of its own."""
-    optimization_level: int = 3
+    optimization_level: int = OPTIMIZATION_LEVEL
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
     """Of inputs with open dimensions; there are none once `onnx_file.fix_batch` has closed the batch."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Jetson", "read_jetson", "read_packages"]
+__all__ = ["Jetson", "is_jetson", "read_jetson", "read_packages"]
 
 _OLDEST_L4T: Final = 36
 _RELEASE: Final = re.compile(r"#\s*R(?P<major>\d+)\s*\(release\),\s*REVISION:\s*(?P<rest>[0-9.]+)")
@@ -50,6 +50,12 @@ def read_jetson(root: Path = Path("/")) -> Jetson:
     match = _RELEASE.match(_text(root / "etc/nv_tegra_release").lstrip())
     l4t = f"{match['major']}.{match['rest']}" if match else _numbers(packages.get("nvidia-l4t-core", ""))
     return Jetson(l4t, _numbers(packages.get("nvidia-jetpack", "")))
+
+
+def is_jetson(root: Path = Path("/")) -> bool:
+    """Tell whether this is a Jetson, also from within a container, which sees the host's device tree alone."""
+    compatible = _text(root / "proc/device-tree/compatible")  # "nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0"
+    return read_jetson(root).is_jetson or "nvidia,tegra" in compatible
 
 
 def read_packages(root: Path, wanted: set[str]) -> dict[str, str]:
