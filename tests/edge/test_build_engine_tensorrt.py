@@ -1,6 +1,7 @@
 """`build-engine` for TensorRT from the command line, on a Jetson that is a fake; and how the target is chosen."""
 
 import json
+import sys
 
 import pytest
 
@@ -90,6 +91,7 @@ def test_mistakes(jetson, model, capsys, arguments, status, says):
 
 def test_without_tensorrt(model, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("MNV2_EDGE_HOME", str(tmp_path / "home"))
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
     assert build(model) == 69
     errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(errors) == 1
@@ -121,7 +123,7 @@ class TestTheTarget:
         assert choose_target("auto", None, None, tmp_path / "container") == "tensorrt"
 
     def test_a_jetson_that_cannot_import_it_says_why(self, jetson, monkeypatch):
-        monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+        monkeypatch.setitem(sys.modules, "tensorrt", None)
         with pytest.raises(BackendUnavailableError, match="--target litert"):
             choose_target("auto", None, None, jetson.root)
 
