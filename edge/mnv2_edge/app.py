@@ -23,6 +23,7 @@ from mnv2_edge.network import Network
 from mnv2_edge.pipeline import Observer, Outcome, Pipeline
 from mnv2_edge.plugins import load_plugin
 from mnv2_edge.reader import Camera, Supervision
+from mnv2_edge.rebuilding import RebuildingEngine, begin_rebuilding
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.saving import PictureFolder, Saver
 from mnv2_edge.sinks import Sink, SinkOptions
@@ -127,7 +128,9 @@ def open_runtime(
         def load(engine: Engine) -> Network:
             return load_network(engine, config.engine, config.task, config.labels, environment)
 
-        updates = EngineUpdates(engine_reference(config.engine, environment), load, watch=config.engine.watch)
+        reference = engine_reference(config.engine, environment, serve_meanwhile=True)
+        rebuilding = reference if isinstance(reference, RebuildingEngine) else None
+        updates = EngineUpdates(reference, load, watch=config.engine.watch or rebuilding is not None)
         stack.enter_context(contextlib.closing(updates))
         sinks = stack.enter_context(
             open_sinks(config.sinks, identity, ids, environment, labels=lambda: updates.network.labels)
@@ -140,6 +143,7 @@ def open_runtime(
             observers=observers,
             viewers=viewers,
             on_alive=on_alive,
+            remark=rebuilding.remark if rebuilding is not None else str,
             device=identity.device_id,
         )
         yield Runtime(pipeline, updates)
@@ -166,11 +170,14 @@ def open_network(
         yield network, network.labels
 
 
-def engine_reference(config: EngineConfig, environment: Environment) -> EngineReference:
+def engine_reference(
+    config: EngineConfig, environment: Environment, *, serve_meanwhile: bool = False
+) -> EngineReference:
     """Point at the engine that `config` means: stored, pulled or a file; the default one, else the demo's, when silent.
 
-    With `build` a stored one is built first where that is needed. Raises UnknownEngineError for a name that is nowhere.
-    The caller closes it.
+    With `build` a stored one is built first where that is needed; with `serve_meanwhile` another engine of the same
+    network, if there is one, stands in for a TensorRT plan that has to be built again. Raises UnknownEngineError for a
+    name that is nowhere. The caller closes it.
     """
     pulled = pulled_model(config.model, environment)
     if pulled is not None:
@@ -178,6 +185,9 @@ def engine_reference(config: EngineConfig, environment: Environment) -> EngineRe
     store = Store(environment.home)
     name = choose_stored(store, config.model)
     if name is not None:
+        rebuilding = begin_rebuilding(store, name) if config.build == "stale" and serve_meanwhile else None
+        if rebuilding is not None:
+            return rebuilding
         if config.build != "never":
             cores = len(os.sched_getaffinity(0))
             make_ready(store, name, config.build, threads=cores, cache_dir=environment.cache)

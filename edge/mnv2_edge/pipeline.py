@@ -63,6 +63,8 @@ class Pipeline:
     Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread, by the clock
     that `timer` is. While none of them hangs it calls `on_alive` there, ten times a second, the first time when all
     have been started. A camera that is away or being opened again does not hang, an inference that never returns does.
+
+    `remark` says what a camera that is well has to be told of nevertheless, as the reason in its state.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Pipeline:
         observers: Sequence[Observer] = (),
         viewers: Sequence[Viewer] = (),
         on_alive: Callable[[], None] | None = None,
+        remark: Callable[[], str] = str,
         device: str = "",
         clock: Clock | None = None,
         timer: Timer | None = None,
@@ -83,6 +86,8 @@ class Pipeline:
         self._viewers = tuple(viewers)
         self._on_alive = on_alive or (lambda: None)
         self._broken: set[Sink] = set()
+        self._remark = remark
+        self._remarked: dict[str, str] = {}
         self._device = device
         self._clock = clock or Clock()
         self._timer = timer or Timer()
@@ -156,7 +161,7 @@ class Pipeline:
                 sighting = self._infer(lane, ready)
                 if not lane.live:
                     self._wait_for_sinks(BACKLOG)
-                self._tell_engine(sighting.result)
+                self._tell_engine(self._captures[lane], sighting.result)
                 self._publish(sighting.result)
                 for viewer in self._viewers:
                     viewer.show(sighting)
@@ -209,13 +214,17 @@ class Pipeline:
         )
         return Sighting(frame, result, findings.class_map, lane.live)
 
-    def _tell_engine(self, result: Result) -> None:
+    def _tell_engine(self, capture: Capture, result: Result) -> None:
         """Publish, before a camera's first result from another engine, that it is."""
         before, self._spoke[result.camera] = self._spoke[result.camera], result.engine
         if result.engine != before:
             details: dict[str, str | int | float | bool] = {"from": before, "to": result.engine, "frame": result.frame}
             self._publish(Event(self._device, result.camera, "engine", self._clock.stamp(time.monotonic_ns()), details))
             _log.info("%s: from frame %d on %s looks, before %s", result.camera, result.frame, result.engine, before)
+            if (
+                self._remarked.get(result.camera, "") != self._remark()
+            ):  # a broker retains what was said of the engine before
+                self._publish_state(capture, capture.state, capture.reason)
 
     def _wait_for_sinks(self, backlog: int) -> None:
         """Let slow readers and viewers catch up: a file loses nothing. Ends when the run is being stopped."""
@@ -231,6 +240,8 @@ class Pipeline:
             receiver.publish(record)
 
     def _publish_state(self, capture: Capture, state: StateName, reason: str) -> None:
+        if not reason and state in {"starting", "streaming"}:
+            reason = self._remarked[capture.camera_id] = self._remark()
         self._publish(
             CameraState(
                 device=self._device,

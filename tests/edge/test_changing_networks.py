@@ -11,7 +11,7 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.network import Network
 from mnv2_edge.pipeline import Outcome, Pipeline
 from mnv2_edge.reader import Camera
-from mnv2_edge.records import Event, Result
+from mnv2_edge.records import CameraState, Event, Result
 from mnv2_edge.sources import FrameSource
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import Quantization
@@ -238,3 +238,26 @@ def test_a_run_that_ends_while_the_old_network_hangs_lets_the_change_go() -> Non
     assert running.end(stop=True).stuck == ("inference",)
     thread.join(2)
     assert answers == [False]
+
+
+def test_a_cameras_state_says_that_an_engine_stands_in_and_when_it_does_not_any_more() -> None:
+    remarks, go, sink = ["rebuilding plan: TensorRT changed"], threading.Event(), ListSink()
+    film = CuedFilm(6, {3: go})
+    pipeline = Pipeline([Camera("cam", film)], network("int8"), [sink], remark=lambda: remarks[0])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not any(isinstance(record, Result) for record in tuple(sink.records)):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    remarks[0] = ""
+    assert pipeline.change_network(network("plan"))
+    go.set()
+    thread.join(20)
+    told = [(record.state, record.reason) for record in sink.records if isinstance(record, CameraState)]
+    assert told == [
+        ("starting", "rebuilding plan: TensorRT changed"),
+        ("streaming", "rebuilding plan: TensorRT changed"),
+        ("streaming", ""),
+        ("ended", ""),
+    ]

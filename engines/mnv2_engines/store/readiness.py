@@ -12,7 +12,7 @@ from mnv2_engines.staleness import explain_staleness
 from mnv2_engines.store.building import rebuild_stored
 from mnv2_engines.store.folder import Store
 
-__all__ = ["BuildPolicy", "make_ready"]
+__all__ = ["BuildPolicy", "find_trouble", "make_ready"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def make_ready(
     Raises what is wrong with the engine where the policy does not reach, and what `rebuild_stored` raises; an engine
     that was there stays where building fails.
     """
-    trouble = _find_trouble(store, name, cache_dir)
+    trouble = find_trouble(store, name, cache_dir)
     if trouble is None:
         return
     allowed = isinstance(trouble, UnbuiltEngineError) if policy == "missing" else policy == "stale"
@@ -42,7 +42,7 @@ def make_ready(
     _log.info("%s was built in %.0f s", name, time.monotonic() - began)
 
 
-def _find_trouble(store: Store, name: str, cache_dir: Path | None) -> EngineError | None:
+def find_trouble(store: Store, name: str, cache_dir: Path | None) -> EngineError | None:
     """Return why an engine has to be built; raise what building would not mend."""
     with store.pinned(name) as version:
         try:
