@@ -4,6 +4,7 @@ A part is only ever continued when the server says that it is still the same fil
 date of its last change, RFC 9110, section 13.1.5), or when the whole hash is known and will tell.
 """
 
+import errno
 import http.client
 import logging
 import os
@@ -21,17 +22,17 @@ import msgspec
 from mnv2_engines.catalogue.web import InterruptedDownload, broken, host_of, open_url
 from mnv2_engines.errors import DownloadError, ModelError, StoreFullError
 
-__all__ = ["Patience", "Progress", "Wanted", "discard", "download", "require_room"]
+__all__ = ["Patience", "Progress", "Wanted", "append", "discard", "download", "require_room"]
 
 _log = logging.getLogger(__name__)
 
 _CHUNK_BYTES: Final = 1 << 16
 _SPARE_BYTES: Final = 32 << 20
 """Left free on the disk: a full one breaks more than this download."""
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SLOWEST_BYTES_S: Final = 1024
 _WORTH_A_TRY_BYTES: Final = 1 << 16
 """A try that brings as much more than any before it is not counted as a failure."""
-
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Be told a file's name, how many bytes are here, and of how many; None when the server does not say."""
@@ -106,6 +107,17 @@ def require_room(folder: Path, needed: int) -> None:
             f"{folder} has {free >> 20} MiB free, {(needed + _SPARE_BYTES) >> 20} MiB are needed: free some space, or "
             "name another disk's folder in MNV2_EDGE_HOME"
         )
+
+
+def append(file: IO[bytes], chunk: bytes) -> None:
+    """Write a piece, so that it outlives this process. Raises StoreFullError when it does not fit."""
+    try:
+        file.write(chunk)
+        file.flush()
+    except OSError as exc:
+        if exc.errno not in _FULL:
+            raise OSError(exc.errno, exc.strerror, file.name) from exc
+        raise StoreFullError(f"{file.name} cannot be written ({exc.strerror}): free some space and try again") from exc
 
 
 def _try(wanted: Wanted, part: Path, patience: Patience, progress: Progress) -> InterruptedDownload | None:
@@ -196,7 +208,7 @@ def _copy(
         done += len(chunk)
         if done > (total or wanted.limit):
             raise _odd_size(wanted, f"more than {total or wanted.limit} bytes")
-        _append(file, chunk)
+        append(file, chunk)
         now = time.monotonic()
         if now - mark >= patience.timeout_s:
             if done - mark_done < _SLOWEST_BYTES_S * (now - mark):
@@ -204,14 +216,6 @@ def _copy(
             mark, mark_done = now, done
     if total is not None and done < total:
         raise InterruptedDownload(f"{host_of(wanted.url)} broke off after {done} of {total} bytes")
-
-
-def _append(file: IO[bytes], chunk: bytes) -> None:
-    try:
-        file.write(chunk)
-        file.flush()
-    except OSError as exc:
-        raise StoreFullError(f"{file.name} cannot be written ({exc.strerror}): free some space and try again") from exc
 
 
 def _odd_size(wanted: Wanted, sent: str) -> ModelError:

@@ -14,7 +14,7 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection import inspect_model
 from mnv2_engines.labels import check_label_count, read_labels
 
-__all__ = ["Content", "install_model", "prepare_content"]
+__all__ = ["Content", "files_beside", "install_model", "prepare_content"]
 
 _LABELS = "labels.txt"
 
@@ -66,6 +66,11 @@ def install_model(folder: Path, name: str, content: Content, record: Pulled) -> 
     rewrite_file(path, content.model)
     rewrite_file(folder / "pulled.json", msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     return path
+
+
+def files_beside(name: str, entry: CatalogueModel) -> tuple[str, ...]:
+    """Return what has to lie beside an installed model: without it the model would be taken for another one."""
+    return (f"{name}.yaml", *([_LABELS] if entry.labels is not None else []))
 
 
 def _import(entry: CatalogueModel, file: Path, labels: Path | None) -> Content:

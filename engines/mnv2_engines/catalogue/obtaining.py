@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import IO, Final, TypeAlias
 from urllib.parse import quote
 
-from mnv2_engines.catalogue.download import Patience, Progress, Wanted, discard, download, require_room
+from mnv2_engines.catalogue.download import (
+    Patience,
+    Progress,
+    Wanted,
+    append,
+    discard,
+    download,
+    require_room,
+)
 from mnv2_engines.catalogue.entries import HashKind, RemoteFile
 from mnv2_engines.catalogue.pins import Pin
 from mnv2_engines.errors import DownloadError, ModelError
@@ -103,8 +111,11 @@ def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, 
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return _hash(file)
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def now() -> str:
@@ -143,13 +154,23 @@ def _copy(file: RemoteFile, mirror: Path, part: Path, progress: Progress) -> Pat
     discard(part)
     progress(file.name, 0, size)
     try:
-        with source.open("rb") as origin, part.open("xb") as copy:
-            while chunk := origin.read(_CHUNK_BYTES):
-                copy.write(chunk)
-                progress(file.name, copy.tell(), size)
+        origin = source.open("rb")
     except OSError as exc:
-        raise DownloadError(f"{source} cannot be copied to {part} ({exc.strerror}): try again") from exc
+        raise DownloadError(
+            f"{source} cannot be read ({exc.strerror}): expected a mirror that this user may read"
+        ) from exc
+    with origin, part.open("xb") as copy:
+        while chunk := _read(origin, source):
+            append(copy, chunk)
+            progress(file.name, copy.tell(), size)
     return source
+
+
+def _read(origin: IO[bytes], source: Path) -> bytes:
+    try:
+        return origin.read(_CHUNK_BYTES)
+    except OSError as exc:  # a stick that was pulled out, a share that went away
+        raise DownloadError(f"{source} cannot be read ({exc.strerror}): is its disk or share there? Try again") from exc
 
 
 def _check(trust: Trust, part: Path, source: str) -> Obtained:
@@ -160,10 +181,3 @@ def _check(trust: Trust, part: Path, source: str) -> Obtained:
         discard(part)
         raise
     return Obtained(part, digest, size, source, trust.file.hash_kind)
-
-
-def _hash(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK_BYTES):
-        digest.update(chunk)
-    return digest.hexdigest()

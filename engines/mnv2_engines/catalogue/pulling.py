@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mnv2_engines.catalogue.download import Patience, Progress, discard
 from mnv2_engines.catalogue.entries import CatalogueModel, RemoteFile
-from mnv2_engines.catalogue.home import ModelHome, Pulled, read_pulled
-from mnv2_engines.catalogue.installing import install_model, prepare_content
+from mnv2_engines.catalogue.home import ModelHome, Pulled, read_pulled, rewrite_file
+from mnv2_engines.catalogue.installing import files_beside, install_model, prepare_content
 from mnv2_engines.catalogue.obtaining import Mirror, Obtained, Trust, file_hash, now, obtain
 from mnv2_engines.catalogue.pins import Pin, pin_file, read_pins
 from mnv2_engines.demo import demo_engine_path
@@ -55,7 +55,7 @@ def pull_model(name: str, entry: CatalogueModel, home: ModelHome, options: PullO
         return PulledModel(demo_engine_path(), None, fresh=False)
     with home.alone_with(name, options.waiting):
         trusts = [_trust(name, file, home, options.accept) for file in entry.files]
-        installed = _whole(name, home, trusts[0])
+        installed = _whole(name, entry, home, trusts[0])
         if installed is not None:
             return installed
         obtained = [_obtain(trust, home.parts(name), options) for trust in trusts]
@@ -99,12 +99,9 @@ def fill_mirror(name: str, entry: CatalogueModel, home: ModelHome, folder: Path,
         for file in entry.files:
             trust = _trust(name, file, home, options.accept)
             found = _obtain(trust, home.parts(name), options)
-            target = folder / file.name
-            staged = folder / f".{file.name}.new"
-            staged.write_bytes(found.path.read_bytes())
-            staged.replace(target)
+            rewrite_file(folder / file.name, found.path.read_bytes())
             discard(found.path)
-            filled.append(target)
+            filled.append(folder / file.name)
     return filled
 
 
@@ -116,13 +113,15 @@ def installed_model(name: str, entry: CatalogueModel, home: ModelHome) -> Path |
     return home.folder(name) / record.model if record else None
 
 
-def _whole(name: str, home: ModelHome, trust: Trust) -> PulledModel | None:
+def _whole(name: str, entry: CatalogueModel, home: ModelHome, trust: Trust) -> PulledModel | None:
     """Return what is installed when it is what would be installed now."""
     folder = home.folder(name)
     record = read_pulled(folder)
     if record is None or not record.sha256.startswith(trust.file.sha256 or ""):
         return None
     if trust.whole not in (None, record.sha256):
+        return None
+    if not all((folder / beside).is_file() for beside in files_beside(name, entry)):
         return None
     path = folder / record.model
     if file_hash(path) != record.model_sha256:

@@ -24,7 +24,7 @@ from mnv2_engines.catalogue import (
     read_pins,
     read_pulled,
 )
-from mnv2_engines.errors import CatalogueError, DownloadError, LabelsError, ModelError
+from mnv2_engines.errors import CatalogueError, DownloadError, LabelsError, ModelError, StoreFullError
 from mnv2_engines.labels import read_labels
 from mnv2_engines.sidecar import read_sidecar
 from support.networks import MobileNetV2, state_dict
@@ -105,6 +105,14 @@ def test_what_was_damaged_is_fetched_again(pull, entry, home, damage):
     path.with_name(damage).write_bytes(b"\0")
     assert pull(entry(digest(TFLITE))).fresh
     assert path.read_bytes() == TFLITE
+
+
+@pytest.mark.parametrize("lost", ["net.tflite", "pulled.json", "net.yaml", "labels.txt"])
+def test_what_was_removed_comes_back(pull, entry, lost):
+    path = pull(entry(digest(TFLITE))).path
+    path.with_name(lost).unlink()
+    assert pull(entry(digest(TFLITE))).fresh
+    assert path.with_name(lost).exists()
 
 
 def test_weights_become_onnx_with_the_catalogues_preprocess(pull, server, home, tmp_path):
@@ -229,6 +237,11 @@ class TestPlaces:
     def test_a_mirror_without_the_file_says_so(self, pull, entry, mirror):
         with pytest.raises(DownloadError, match=r"net\.tflite"):
             pull(entry(digest(TFLITE)), mirror=mirror)
+
+    def test_a_disk_that_fills_up_while_a_mirror_is_copied(self, pull, entry, tmp_path, small_disk):
+        (tmp_path / "net.tflite").write_bytes(TFLITE)
+        with small_disk(1000), pytest.raises(StoreFullError, match=r"net\.tflite cannot be written"):
+            pull(entry(digest(TFLITE)), mirror=tmp_path)
 
     def test_a_mirror_is_filled_from_the_network(self, entry, home, patience, tmp_path, pull):
         mirror = tmp_path / "mirror"
