@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mnv2_edge import devices
 from mnv2_edge.cli.cameras import command
-from mnv2_edge.devices import list_cameras, usable_cameras
+from mnv2_edge.devices import list_cameras, ribbons, usable_cameras
 from mnv2_edge.devices.v4l2_probe import NodeAbilities, ask_abilities, probe_node
 from mnv2_edge.errors import SourceNotFoundError, UsageError
 from mnv2_edge.sources.v4l2_node import find_node
@@ -282,13 +282,15 @@ def test_a_file_that_is_no_video_node_is_not_asked(tmp_path):
 def on_machine(build, monkeypatch):
     """Return a function that makes the command line run on a recorded machine, whose node `readable` answers."""
 
-    def pretend(machine: str, readable: str = "") -> None:
+    def pretend(machine: str, readable: str = "", libcamera: ribbons.Ribbons | None = None) -> None:
         root = build(machine)
         answer = NodeAbilities(
             captures=True, transforms=False, metadata=False, formats=("MJPG 1280x720", "YUYV 640x480")
         )
         cameras = list_cameras(root, lambda path: answer if path.name == readable else None)
         monkeypatch.setattr(devices, "list_cameras", lambda: cameras)
+        answer_of_libcamera = libcamera or ribbons.Ribbons((), "picamera2 cannot be imported")
+        monkeypatch.setattr(ribbons, "ask_libcamera", lambda: answer_of_libcamera)
 
     return pretend
 
@@ -302,7 +304,83 @@ def test_the_command_prints_what_to_type(on_machine):
     assert row.startswith("0 ")
     assert "MJPG 1280x720; YUYV 640x480" in row
     assert "by-id/usb-046d_0825-video-index0" in row
-    assert result.stderr.splitlines() == ["unicam-image: ribbon camera: use --camera picamera:0"]
+    assert result.stderr.splitlines() == [
+        "picamera2 cannot be imported",
+        "unicam-image: ribbon camera: use --camera picamera:0",
+    ]
+
+
+IMX708 = {"number": 0, "model": "imx708", "id": "/base/soc/i2c0mux/i2c@1/imx708@1a", "sizes": ["4608x2592", "1536x864"]}
+WEBCAM = {"number": 1, "model": "UVC Camera", "id": "/base/scb/pcie@7d500000/usb@0,0-1.2:1.0-046d:0825", "sizes": []}
+RIBBON = ribbons.RibbonCamera("picamera:0", IMX708["model"], IMX708["id"], tuple(IMX708["sizes"]))
+
+
+def test_libcameras_cameras_are_listed_with_what_to_type(on_machine):
+    on_machine("raspberry-pi-4", "video1", ribbons.Ribbons((RIBBON,), ""))
+    result = CliRunner().invoke(command, [])
+    assert result.stderr == ""
+    _, usb, ribbon = result.stdout.splitlines()
+    assert usb.startswith("0 ")
+    assert ribbon.split() == [
+        "picamera:0", "imx708", "/base/soc/i2c0mux/i2c@1/imx708@1a", "-", "4608x2592", "1536x864"
+    ]  # fmt: skip
+    entries = json.loads(CliRunner().invoke(command, ["--json"]).stdout)
+    assert [(entry["camera"], entry["name"]) for entry in entries] == [
+        ("0", "UVC Camera (046d:0825)"),
+        ("picamera:0", "imx708"),
+    ]
+    assert entries[1]["formats"] == IMX708["sizes"]
+
+
+def test_a_jetsons_ribbon_cameras_are_listed_as_the_kernel_knows_them(on_machine):
+    on_machine("jetson-orin-nano")
+    result = CliRunner().invoke(command, [])
+    rows = [line.split() for line in result.stdout.splitlines()[2:]]
+    assert [(row[0], row[1]) for row in rows] == [("csi:0", "imx219"), ("csi:1", "imx219")]
+    assert "Argus may count otherwise" in result.stderr
+
+
+class TestAskingLibcamera:
+    def module(self, tmp_path, monkeypatch, code):
+        (tmp_path / "stand_in.py").write_text(code)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        return "stand_in"
+
+    def test_its_own_lines_do_no_harm_and_webcams_are_listed_elsewhere(self, tmp_path, monkeypatch):
+        answer = json.dumps({"cameras": [IMX708, WEBCAM], "trouble": ""})
+        code = f"import sys\nprint('[0:12] INFO Camera', file=sys.stderr)\nprint('hello')\nprint({answer!r})"
+        found = ribbons.ask_libcamera(module=self.module(tmp_path, monkeypatch, code))
+        assert found == ribbons.Ribbons((RIBBON,), "")
+
+    def test_one_that_hangs_is_given_up(self, tmp_path, monkeypatch):
+        module = self.module(tmp_path, monkeypatch, "import time\ntime.sleep(60)")
+        answer = ribbons.ask_libcamera(timeout_s=0.5, module=module)
+        assert answer.cameras == ()
+        assert "no answer within 0.5 s" in answer.trouble
+
+    @pytest.mark.parametrize(
+        ("code", "said"),
+        [
+            ("import os\nos.abort()", "status -6"),
+            ("raise SystemExit('numpy.dtype size changed')", "numpy.dtype size changed"),
+            ("", "status 0"),
+        ],
+    )
+    def test_one_that_breaks_is_told(self, tmp_path, monkeypatch, code, said):
+        answer = ribbons.ask_libcamera(module=self.module(tmp_path, monkeypatch, code))
+        assert answer.cameras == ()
+        assert said in answer.trouble
+
+    def test_without_picamera2_it_says_what_to_install(self):
+        assert "sudo apt install -y python3-picamera2" in ribbons.ask_libcamera().trouble
+
+    def test_nothing_is_asked_where_nothing_speaks_for_it(self, build, monkeypatch):
+        def fail():
+            raise AssertionError("libcamera was asked")
+
+        monkeypatch.setattr(ribbons, "ask_libcamera", fail)
+        cameras = list_cameras(build("laptop"), unopened)
+        assert ribbons.list_ribbons(cameras) == ribbons.Ribbons((), "")
 
 
 def test_the_command_shows_hidden_nodes_when_asked(on_machine):
@@ -316,7 +394,8 @@ def test_the_command_shows_hidden_nodes_when_asked(on_machine):
 def test_the_command_prints_json(on_machine):
     on_machine("jetson-orin-nano")
     usable = json.loads(CliRunner().invoke(command, ["--json"]).stdout)
-    assert [(entry["camera"], entry["usb_id"]) for entry in usable] == [("0", "32e4:9230")]
+    assert [entry["camera"] for entry in usable] == ["0", "csi:0", "csi:1"]
+    assert usable[0]["usb_id"] == "32e4:9230"
     everything = json.loads(CliRunner().invoke(command, ["--json", "--all"]).stdout)
     assert [entry["camera"] for entry in everything] == ["csi:0", "csi:1", "0", ""]
 

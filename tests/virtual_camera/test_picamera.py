@@ -4,6 +4,7 @@ Unlike a Pi's these give NV12 whatever is asked for, tell nothing but SensorTime
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -94,3 +95,25 @@ def test_labels_come_out_of_the_whole_way(guest):
     results = [record for line in done.stdout.splitlines() if "predictions" in (record := json.loads(line))]
     assert [result["predictions"][0]["label"] for result in results] == [SIGN] * 5
     assert "granted 640x480 NV12 (main)" in done.stderr
+
+
+def test_they_are_listed_with_what_to_type(guest):
+    entries = json.loads(guest("run", "cameras", "--json").stdout)
+    cameras = {entry["name"]: entry for entry in entries}
+    assert sorted(entry["camera"] for entry in entries) == ["picamera:0", "picamera:1"]
+    assert cameras.keys() == {"Chart", "Film"}
+    for entry in entries:
+        assert entry["usable"]
+        assert entry["id"]
+        assert entry["formats"]
+        assert all(re.fullmatch(r"\d+x\d+", size) for size in entry["formats"])
+    done = guest("run", "cameras")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["CAMERA", "picamera:0", "picamera:1"]
+
+
+def test_what_is_listed_can_be_opened(guest):
+    entries = json.loads(guest("run", "cameras", "--json").stdout)
+    (film,) = [entry["camera"] for entry in entries if entry["name"] == "Film"]
+    done = guest("run", "run", "--camera", film, "--max-frames", "2", "--format", "jsonl")
+    results = [record for line in done.stdout.splitlines() if "predictions" in (record := json.loads(line))]
+    assert {result["predictions"][0]["label"] for result in results} == {SIGN}

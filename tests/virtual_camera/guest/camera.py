@@ -7,6 +7,7 @@ import gc
 import itertools
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -112,6 +113,7 @@ def run(*arguments: str) -> None:
     from mnv2_edge.__main__ import main
 
     sys.argv = ["mnv2-edge", *arguments]
+    os.environ["VIRTUAL_PI"] = "1"  # for the processes that it starts
     sys.exit(main())
 
 
