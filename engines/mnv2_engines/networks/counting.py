@@ -8,12 +8,22 @@ The rules, found by meeting all 22 published rows (docs/networks.md):
   Published with two digits, rounded: 2.6098 M is printed as 2.61.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
 from mnv2_engines.networks.mobilenet_v2 import BOTTLENECKS, Convolution, MobileNetV2, scaled_channels
 
-__all__ = ["Materialised", "bottleneck_memory", "convolution_macs", "count_macs", "count_parameters", "stage_memory"]
+__all__ = [
+    "Materialised",
+    "bottleneck_memory",
+    "convolution_macs",
+    "count_macs",
+    "count_parameters",
+    "layer_macs",
+    "layer_parameters",
+    "stage_memory",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +40,27 @@ def convolution_macs(layer: Convolution) -> int:
     return prod(layer.output_hw) * prod(layer.kernel_shape)
 
 
+def layer_macs(layers: Iterable[Convolution]) -> int:
+    """Return the multiply-accumulates of these layers for one image."""
+    return sum(convolution_macs(layer) for layer in layers)
+
+
+def layer_parameters(layers: Iterable[Convolution], *, batch_norm: bool = False) -> int:
+    """Return how many numbers these layers learn: kernels and biases; `batch_norm` adds scale and shift of each."""
+    return sum(
+        prod(layer.kernel_shape) + layer.outputs * ((2 if batch_norm else 0) if layer.norm else 1) for layer in layers
+    )
+
+
 def count_macs(network: MobileNetV2) -> int:
     """Return the multiply-accumulates for one image, the classifier included."""
-    convolutions = sum(convolution_macs(layer) for layer in network.convolutions())
-    return convolutions + network.feature_channels * network.classes
+    return layer_macs(network.convolutions()) + network.feature_channels * network.classes
 
 
 def count_parameters(network: MobileNetV2, *, batch_norm: bool = False) -> int:
     """Return how many numbers are learned; `batch_norm` adds scale and shift of every channel, as PyTorch counts."""
-    layers = list(network.convolutions())
-    kernels = sum(prod(layer.kernel_shape) for layer in layers)
-    norms = sum(2 * layer.outputs for layer in layers) if batch_norm else 0
-    return kernels + norms + (network.feature_channels + 1) * network.classes
+    features = layer_parameters(network.convolutions(), batch_norm=batch_norm)
+    return features + (network.feature_channels + 1) * network.classes
 
 
 def bottleneck_memory(network: MobileNetV2, bytes_per_value: int = 2) -> tuple[Materialised, ...]:

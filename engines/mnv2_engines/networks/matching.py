@@ -1,13 +1,13 @@
 """Find out which member of the family some kernels belong to, or where they begin to differ from its nearest one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, TypeAlias
 
-from mnv2_engines.networks.mobilenet_v2 import HeadRule, MobileNetV2
+from mnv2_engines.networks.mobilenet_v2 import Convolution, HeadRule, MobileNetV2
 
-__all__ = ["Shape", "match_kernels", "match_names", "nearest", "parameter_shapes"]
+__all__ = ["Shape", "layer_shapes", "match_kernels", "match_names", "nearest", "parameter_shapes"]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -25,9 +25,17 @@ class _Candidate:
 
 def parameter_shapes(network: MobileNetV2) -> Mapping[str, Shape]:
     """Return every tensor that the features need, by its name in a state dict, in the order in which layers run."""
+    return layer_shapes(network.convolutions())
+
+
+def layer_shapes(layers: Iterable[Convolution]) -> Mapping[str, Shape]:
+    """Return every tensor that these layers need, by its name in a state dict, in their order."""
     shapes: dict[str, Shape] = {}
-    for layer in network.convolutions():
+    for layer in layers:
         shapes[f"{layer.name}.weight"] = layer.kernel_shape
+        if layer.norm is None:
+            shapes[f"{layer.name}.bias"] = (layer.outputs,)
+            continue
         for part in ("weight", "bias", "running_mean", "running_var"):
             shapes[f"{layer.norm}.{part}"] = (layer.outputs,)
     return shapes

@@ -11,7 +11,8 @@ in which an image meets it:
   is what makes it small in memory, too: only bottlenecks have to be kept.
 
 Nothing here holds weights or touches a file: the network is a list of layers. `onnx_writer` writes it, `counting`
-counts it, `matching` finds out which member of the family some shapes belong to.
+counts it, `matching` finds out which member of the family some shapes belong to. `ssdlite` and `deeplab` put other
+heads on the same blocks.
 """
 
 from collections.abc import Iterator
@@ -22,14 +23,20 @@ from mnv2_engines.errors import ContractError
 
 __all__ = [
     "BOTTLENECKS",
+    "ActivationRule",
     "Convolution",
     "HeadRule",
     "InvertedResidual",
     "MobileNetV2",
     "Stage",
     "inverted_residual",
+    "inverted_residuals",
     "scaled_channels",
+    "stem_of",
 ]
+
+ActivationRule: TypeAlias = Literal["relu6", "relu", "none"]
+"""What follows a convolution: min(max(x, 0), 6), max(x, 0), or nothing."""
 
 HeadRule: TypeAlias = Literal["official", "scaled"]
 """How wide the last convolution is below width 1: 1280 (paper and official checkpoints), or 1280 times the width."""
@@ -69,15 +76,17 @@ DOWNSCALING: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """Describe a convolution without bias and the BatchNorm behind it; `relu6` says whether min(max(x, 0), 6) follows.
+    """Describe a convolution, its BatchNorm or its bias, and what follows.
 
     The names are those of PyTorch's state dicts (torchvision), the language in which weights travel.
     """
 
     name: str
     """Its kernel is `{name}.weight`, of shape (outputs, inputs / groups, kernel, kernel)."""
-    norm: str
-    """Its BatchNorm is `{norm}.weight`, `.bias`, `.running_mean` and `.running_var`, of shape (outputs,) each."""
+    norm: str | None
+    """Its BatchNorm is `{norm}.weight`, `.bias`, `.running_mean` and `.running_var`, of shape (outputs,) each.
+
+    None: there is none, and its bias is `{name}.bias`."""
     inputs: int
     outputs: int
     size_hw: tuple[int, int]
@@ -85,12 +94,14 @@ class Convolution:
     kernel: int = 1
     stride: int = 1
     groups: int = 1
-    relu6: bool = True
+    dilation: int = 1
+    """Distance of the kernel's samples: 2 leaves a pixel out between each two (an *atrous* convolution)."""
+    activation: ActivationRule = "relu6"
 
     @property
     def output_hw(self) -> tuple[int, int]:
         """Return (height, width) of its output: every convolution here pads so that only its stride changes them."""
-        return self.size_hw[0] // self.stride, self.size_hw[1] // self.stride
+        return -(-self.size_hw[0] // self.stride), -(-self.size_hw[1] // self.stride)
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
@@ -118,7 +129,7 @@ def scaled_channels(channels: int, width: float) -> int:
 
 
 def inverted_residual(
-    name: str, inputs: int, outputs: int, size_hw: tuple[int, int], *, expansion: int, stride: int
+    name: str, inputs: int, outputs: int, size_hw: tuple[int, int], *, expansion: int, stride: int, dilation: int = 1
 ) -> InvertedResidual:
     """Return the block that `name` stands for in a state dict: expand, filter, project (figure 3d)."""
     hidden = inputs * expansion
@@ -127,13 +138,53 @@ def inverted_residual(
         layers.append(Convolution(f"{name}.conv.0.0", f"{name}.conv.0.1", inputs, hidden, size_hw))
     at = f"{name}.conv.{len(layers)}"
     layers.append(
-        Convolution(f"{at}.0", f"{at}.1", hidden, hidden, size_hw, kernel=3, stride=stride, groups=hidden),
+        Convolution(
+            f"{at}.0", f"{at}.1", hidden, hidden, size_hw, kernel=3, stride=stride, groups=hidden, dilation=dilation
+        ),
     )
     small_hw, last = layers[-1].output_hw, len(layers)
     layers.append(  # the linear bottleneck: its ReLU6 is missing on purpose
-        Convolution(f"{name}.conv.{last}", f"{name}.conv.{last + 1}", hidden, outputs, small_hw, relu6=False)
+        Convolution(f"{name}.conv.{last}", f"{name}.conv.{last + 1}", hidden, outputs, small_hw, activation="none")
     )
     return InvertedResidual(tuple(layers), shortcut=stride == 1 and inputs == outputs)
+
+
+def stem_of(width: float, size_hw: tuple[int, int]) -> Convolution:
+    """Return the first layer, a full 3x3 convolution that halves the image."""
+    channels = scaled_channels(STEM_CHANNELS, width)
+    return Convolution("features.0.0", "features.0.1", 3, channels, size_hw, kernel=3, stride=2)
+
+
+def inverted_residuals(
+    width: float, stem: Convolution, output_stride: int = DOWNSCALING
+) -> tuple[InvertedResidual, ...]:
+    """Return the 17 inverted residuals behind the stem: the table, unrolled.
+
+    `output_stride` is how much smaller the last map is than the image. Below 32 the map is kept larger, for whoever
+    has to tell pixels apart: from there on strides are left out, and what follows samples its input as far apart as if
+    they had not been, by dilation (arXiv 1706.05587, section 3.1). The weights are the same.
+    """
+    channels, size_hw = stem.outputs, stem.output_hw
+    reached, dilation = stem.stride, 1
+    blocks: list[InvertedResidual] = []
+    for stage in BOTTLENECKS:
+        outputs = scaled_channels(stage.c, width)
+        for repeat in range(stage.n):
+            asked = stage.s if repeat == 0 else 1
+            stride = asked if reached * asked <= output_stride else 1
+            block = inverted_residual(
+                f"features.{len(blocks) + 1}",
+                channels,
+                outputs,
+                size_hw,
+                expansion=stage.t,
+                stride=stride,
+                dilation=dilation,
+            )
+            blocks.append(block)
+            channels, size_hw = outputs, block.convolutions[-1].output_hw
+            reached, dilation = reached * stride, dilation * asked // stride
+    return tuple(blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,28 +217,12 @@ class MobileNetV2:
     @property
     def stem(self) -> Convolution:
         """Return the first layer, a full 3x3 convolution that halves the image."""
-        channels = scaled_channels(STEM_CHANNELS, self.width)
-        return Convolution("features.0.0", "features.0.1", 3, channels, self.size_hw, kernel=3, stride=2)
+        return stem_of(self.width, self.size_hw)
 
     @property
     def blocks(self) -> tuple[InvertedResidual, ...]:
         """Return the 17 inverted residuals: the table, unrolled."""
-        channels, size_hw = self.stem.outputs, self.stem.output_hw
-        blocks: list[InvertedResidual] = []
-        for stage in BOTTLENECKS:
-            outputs = scaled_channels(stage.c, self.width)
-            for repeat in range(stage.n):
-                block = inverted_residual(
-                    f"features.{len(blocks) + 1}",
-                    channels,
-                    outputs,
-                    size_hw,
-                    expansion=stage.t,
-                    stride=stage.s if repeat == 0 else 1,
-                )
-                blocks.append(block)
-                channels, size_hw = outputs, block.convolutions[-1].output_hw
-        return tuple(blocks)
+        return inverted_residuals(self.width, self.stem)
 
     @property
     def last(self) -> Convolution:

@@ -122,20 +122,23 @@ def _read_shape(options: TaskOptions, facts: SegmentationFacts) -> _Shape:
             "its task with `--task`"
         )
     _, first, second, third = spec.shape
-    last = _has_classes_last(spec, options.labels, facts)
+    last = _has_classes_last(spec, options, facts)
     shape = _Shape(first, second, third) if last else _Shape(second, third, first, classes_last=False)
     if (shape.classes or 0) > UNSEEN:
         raise ContractError(f"the network has {shape.classes} classes: at most {UNSEEN} are supported")
     return shape
 
 
-def _has_classes_last(spec: TensorSpec, labels: Sequence[str] | None, facts: SegmentationFacts) -> bool:
-    """Find out where the classes are: stated, or the axis that is as long as the labels, or the odd one out."""
+def _has_classes_last(spec: TensorSpec, options: TaskOptions, facts: SegmentationFacts) -> bool:
+    """Find out where the classes are: stated, beside the picture's sides, as many as labels, or the odd one out."""
     if facts.layout is not None:
         return facts.layout == "NHWC"
     _, first, second, third = spec.shape
+    count = len(options.labels or ())
+    size_hw = _picture_size(options.input)
     for fits_last, fits_second in (
-        (third == len(labels or ()), first == len(labels or ())),
+        ((first, second) == size_hw, (second, third) == size_hw),
+        (third == count, first == count),
         (first == second != third, second == third != first),
     ):
         if fits_last != fits_second:

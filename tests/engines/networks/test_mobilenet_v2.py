@@ -47,9 +47,9 @@ def test_the_bottlenecks_at_width_one_are_those_of_table_2():
 
 def test_a_block_expands_filters_and_projects_without_a_last_activation():
     expand, filter_, project = MobileNetV2().blocks[1].convolutions
-    assert (expand.kernel_shape, expand.relu6) == ((96, 16, 1, 1), True)
-    assert (filter_.kernel_shape, filter_.groups, filter_.stride, filter_.relu6) == ((96, 1, 3, 3), 96, 2, True)
-    assert (project.kernel_shape, project.relu6) == ((24, 96, 1, 1), False)
+    assert (expand.kernel_shape, expand.activation) == ((96, 16, 1, 1), "relu6")
+    assert (filter_.kernel_shape, filter_.groups, filter_.stride, filter_.activation) == ((96, 1, 3, 3), 96, 2, "relu6")
+    assert (project.kernel_shape, project.activation) == ((24, 96, 1, 1), "none")
 
 
 def test_the_first_block_does_not_expand():

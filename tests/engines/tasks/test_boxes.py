@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnv2_engines.geometry import View, plan_view
@@ -56,6 +56,7 @@ def corner_boxes(draw):
 candidates = st.lists(st.tuples(corner_boxes(), st.integers(0, 5), st.integers(0, 2)), max_size=25)
 
 
+@settings(deadline=None)
 @given(candidates, st.sampled_from([0.3, 0.5, 0.6]), st.integers(1, 30))
 def test_suppression_is_the_greedy_one(found, iou, at_most):
     boxes = np.array([box for box, _, _ in found], np.float32).reshape(-1, 4)
@@ -109,6 +110,7 @@ def test_what_was_not_seen_is_not_claimed():
     assert picture_boxes(np.array([[0.1, 0.3, 0.2, 0.4]]), (300, 300), letterbox) == [None]  # on its upper bar
 
 
+@settings(deadline=None)
 @given(
     st.tuples(*[st.integers(1, 3000)] * 2),
     st.tuples(*[st.integers(1, 600)] * 2),

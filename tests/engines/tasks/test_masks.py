@@ -5,7 +5,7 @@ import itertools
 
 import cv2
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnv2_engines.class_map import ClassMap
@@ -20,6 +20,7 @@ maps = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 
 )
 
 
+@settings(deadline=None)
 @given(maps)
 def test_run_lengths_give_the_pixels_back(pixels):
     runs = run_lengths(pixels)
@@ -32,6 +33,7 @@ def test_run_lengths_by_hand():
     assert run_lengths(np.array([[0, 0, 15], [15, 15, 0]], np.uint8)) == (0, 2, 15, 3, 0, 1)
 
 
+@settings(deadline=None)
 @given(maps)
 def test_a_png_shows_vocs_colours(pixels):
     shown = cv2.imdecode(np.frombuffer(palette_png(pixels), np.uint8), cv2.IMREAD_COLOR)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnv2_engines.errors import ContractError, EngineError, InferenceError, LabelsError
@@ -103,6 +103,7 @@ def test_class_numbers_with_axes_of_one(axes):
     assert found.summary == "bird, cat"
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.integers(2, 200), st.integers(2, 200)),
     st.sampled_from(["stretch", "center-crop", "center-crop:0.6", "letterbox"]),
