@@ -78,9 +78,9 @@ def test_list_shows_what_there_is(store: Store, engines) -> None:
     said = engines("list")
     assert said.status == 0
     heads, *rows = (line.split() for line in said.out.splitlines())
-    assert heads == ["NAME", "DEFAULT", "STATE", "TARGET", "PRECISION", "TASK", "SIZE", "BUILT", "ID"]
-    assert [row[0] for row in rows] == ["roads", "signs"]
-    assert rows[1][1:6] == ["*", "built", "litert", "int8", "classify"]
+    assert heads == ["NAME", "STATE", "ENGINE", "TASK", "BUILT", "ID"]
+    assert rows[0][:5] == ["roads", "built", "litert", "int8", "classify"]
+    assert rows[1][:6] == ["*", "signs", "built", "litert", "int8", "classify"]
     told = json.loads(engines("list", "--json").out)
     assert [(entry["name"], entry["default"], entry["state"]) for entry in told] == [
         ("roads", False, "built"),
@@ -138,6 +138,10 @@ def test_rebuild_builds_one_or_those_that_do_not_pass(store: Store, engines) -> 
     said = engines("rebuild", "--stale")
     assert (said.status, said.out) == (0, "")
     assert "nothing to build" in said.err
+    damage(store.version("roads").source / "demo.onnx")
+    said = engines("rebuild", "--stale")
+    assert said.status == 1
+    assert "roads cannot be built again" in errors(said.err)[0]
     assert engines("rebuild").status == 2
     assert engines("rebuild", "--stale", "signs").status == 2
 

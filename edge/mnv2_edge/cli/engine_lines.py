@@ -15,21 +15,19 @@ __all__ = ["describe", "details_json", "entry_json", "entry_row", "list_columns"
 
 def list_columns() -> tuple[str, ...]:
     """Return the heads of the columns that `entry_row` fills."""
-    return ("name", "default", "state", "target", "precision", "task", "size", "built", "id")
+    return ("", "name", "state", "engine", "task", "built", "id")
 
 
 def entry_row(entry: Entry) -> tuple[str, ...]:
-    """Return one line of `engines list`."""
+    """Return one line of `engines list`; a star marks the default."""
     manifest, recipe = entry.manifest, entry.recipe
     return (
-        entry.name,
         "*" if entry.is_default else "",
+        entry.name,
         entry.presence,
-        recipe.target if recipe else "",
-        recipe.precision if recipe else "",
+        f"{recipe.target} {recipe.precision}" if recipe else "",
         _printable((recipe.task if recipe else None) or ""),
-        f"{manifest.engine.bytes / 1e6:.1f} MB" if manifest else "",
-        manifest.created if manifest else "",
+        _printable(manifest.created.partition("T")[0]) if manifest else "",
         entry.id or "",
     )
 

@@ -19,6 +19,7 @@ from mnv2_engines.errors import EnginesError
 if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
     from mnv2_engines.build import BuildProgress
     from mnv2_engines.store import Store
+    from mnv2_engines.store.checking import StoredCheck
 
 __all__ = ["command"]
 
@@ -59,7 +60,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_engines(*, as_json: bool) -> None:
-    """List the engines."""
+    """List the engines; a star marks the default."""
     from mnv2_edge.cli.engine_lines import entry_json, entry_row, list_columns
     from mnv2_engines.store.listing import list_stored
 
@@ -127,11 +128,16 @@ def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
     environment = _environment()
     store = _open_store(environment)
     return_memory_early()
-    with show_progress() as progress:
-        chosen = _choose_stale(store, progress) if stale else names
-    if not chosen:
-        click.echo("every engine passes: there is nothing to build", err=True)
-    statuses = [_rebuild(store, name, threads or _cores(), environment) for name in chosen]
+    lost: Sequence[StoredCheck] = ()
+    if stale:
+        with show_progress() as progress:
+            names, lost = _find_stale(store, progress)
+        if not names and not lost:
+            click.echo("every engine passes: there is nothing to build", err=True)
+    statuses = [_rebuild(store, name, threads or _cores(), environment) for name in names]
+    for check in lost:
+        print_error(f"{check.name} cannot be built again: {check.why}")
+        statuses.append(ExitStatus.CHECK_FAILED)
     return next((status for status in statuses if status != ExitStatus.DONE), ExitStatus.DONE)
 
 
@@ -230,20 +236,18 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _choose_stale(store: "Store", progress: "BuildProgress") -> Sequence[str]:
-    """Return the engines that do not pass and can be built again; say what is wrong with those that cannot."""
+def _find_stale(store: "Store", progress: "BuildProgress") -> "tuple[Sequence[str], Sequence[StoredCheck]]":
+    """Return the engines that do not pass and can be built again, of which it says why, and those that cannot."""
     from mnv2_engines.store.checking import verify_stored
 
-    chosen, names = [], store.names()
+    checks, names = [], store.names()
     for done, name in enumerate(names):
         progress("engines", done, len(names))
-        check = verify_stored(store, name)
-        if check.state == "failed":
-            print_error(check.why)
-        elif check.state != "ok":
-            click.echo(f"{name} is {check.state}: {check.why}", err=True)
-            chosen.append(name)
-    return chosen
+        checks.append(verify_stored(store, name))
+    wrong = [check for check in checks if check.state not in {"ok", "failed"}]
+    for check in wrong:
+        click.echo(f"{check.name} is {check.state}: {check.why}", err=True)
+    return [check.name for check in wrong], [check for check in checks if check.state == "failed"]
 
 
 def _rebuild(store: "Store", name: str, threads: int, environment: Environment) -> int:
