@@ -193,7 +193,7 @@ def _build(flags: _Flags) -> int:
         if store is None:
             result = build_engine(prepared.request, progress)
         else:
-            result = build_stored(store, prepared.request, progress, target=target)
+            result = build_stored(store, prepared.request, progress)
     if flags.report is not None:
         _write_report(flags.report, prepared.request, result)
     if flags.as_json:

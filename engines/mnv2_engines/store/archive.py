@@ -109,8 +109,8 @@ def import_engine(
         if not build:
             publish(staging)
             return Imported(recipe.name, is_built=False, why=why)
-        request, target = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
-        build_stored(store, request, progress, target=target).require_installed()
+        request = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
+        build_stored(store, request, progress).require_installed()
         return Imported(recipe.name, is_built=True)
 
 

@@ -5,11 +5,10 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final
 
 from mnv2_engines.build import BuildProgress, build_engine
 from mnv2_engines.build_request import BuildRequest, BuildResult
-from mnv2_engines.errors import BackendUnavailableError
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.listing import stored_id
@@ -17,25 +16,19 @@ from mnv2_engines.store.sources import read_request, write_sources
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import SOURCE
 
-__all__ = ["EngineBuilder", "build_stored", "publish", "rebuild_stored", "require_builder"]
+__all__ = ["build_stored", "publish", "rebuild_stored"]
 
 _log = logging.getLogger(__name__)
 
-EngineBuilder: TypeAlias = Callable[[BuildRequest, BuildProgress], BuildResult]
-"""Writes an engine and its manifest to `request.output`, or a candidate beside it; see `build.build_engine`."""
-
-_BUILDERS: Final[Mapping[EngineKind, tuple[str, EngineBuilder]]] = MappingProxyType(
-    {"litert": (".tflite", build_engine), "tensorrt": (".plan", build_engine)}
-)
-"""Per target the ending of its files, and who builds it."""
+_ENDINGS: Final[Mapping[EngineKind, str]] = MappingProxyType({"litert": ".tflite", "tensorrt": ".plan"})
+"""Of the files that a store keeps engines in."""
 
 
 def build_stored(
     store: Store,
     request: BuildRequest,
     progress: BuildProgress = lambda _phase, _done, _total: None,
-    *,
-    target: EngineKind = "litert",
+    build: Callable[[BuildRequest, BuildProgress], BuildResult] = build_engine,
 ) -> BuildResult:
     """Build an engine and let `request.name` mean it, with all that it takes to build it again; `output` is not used.
 
@@ -43,12 +36,11 @@ def build_stored(
     aside in the store. Of two builds of one name at once the one that ends last wins. Raises what the builder raises,
     StoreAccessError, StoreFullError.
     """
-    ending, build = require_builder(target)
     with store.staging(request.name) as staging, explain_trouble(store.folder):
-        output = staging.folder / f"{request.name}{ending}"
-        result = build(dataclasses.replace(request, output=output, target=target), progress)
+        output = staging.folder / f"{request.name}{_ENDINGS[request.target]}"
+        result = build(dataclasses.replace(request, output=output), progress)
         progress("store", 0, 1)
-        write_sources(staging.folder / SOURCE, request, target, result.manifest.model)
+        write_sources(staging.folder / SOURCE, request, result.manifest.model)
         if result.installed:
             publish(staging)
             folder = store.folder / request.name
@@ -65,14 +57,15 @@ def rebuild_stored(
     *,
     threads: int = 1,
     cache_dir: Path | None = None,
+    build: Callable[[BuildRequest, BuildProgress], BuildResult] = build_engine,
 ) -> BuildResult:
     """Build a stored engine again for this machine, from the network and the pictures that were kept with it.
 
     Raises as `build_stored` does, UnknownEngineError, CorruptEngineError when what was kept is not as it was.
     """
     with store.pinned(name) as version, explain_trouble(store.folder):
-        request, target = read_request(version.source, threads=threads, cache_dir=cache_dir)
-        result = build_stored(store, request, progress, target=target)
+        request = read_request(version.source, threads=threads, cache_dir=cache_dir)
+        result = build_stored(store, request, progress, build)
     store.tidy(name)
     return result
 
@@ -84,10 +77,3 @@ def publish(staging: Staging) -> None:
     after = stored_id(staging.store, staging.name)
     if before is not None and before != after:
         _log.info("%s takes the place of %s", after or staging.name, before)
-
-
-def require_builder(target: EngineKind) -> tuple[str, EngineBuilder]:
-    """Return the ending of a target's files and its builder. Raises BackendUnavailableError when there is none."""
-    if target not in _BUILDERS:
-        raise BackendUnavailableError(f"{target} engines cannot be built by this version: expected litert")
-    return _BUILDERS[target]

@@ -55,11 +55,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What the model was trained with."""
     task: str | None
     labels: tuple[str, ...] | None
-    detection: DetectionFacts | None = None
-    segmentation: SegmentationFacts | None = None
+    detection: DetectionFacts | None
+    segmentation: SegmentationFacts | None
     limits: LimitFacts
     calibration: SampleFacts | None
     verification: SampleFacts | None
+    workspace_mib: Annotated[int, msgspec.Meta(ge=1)]
+    """What TensorRT may use; so says the next how long it looks."""
+    optimization_level: Annotated[int, msgspec.Meta(ge=0, le=5)]
 
     def files(self) -> tuple[FileFacts, ...]:
         """Return what lies beside the recipe."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mnv2_engines.build_request import BuildRequest, Pictures
 from mnv2_engines.errors import BuildError, CorruptEngineError
-from mnv2_engines.facts import EngineKind, FileFacts, PreprocessFacts
+from mnv2_engines.facts import FileFacts, PreprocessFacts
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.store.names import is_name
 from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
@@ -25,7 +25,7 @@ _MODEL: Final = "model.onnx"
 _MEND: Final = "build it anew with `mnv2-edge build-engine MODEL.onnx --name"
 
 
-def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built_from: FileFacts) -> None:
+def write_sources(folder: Path, request: BuildRequest, built_from: FileFacts) -> None:
     """Write model, pictures and recipe to a new folder.
 
     `built_from` is what the manifest says about the model. Raises BuildError when the model is not that file any more,
@@ -36,7 +36,7 @@ def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built
     color = request.preprocess.color
     recipe = Recipe(
         name=request.name,
-        target=target,
+        target=request.target,
         precision=request.precision,
         model=model,
         preprocess=PreprocessFacts.of(request.preprocess),
@@ -49,6 +49,8 @@ def write_sources(folder: Path, request: BuildRequest, target: EngineKind, built
         ),
         calibration=_keep(folder / "calibration.png", request.calibration, _CALIBRATION, color),
         verification=_keep(folder / "verification.png", request.validation, _VERIFICATION, color),
+        workspace_mib=request.workspace_mib,
+        optimization_level=request.optimization_level,
     )
     (folder / RECIPE).write_bytes(encode_recipe(recipe))
 
@@ -74,14 +76,14 @@ def check_sources(folder: Path) -> Recipe:
     return recipe
 
 
-def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> tuple[BuildRequest, EngineKind]:
-    """Return the request to build an engine again, and for what; its output is a name alone.
+def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> BuildRequest:
+    """Return the request to build an engine again; its output is a name alone.
 
     Raises CorruptEngineError, OSError.
     """
     recipe = check_sources(folder)
     preprocess = recipe.preprocess.value()
-    request = BuildRequest(
+    return BuildRequest(
         model=folder / recipe.model.file,
         output=Path(recipe.name),
         preprocess=preprocess,
@@ -98,8 +100,9 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> tuple
         accept_loss=recipe.limits.accept_loss,
         threads=threads,
         cache_dir=cache_dir,
+        workspace_mib=recipe.workspace_mib,
+        optimization_level=recipe.optimization_level,
     )
-    return request, recipe.target
 
 
 def _copy_model(model: Path, folder: Path, built_from: FileFacts) -> FileFacts:

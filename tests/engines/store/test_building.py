@@ -1,18 +1,19 @@
 """Build into a store, and again from what it kept."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 
-from mnv2_engines.build_request import Pictures
+from mnv2_engines.build_request import BuildRequest, BuildResult, Pictures
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import (
-    BackendUnavailableError,
     BuildError,
     CorruptEngineError,
     StaleEngineError,
@@ -20,6 +21,9 @@ from mnv2_engines.errors import (
     UnknownEngineError,
     VerificationError,
 )
+from mnv2_engines.facts import FileFacts
+from mnv2_engines.install import install_engine
+from mnv2_engines.manifest import encode_manifest
 from mnv2_engines.store import Store
 from mnv2_engines.store.building import build_stored, rebuild_stored
 from mnv2_engines.store.checking import verify_stored
@@ -40,9 +44,8 @@ def test_a_version_holds_the_engine_and_all_that_it_was_built_from(store: Store,
         "source/verification.png",
     ]
     asked = signs_request()
-    again, target = read_request(version.source, threads=1, cache_dir=None)
-    assert target == "litert"
-    for field in ("preprocess", "name", "precision", "task", "labels", "limits", "accept_loss"):
+    again = read_request(version.source, threads=1, cache_dir=None)
+    for field in ("preprocess", "name", "target", "precision", "task", "labels", "limits", "accept_loss"):
         assert getattr(again, field) == getattr(asked, field)
     assert again.model.read_bytes() == signs_model.read_bytes()
     for kept, given in ((again.calibration, asked.calibration), (again.validation, asked.validation)):
@@ -139,9 +142,30 @@ def test_a_name_that_is_not_there(store: Store) -> None:
             act(store, "sings")
 
 
-def test_another_target_has_no_builder_here(store: Store, signs_request) -> None:
-    with pytest.raises(BackendUnavailableError, match="cannot be built"):
-        build_stored(store, signs_request(), target="no-such-target")
+def test_a_plan_is_kept_and_built_again_like_any_engine(store: Store, signs_request, describe_engine) -> None:
+    """Only the builder knows what it builds."""
+    plans = [b"plan one", b"plan two"]
+
+    def build(request: BuildRequest, _progress: object) -> BuildResult:
+        plan = plans.pop(0)
+        model = request.model.read_bytes()
+        manifest = describe_engine(
+            plan,
+            target="tensorrt",
+            precision="fp16",
+            model=FileFacts(file=request.model.name, sha256=hashlib.sha256(model).hexdigest(), bytes=len(model)),
+        )
+        named = msgspec.structs.replace(manifest.engine, file=request.output.name)
+        manifest = msgspec.structs.replace(manifest, engine=named)
+        install_engine(request.output, plan, encode_manifest(manifest))
+        return BuildResult(request.output, True, manifest, None, (), (), {})
+
+    asked = signs_request(target="tensorrt", precision="fp16", workspace_mib=64)
+    assert build_stored(store, asked, build=build).path == store.folder / "signs" / "signs.plan"
+    assert read_engine(store.version("signs").engine_path()).kind == "tensorrt"
+    assert rebuild_stored(store, "signs", build=build).path.read_bytes() == b"plan two"
+    assert [path.name for path in store.version("signs").folder.glob("signs.*")].count("signs.tflite") == 0
+    assert read_request(store.version("signs").source, threads=1, cache_dir=None).workspace_mib == 64
 
 
 def test_a_full_disk_ends_a_build_and_nothing_else(store: Store, signs_request, monkeypatch) -> None:

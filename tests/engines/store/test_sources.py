@@ -30,26 +30,28 @@ def asked(signs_model: Path, signs_pictures) -> BuildRequest:
         calibration=Pictures("scenes", signs_pictures[:3]),
         validation=Pictures("others", signs_pictures[3:5]),
         name="signs",
-        precision="fp32",
+        target="tensorrt",
+        precision="fp16",
         task="detect",
         labels=("go", "stop"),
         detection=DetectionFacts(nms_iou=0.5),
         segmentation=SegmentationFacts(background=3),
         limits=Limits(sqnr_db=20.0, agreement=0.5),
         accept_loss=True,
+        workspace_mib=77,
+        optimization_level=1,
     )
 
 
 def write(folder: Path, request: BuildRequest) -> Path:
     raw = request.model.read_bytes()
     built_from = FileFacts(file="signs.onnx", sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))
-    write_sources(folder / "source", request, "litert", built_from)
+    write_sources(folder / "source", request, built_from)
     return folder / "source"
 
 
 def test_no_field_of_a_request_is_lost(asked: BuildRequest, tmp_path: Path) -> None:
-    again, target = read_request(write(tmp_path, asked), threads=3, cache_dir=tmp_path)
-    assert target == "litert"
+    again = read_request(write(tmp_path, asked), threads=3, cache_dir=tmp_path)
     assert (again.threads, again.cache_dir) == (3, tmp_path)
     for field in dataclasses.fields(BuildRequest):
         if field.name in ELSEWHERE:
@@ -63,7 +65,7 @@ def test_at_most_64_and_32_pictures_are_kept_and_say_of_how_many_they_are(
 ) -> None:
     many = Pictures("film", signs_pictures * 2)
     first = write(tmp_path, dataclasses.replace(asked, calibration=many, validation=many))
-    again, _ = read_request(first, threads=1, cache_dir=None)
+    again = read_request(first, threads=1, cache_dir=None)
     (tmp_path / "again").mkdir()
     for recipe in (read_recipe(first), read_recipe(write(tmp_path / "again", again))):
         assert (recipe.calibration.count, recipe.calibration.source) == (64, "film (64 of 80)")
