@@ -49,7 +49,7 @@ Examples:
 
 \b
 Exit status: 0 done, 1 a check failed, 2 wrong usage, 65 bad or stale engine,
-69 camera, broker or device not there, 70 our bug, 75 try again,
+69 camera, broker, network or device not there, 70 our bug, 75 try again,
 77 no permission, 78 wrong configuration.
 """
 

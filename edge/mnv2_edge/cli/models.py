@@ -53,7 +53,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_models(*, as_json: bool) -> None:
-    """Show the models of the catalogue and your own, and which of them are on this device."""
+    """Show the models that there are, and which are here."""
     from mnv2_engines.catalogue import installed_model
 
     home, known = _open()
@@ -132,7 +132,7 @@ def pull(
     timeout_s: float,
     tries: int,
 ) -> None:
-    """Fetch the models NAME..., check them, and install them for `build-engine` and `run`.
+    """Fetch, check and install models for `build-engine` and `run`.
 
     What breaks off goes on with the next call. A file whose hash nobody publishes is remembered when it is first seen;
     another one in its place is refused from then on.
@@ -184,9 +184,9 @@ def add(
     timeout_s: float,
     tries: int,
 ) -> None:
-    """Add a model of your own: .onnx, .tflite, or weights, which are imported.
+    """Add a model of your own, from a file or an address.
 
-    Its hash is kept, and what is pulled under this name later has to have it. Without flags, weights are prepared for
+    It is .onnx, .tflite, or weights, which are imported. Its hash is kept, and what is pulled under this name later has to have it. Without flags, weights are prepared for
     as their framework does, and quantised networks as their input says.
     """
     from mnv2_edge.model_store import storing
