@@ -30,7 +30,7 @@ def begin_rebuilding(store: Store, name: str) -> "RebuildingEngine | None":
     if why is None or other is None:
         return None
     command = ("nice", "-n", "10", sys.executable, "-m", "mnv2_edge", "engines", "rebuild", name)  # frames come first
-    _log.warning("%s serves while %s is built again", other, name)
+    _log.warning("rebuilding %s, %s serves meanwhile: %s", name, other, why)
     wanted, stand_in = StoredEngine(store, name), StoredEngine(store, other)
     return RebuildingEngine(name, why, wanted=wanted, stand_in=stand_in, command=command)
 
@@ -52,7 +52,6 @@ class RebuildingEngine:
         self._stand_in = stand_in
         self._lock = threading.Lock()
         self._built: bool | None = None
-        _log.warning("rebuilding %s: %s", name, why)
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def remark(self) -> str:

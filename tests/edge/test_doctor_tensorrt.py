@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import textwrap
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, chec
 from mnv2_edge.doctor.probe import Probe, run_command, run_python
 from mnv2_engines.demo import demo_engine_path
 from support.fake_jetson import FakeJetson
+from support.fake_packages import write_fake_packages
 
 MEMINFO = "MemTotal: 7620000 kB\nMemAvailable: {available} kB\nSwapFree: {swap} kB\n"
 QUERY = "NV Power Mode: {name}\n{number}"
@@ -141,9 +141,10 @@ def test_the_trial_builds_runs_compares_and_times(jetson, provider) -> None:
     assert judge_trial(trial).verdict == "ok"
 
 
-@pytest.fixture
-def trial(jetson) -> GpuTrial:
-    return run_trial(jetson.root, runs=2)
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory) -> GpuTrial:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return run_trial(FakeJetson(monkeypatch, tmp_path_factory.mktemp("trial")).root, runs=2)
 
 
 def test_what_computes_something_else_is_a_failure(trial) -> None:
@@ -212,31 +213,9 @@ class TestCommand:
         assert "\n  do this" in out
 
 
-def test_the_command_on_a_fake_jetson(tmp_path, root, monkeypatch, capsys) -> None:
+def test_the_command_on_a_fake_jetson(tmp_path, monkeypatch, capsys) -> None:
     """The whole of it, child processes included, with fakes of NVIDIA's modules on PYTHONPATH."""
-    modules = tmp_path / "modules"
-    (modules / "cuda" / "bindings").mkdir(parents=True)
-    (modules / "cuda" / "__init__.py").touch()
-    (modules / "cuda" / "bindings" / "__init__.py").touch()
-    (modules / "cuda" / "bindings" / "runtime.py").write_text(
-        textwrap.dedent("""
-        from fake_device import GPU
-        from support.fake_cuda import make_cudart
-        globals().update(vars(make_cudart(GPU)))
-        """)
-    )
-    (modules / "fake_device.py").write_text("from support.fake_gpu import FakeGpu\nGPU = FakeGpu()\n")
-    (modules / "tensorrt.py").write_text(
-        textwrap.dedent("""
-        from fake_device import GPU
-        from support.fake_tensorrt import make_tensorrt
-        from support.fake_tensorrt_builder import add_builder
-        module = make_tensorrt(GPU, "10.3.0")
-        add_builder(module)
-        globals().update(vars(module))
-        """)
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{modules}:{root / 'tests'}")
+    monkeypatch.setenv("PYTHONPATH", write_fake_packages(tmp_path / "modules"))
     monkeypatch.setattr("mnv2_edge.doctor.checks.CHECKS", ())
     assert program.main(["doctor", "--tensorrt"]) == 0, capsys.readouterr()
     assert "24 of 24 pictures as LiteRT in float" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Find an engine that can serve in the place of a plan that has to be built again."""
 
+from typing import Final
+
 from mnv2_engines.errors import EnginesError
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.readiness import find_trouble
@@ -7,6 +9,10 @@ from mnv2_engines.store.recipe import Recipe
 from mnv2_engines.store.sources import read_recipe
 
 __all__ = ["find_stand_in", "why_rebuild"]
+
+
+_MEND: Final = ": build it again with"
+"""How such a message ends (see `mending`): it is for somebody who has to do it."""
 
 
 def why_rebuild(store: Store, name: str) -> str | None:
@@ -18,7 +24,7 @@ def why_rebuild(store: Store, name: str) -> str | None:
     if _recipe(store, name).target != "tensorrt":
         return None
     trouble = find_trouble(store, name, None)
-    return None if trouble is None else str(trouble)
+    return None if trouble is None else str(trouble).partition(_MEND)[0]
 
 
 def find_stand_in(store: Store, name: str) -> str | None:
