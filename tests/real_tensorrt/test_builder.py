@@ -58,13 +58,12 @@ def test_each_release_builds_the_demo_network(release, gate, signs):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]])
-def test_real_networks_build_in_fp16_to_the_same_bytes_twice(release, name, gate, shared):
+def test_each_release_builds_real_networks_in_fp16_to_the_same_bytes(name, gate, shared):
+    """The five are asked for the same, so that five builds show that a build can be repeated, too."""
     model = load_model(shared / "models" / name)
-    trt = gate(release)
-    first, second = (build_plan(trt, make_network_file(trt, model, "fp16").onnx, PlanOptions()) for _ in range(2))
-    assert first == second
-    assert len(first) > 0.4 * len(encode_model(model))
+    file = make_network_file(gate(RELEASES[0]), model, "fp16").onnx
+    (plan,) = {build_plan(gate(release), file, PlanOptions()) for release in RELEASES}
+    assert len(plan) > 0.4 * len(encode_model(model))
 
 
 def test_what_an_old_release_is_asked_for(gate, signs):
@@ -96,9 +95,9 @@ def test_ctrl_c_ends_a_build(gate, halves, capfd):
     seen = []
 
     def interrupt(percent):
-        seen.append(percent)
-        if percent > 10:
+        if percent > 10 and not any(before > 10 for before in seen):  # a second one would end the process
             os.kill(os.getpid(), signal.SIGINT)
+        seen.append(percent)
 
     with pytest.raises(KeyboardInterrupt):
         build_plan(gate("10.3.0"), halves, PlanOptions(), progress=interrupt)
