@@ -186,8 +186,9 @@ def add(
 ) -> None:
     """Add a model of your own, from a file or an address.
 
-    It is .onnx, .tflite, or weights, which are imported. Its hash is kept, and what is pulled under this name later has to have it. Without flags, weights are prepared for
-    as their framework does, and quantised networks as their input says.
+    It is .onnx, .tflite, or weights, which are imported. Its hash is kept, and what is pulled under this name later has
+    to have it. Without flags, weights are prepared for as their framework does, and quantised networks as their input
+    says.
     """
     from mnv2_edge.model_store import storing
     from mnv2_engines.catalogue import CatalogueModel, NewModel, StatedPreprocess, add_model
