@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.manifest import manifest_path
+from mnv2_engines.sidecar import sidecar_path
 
 __all__ = ["EngineFile", "EngineReference", "file_version"]
 
@@ -33,14 +34,15 @@ class EngineReference(Protocol):
 
 
 class EngineFile:
-    """Point at FILE.tflite, or at a symbolic link to one, and the manifest beside it."""
+    """Point at FILE.tflite, or at a symbolic link to one, and FILE.json and FILE.yaml beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def version(self) -> str:
-        """Return where links lead, inode, size and time of the engine and of its manifest."""
-        return f"{file_version(self._path)} {file_version(manifest_path(self._path))}"
+        """Return where links lead, inode, size and time of the engine and of what may describe it beside it."""
+        files = (self._path, manifest_path(self._path), sidecar_path(self._path))
+        return " ".join(file_version(path) for path in files)
 
     def read(self) -> Engine:
         """Read and verify the file."""

@@ -253,10 +253,11 @@ class TestFiles:
         assert reference.version() != before
         assert reference.read().name == "second"
 
-    def test_so_is_another_manifest(self, engine: Path) -> None:
+    @pytest.mark.parametrize("suffix", [".json", ".yaml"])
+    def test_so_is_what_describes_it(self, suffix: str, engine: Path) -> None:
         reference = EngineFile(engine)
         before = reference.version()
-        engine.with_suffix(".json").touch()
+        engine.with_suffix(suffix).touch()
         assert reference.version() != before
 
     def test_so_is_a_link_that_leads_elsewhere(self, tmp_path: Path) -> None:
