@@ -54,7 +54,7 @@ class Limits:
     def of(cls, precision: Precision) -> "Limits":
         """Return the defaults for a precision: FP16 loses far less than int8, and float32 next to nothing.
 
-        Five networks in FP16 kept 37 dB on the worst of their pictures (docs/decisions/0040).
+        Five networks in FP16 kept 39 dB on the worst of their pictures (docs/decisions/0040).
         """
         if precision == "int8":
             return cls()

@@ -1,6 +1,6 @@
 """Build plans for a Jetson's GPU, on the Jetson: made by TensorRT, verified against the float network on LiteRT."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -48,21 +48,19 @@ class TensorRtBuilder:
             raise BuildError("TensorRT engines are fp16 or fp32: expected one of these, or --target litert for int8")
         progress("read", 0, 1)
         trt = import_tensorrt(self.root)
-        require_memory(request.model.stat().st_size, read_free_memory(self.root))
-        reference = compile_model(request.model, pictures=(), preprocess=request.preprocess, precision="fp32")
         model = load_model(request.model)
+        require_memory(model.ByteSize(), read_free_memory(self.root))
+        reference = compile_model(request.model, pictures=(), preprocess=request.preprocess, precision="fp32")
         fix_batch(model)
         file = make_network_file(trt, model, "fp32" if request.precision == "fp32" else "fp16")
         progress("read", 1, 1)
-        cuda = open_cuda()
-        try:
+        with ExitStack() as stack:
+            cuda = open_cuda()
+            stack.callback(cuda.close)
             facts = describe_tensorrt(trt, cuda.gpu, self.root)
             versions = {"tensorrt": facts.tensorrt, "cuda": cuda.name, **versions_of("ai-edge-litert", "onnx", "numpy")}
             plan = _build(trt, cuda, file, request, progress)
-        except BaseException:
-            cuda.close()
-            raise
-        with closing(TensorRtBackend(trt, cuda, plan, str(request.output))) as backend:
+            backend = stack.enter_context(closing(TensorRtBackend(trt, cuda, plan, str(request.output))))
             return Candidate(
                 engine=plan,
                 preprocess=request.preprocess,

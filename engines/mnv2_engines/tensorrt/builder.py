@@ -64,10 +64,26 @@ def build_plan(
 
     `trt` is the module (`module.import_tensorrt`). Timings are kept in `cache_dir`. TensorRT itself only returns None,
     False or -1; every error holds what it said. Raises ModelError for a network that it does not take,
-    BackendUnavailableError without a GPU, MemoryShortageError, BuildError for the rest; KeyboardInterrupt after Ctrl-C,
-    at once from 10 on, on 8.6 when the build has ended.
+    BackendUnavailableError without a GPU, MemoryShortageError, BuildError for the rest. Ctrl-C or SIGTERM: what the
+    program's own handler raises, or KeyboardInterrupt; at once from 10 on, on 8.6 when the build has ended.
     """
     log = TensorRtLog()
+    with catch_interrupts() as interrupted:
+        plan = _build(trt, log, onnx, options, cache_dir, progress, interrupted.is_set)
+    if plan is None:
+        raise _explain(trt, log, "built nothing")
+    return plan
+
+
+def _build(
+    trt: ModuleType,
+    log: TensorRtLog,
+    onnx: bytes,
+    options: PlanOptions,
+    cache_dir: Path | None,
+    progress: PercentDone,
+    interrupted: Callable[[], bool],
+) -> bytes | None:
     logger = make_logger(trt, log)
     builder = _make(lambda: trt.Builder(logger), "start its builder", trt, log)
     network, _parser = parse_network(trt, builder, logger, log, onnx)
@@ -80,17 +96,13 @@ def build_plan(
     timings = TimingCache(trt, cache_dir) if cache_dir is not None else None
     if timings is not None:
         timings.load(config)
+    if hasattr(trt, "IProgressMonitor"):  # 8.6 has none: one long silence, and Ctrl-C counts at its end
+        config.progress_monitor = make_monitor(trt, progress, interrupted)
     log.forget()
-    with catch_interrupts() as interrupted:
-        _watch(trt, config, progress, interrupted.is_set)
-        plan = builder.build_serialized_network(network, config)
-    if interrupted.is_set():
-        raise KeyboardInterrupt
-    if plan is None:
-        raise _explain(trt, log, "built nothing")
-    if timings is not None:
+    plan = builder.build_serialized_network(network, config)
+    if plan is not None and timings is not None:
         timings.save(config)
-    return bytes(plan)
+    return None if plan is None else bytes(plan)
 
 
 def _make(make: Callable[[], Any], what: str, trt: ModuleType, log: TensorRtLog) -> Any:  # noqa: ANN401 - TensorRT has no types
@@ -122,11 +134,6 @@ def _add_profile(builder: Any, config: Any, shapes: Mapping[str, ShapeRange], lo
         raise ModelError(f"TensorRT refuses the shapes {_shown(shapes)}: {exc}; {log.said()}; {_ORDER}") from exc
     if not accepted:
         raise ModelError(f"TensorRT refuses the shapes {_shown(shapes)}: {log.said()}; {_ORDER}")
-
-
-def _watch(trt: ModuleType, config: Any, progress: PercentDone, interrupted: Callable[[], bool]) -> None:  # noqa: ANN401 - TensorRT has no types
-    if hasattr(trt, "IProgressMonitor"):  # 8.6 has none: one long silence, and Ctrl-C counts at its end
-        config.progress_monitor = make_monitor(trt, progress, interrupted)
 
 
 def _explain(trt: ModuleType, log: TensorRtLog, what: str) -> EnginesError:

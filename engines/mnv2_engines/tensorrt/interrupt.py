@@ -1,4 +1,4 @@
-"""Let Ctrl-C end a long call into C++ that would swallow the exception."""
+"""Let Ctrl-C and SIGTERM end a long call into C++ that would swallow the exception."""
 
 import signal
 import threading
@@ -10,22 +10,34 @@ __all__ = ["catch_interrupts"]
 
 @contextmanager
 def catch_interrupts() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C sets, instead of KeyboardInterrupt; a second Ctrl-C ends the process at once.
+    """Give an event that Ctrl-C sets, and SIGTERM where the program handles that; then the program's handler is called.
 
-    Python raises KeyboardInterrupt in whatever Python code runs next. That is a callback of TensorRT's, which prints it
-    and goes on. Only the main thread gets signals: in another one the event is never set.
+    Handlers of Python's raise in whatever Python code runs next. Here that is a callback of TensorRT's, which prints
+    the exception and goes on. A second signal ends the process at once. Raises KeyboardInterrupt at the end when the
+    handler has raised nothing: what was interrupted is not to be gone on with. Only the main thread gets signals: in
+    another one the event is never set.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
+    caught: list[int] = []
 
-    def note(_number: int, _frame: object) -> None:
+    def note(number: int, _frame: object) -> None:
+        caught.append(number)
         interrupted.set()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for each in handlers:
+            signal.signal(each, signal.SIG_DFL)
 
-    before = signal.signal(signal.SIGINT, note)
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, note)
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if caught:
+        handlers[signal.Signals(caught[0])](caught[0], None)
+        raise KeyboardInterrupt
