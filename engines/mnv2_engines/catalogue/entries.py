@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from mnv2_engines.errors import ContractError
+from mnv2_engines.labels.named import LISTS
 from mnv2_engines.preprocess import ColorOrder, ResizePolicy
 from mnv2_engines.sidecar import Channels, TaskName
 
@@ -93,6 +94,15 @@ class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     preprocess: StatedPreprocess = StatedPreprocess()
     files: tuple[RemoteFile, ...] = ()
     """Empty for what comes with the package."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for labels that are nowhere, and for files that nothing reads."""
+        beside = [file.name for file in self.files[1:]]
+        if beside != ([] if self.labels is None or self.labels in LISTS else [self.labels]):
+            raise ValueError(
+                f"labels {self.labels!r} and files {beside} behind the model do not fit: expected the label file as "
+                f"the second file, or one of {', '.join(LISTS)} and no second file"
+            )
 
     @property
     def becomes(self) -> str:

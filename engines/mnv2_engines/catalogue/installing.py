@@ -124,7 +124,7 @@ def _sidecar(entry: CatalogueModel, source: str, preprocess: Mapping[str, object
     if preprocess:
         stated["preprocess"] = dict(preprocess)
     return (
-        f"# Written by `mnv2-edge models pull` for {source}: what the network expects and what its outputs mean.\n"
+        f"# Written by `mnv2-edge models` for {source}: what the network expects and what its outputs mean.\n"
         "# `build-engine` and `run` read it, and their flags win.\n"
         + yaml.safe_dump(stated, sort_keys=False, default_flow_style=None)
     )

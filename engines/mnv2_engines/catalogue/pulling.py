@@ -59,22 +59,25 @@ def pull_model(name: str, entry: CatalogueModel, home: ModelHome, options: PullO
         if installed is not None:
             return installed
         obtained = [_obtain(trust, home.parts(name), options) for trust in trusts]
-        pulled = install_obtained(name, entry, home, obtained)
-        for trust, found in zip(trusts, obtained, strict=True):
-            if found.hash_was != "whole" and (trust.pin is None or trust.pin.sha256 != found.sha256):
-                pin = Pin(sha256=found.sha256, size=found.size, source=found.source, seen=now())
-                pin_file(home.pins, _key(name, trust.file), pin)
-    return pulled
+        return install_obtained(name, entry, home, obtained, lambda: _pin(name, trusts, obtained, home))
 
 
-def install_obtained(name: str, entry: CatalogueModel, home: ModelHome, obtained: Sequence[Obtained]) -> PulledModel:
+def install_obtained(
+    name: str,
+    entry: CatalogueModel,
+    home: ModelHome,
+    obtained: Sequence[Obtained],
+    proved: Callable[[], None] = lambda: None,
+) -> PulledModel:
     """Install what was obtained for an entry, and forget the parts. The caller is alone with the model.
 
-    Raises ModelError and LabelsError when it proves to be no such model; then it is not fetched again by itself.
+    `proved` is called when it is known to be a model, and before anything is installed. Raises ModelError and
+    LabelsError when it is none; then the parts are forgotten, too, and another call fetches them anew.
     """
     model, labels = obtained[0], obtained[1].path if len(obtained) > 1 else None
     try:
         content = prepare_content(entry, model.path, labels)
+        proved()
         record = Pulled(
             model=f"{name}{content.suffix}",
             model_sha256=hashlib.sha256(content.model).hexdigest(),
@@ -136,6 +139,14 @@ def _trust(name: str, file: RemoteFile, home: ModelHome, accept: str | None) -> 
 
 def _obtain(trust: Trust, parts: Path, options: PullOptions) -> Obtained:
     return obtain(trust, parts / trust.file.name, options.mirror, options.patience, options.progress)
+
+
+def _pin(name: str, trusts: Sequence[Trust], obtained: Sequence[Obtained], home: ModelHome) -> None:
+    """Remember the hashes of files of which not all was known, and of those that the user accepts instead."""
+    for trust, found in zip(trusts, obtained, strict=True):
+        if found.hash_was != "whole" and (trust.pin is None or trust.pin.sha256 != found.sha256):
+            pin = Pin(sha256=found.sha256, size=found.size, source=found.source, seen=now())
+            pin_file(home.pins, _key(name, trust.file), pin)
 
 
 def _key(name: str, file: RemoteFile) -> str:

@@ -41,7 +41,7 @@ def waits() -> Waits:
 
 @pytest.fixture
 def patience(waits) -> Patience:
-    return Patience(timeout_s=0.5, tries=3, wait=waits)
+    return Patience(timeout_s=10, tries=3, wait=waits)
 
 
 @pytest.fixture

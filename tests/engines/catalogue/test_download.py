@@ -173,7 +173,7 @@ class TestTries:
             cut(handler)
 
         server.script = [next_piece] * 4
-        assert fetch(patience=Patience(timeout_s=0.5, tries=1, wait=nothing)) == CONTENT
+        assert fetch(patience=Patience(timeout_s=10, tries=1, wait=nothing)) == CONTENT
         assert len(server.requests) == 5
 
     def test_a_server_that_always_breaks_off_at_the_same_place_is_given_up(self, fetch, server):
@@ -185,7 +185,7 @@ class TestTries:
     def test_silence_ends_a_try(self, fetch, server):
         server.script = [server.stalled_after(HALF)] * 3
         with pytest.raises(DownloadError, match="does not answer in time"):
-            fetch(patience=Patience(timeout_s=0.2, tries=1, wait=nothing))
+            fetch(patience=Patience(timeout_s=0.7, tries=1, wait=nothing))
         assert server.requests[1].range == f"bytes={HALF}-"
 
     def test_a_trickle_is_no_download(self, fetch, server):

@@ -191,6 +191,18 @@ class TestHashes:
         assert read_pins(home.pins) == {}
         assert left_over(home) == []
 
+    def test_it_is_pinned_before_it_is_installed(self, pull, entry, home, monkeypatch):
+        """A power cut between the two must not leave a model of which nobody remembers the hash."""
+
+        def power_cut(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("mnv2_engines.catalogue.pulling.install_model", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            pull(entry())
+        assert read_pins(home.pins)["net/net.tflite"].sha256 == digest(TFLITE)
+        assert installed_model("net", entry(), home) is None
+
     def test_labels_that_do_not_fit_are_refused(self, pull, entry):
         with pytest.raises(LabelsError, match=r"labels\.txt has 2 labels, the network has 3 classes"):
             pull(entry(digest(TFLITE), classes=3))
