@@ -11,6 +11,7 @@ from mnv2_engines.selftest import load_in_child
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.sources import check_sources
 from mnv2_engines.store.trouble import explain_trouble
+from mnv2_engines.store.version import Version
 
 __all__ = ["State", "StoredCheck", "verify_stored"]
 
@@ -36,20 +37,28 @@ def verify_stored(store: Store, name: str, load: Callable[[Path], None] = load_i
 
     Raises UnknownEngineError and StoreAccessError; everything else that is wrong is told.
     """
-    with store.pinned(name) as version, explain_trouble(store.folder):
-        try:
-            check_sources(version.source)
-        except (CorruptEngineError, OSError) as exc:
-            return StoredCheck(name, "failed", str(exc))
-        try:
-            engine = read_engine(version.engine_path())
-            load(engine.path)
-        except UnbuiltEngineError as exc:
-            return StoredCheck(name, "unbuilt", str(exc))
-        except StaleEngineError as exc:
-            return StoredCheck(name, "stale", str(exc))
-        except EngineError as exc:
-            return StoredCheck(name, "damaged", str(exc))
-        except EnginesError as exc:
-            return StoredCheck(name, "failed", str(exc))
+    try:
+        with store.pinned(name) as version, explain_trouble(store.folder):
+            return _verify(version, load)
+    except CorruptEngineError as exc:  # its version is gone
+        return StoredCheck(name, "failed", str(exc))
+
+
+def _verify(version: Version, load: Callable[[Path], None]) -> StoredCheck:
+    name = version.name
+    try:
+        check_sources(version.source)
+    except (CorruptEngineError, OSError) as exc:
+        return StoredCheck(name, "failed", str(exc))
+    try:
+        engine = read_engine(version.engine_path())
+        load(engine.path)
+    except UnbuiltEngineError as exc:
+        return StoredCheck(name, "unbuilt", str(exc))
+    except StaleEngineError as exc:
+        return StoredCheck(name, "stale", str(exc))
+    except EngineError as exc:
+        return StoredCheck(name, "damaged", str(exc))
+    except EnginesError as exc:
+        return StoredCheck(name, "failed", str(exc))
     return StoredCheck(name, "ok", engine=engine)

@@ -1,6 +1,6 @@
 """Own the folder of a store: give names to versions, stage new ones, keep what is read, remove the rest."""
 
-import difflib
+import errno
 import fcntl
 import os
 import re
@@ -15,7 +15,7 @@ from typing import Final
 from mnv2_engines.durable import alone_in, claimed, make_folder, sync_folder, sync_tree
 from mnv2_engines.errors import CorruptEngineError, StoreError, UnknownEngineError
 from mnv2_engines.mending import VERSIONS
-from mnv2_engines.store.names import check_name
+from mnv2_engines.store.names import check_name, no_such_engine
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import Version
 
@@ -52,8 +52,10 @@ class Store:
         with explain_trouble(self.folder):
             try:
                 target = (self.folder / check_name(name)).readlink()
-            except FileNotFoundError as exc:
-                raise UnknownEngineError(self._missing(name)) from exc
+            except OSError as exc:
+                if exc.errno not in {errno.ENOENT, errno.EINVAL}:  # nothing there, or nothing of ours
+                    raise
+                raise UnknownEngineError(no_such_engine(self.folder, name, self.names())) from exc
         return Version(name, self.folder / target)
 
     @contextmanager
@@ -128,9 +130,9 @@ class Store:
         with self._changing():
             before = _size(self.folder)
             self._sweep()
-            for name in _entries(self.folder / VERSIONS):
+            for name in _folders(self.folder / VERSIONS):
                 self._drop_superseded(name)
-            for name in _entries(self.folder / _REJECTED):
+            for name in _folders(self.folder / _REJECTED):
                 self._drop(self.folder / _REJECTED / name)
             return before - _size(self.folder)
 
@@ -147,7 +149,7 @@ class Store:
         with self._changing():
             versions = self.folder / VERSIONS / name
             make_folder(versions)
-            number = 1 + max((_number(entry) for entry in _entries(versions)), default=0)
+            number = 1 + max((_number(entry) for entry in _folders(versions)), default=0)
             version = Version(name, versions / f"{number:04d}-{secrets.token_hex(4)}")
             staged.rename(version.folder)
             sync_folder(versions)
@@ -202,20 +204,19 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what processes left behind that ended before they could."""
-        for name in _entries(self.folder / _STAGING):
+        for name in _folders(self.folder / _STAGING):
             left = self.folder / _STAGING / name
             with suppress(FileNotFoundError), claimed(left) as free:  # its process may be removing it
                 if free:
                     shutil.rmtree(left, ignore_errors=True)
-        for name in _entries(self.folder):
-            if name.startswith(_LINK):
-                (self.folder / name).unlink(missing_ok=True)
+        for link in self.folder.glob(f"{_LINK}*"):
+            link.unlink(missing_ok=True)
 
     def _drop_superseded(self, name: str) -> None:
         """Remove the versions that `name` does not lead to and nobody holds."""
         link, versions = self.folder / name, self.folder / VERSIONS / name
         current = link.readlink().name if link.is_symlink() else None
-        for entry in _entries(versions):
+        for entry in _folders(versions):
             if entry == current:
                 continue
             with claimed(versions / entry) as free:
@@ -234,18 +235,6 @@ class Store:
         folder.rename(trash)
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _missing(self, name: str) -> str:
-        names = self.names()
-        if not names:
-            held = "it is empty"
-        else:
-            near = difflib.get_close_matches(name, names, n=1)
-            held = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}"
-        return (
-            f"there is no engine {name} in {self.folder}: {held}; build it with "
-            f"`mnv2-edge build-engine MODEL.onnx --name {name}`"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Staging:
@@ -258,7 +247,7 @@ class Staging:
     def publish(self) -> Version:
         """Put the version in its place, once all of it is on the disk; from then on the name means it.
 
-        The first engine of a store becomes its default.
+        It becomes the default when there is none.
         """
         return self.store._publish(self.name, self.folder)  # noqa: SLF001 - one class in two parts
 
@@ -267,9 +256,9 @@ class Staging:
         return self.store._put_aside(self.name, self.folder)  # noqa: SLF001 - as above
 
 
-def _entries(folder: Path) -> list[str]:
+def _folders(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in folder.iterdir())
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     except FileNotFoundError:
         return []
 

@@ -1,12 +1,15 @@
 """Tell names of engines from files: what a user may call an engine, and what is meant by `--model`."""
 
+import difflib
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from mnv2_engines.errors import ContractError
 
-__all__ = ["check_name", "is_file_like", "is_name"]
+__all__ = ["check_name", "is_file_like", "is_name", "no_such_engine"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILES: Final = frozenset(
@@ -32,3 +35,14 @@ def check_name(text: str) -> str:
             "digit, and not the ending of a file"
         )
     return text
+
+
+def no_such_engine(folder: Path, name: str, names: Sequence[str]) -> str:
+    """Return the message for a name that is not among those of the store at `folder`."""
+    if not names:
+        held = "it is empty"
+    else:
+        near = difflib.get_close_matches(name, names, n=1)
+        held = f"did you mean {near[0]}?" if near else f"it holds {', '.join(names)}"
+    command = f"mnv2-edge build-engine MODEL.onnx --name {name}"
+    return f"there is no engine {name} in {folder}: {held}; build it with `{command}`"

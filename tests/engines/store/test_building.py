@@ -129,6 +129,13 @@ def test_a_damaged_engine_is_found_and_can_be_built_again(store: Store) -> None:
     assert "build it again with `mnv2-edge engines rebuild signs`" in found.why
 
 
+def test_a_version_that_is_gone_is_told(store: Store) -> None:
+    shutil.rmtree(store.version("signs").folder)
+    found = verify_stored(store, "signs")
+    assert found.state == "failed"
+    assert "leads to nothing" in found.why
+
+
 def test_an_engine_that_another_runtime_runs_otherwise_is_stale(store: Store) -> None:
     def refuse(path: Path) -> None:
         raise StaleEngineError(f"{path} is stale")

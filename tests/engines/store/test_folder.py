@@ -159,6 +159,13 @@ def test_a_folder_that_somebody_else_made_is_not_replaced(store: Store) -> None:
     with pytest.raises(StoreError, match="is in the way"):
         put(store, "signs", "x")
     assert store.names() == ("birds",)
+    with pytest.raises(UnknownEngineError, match="it holds birds"):
+        store.version("signs")
+    for stray in (".staging/notes", ".versions/notes", ".versions/birds/notes"):
+        (store.folder / stray).write_text("")
+    put(store, "birds", "c")
+    store.prune()
+    assert (store.folder / ".versions" / "birds" / "notes").exists()
 
 
 def test_a_name_whose_version_was_deleted_by_hand_says_so(store: Store) -> None:
