@@ -112,6 +112,7 @@ def _describe(
         golden=candidate.golden,
         accepted_loss=accepted,
         tensorrt=candidate.tensorrt,
+        final_operators=dict(candidate.final_operators),
     )
 
 

@@ -59,6 +59,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accepted_loss: AcceptedLoss | None = None
     tensorrt: TensorRtFacts | None = None
     """What a plan is bound to; None for every other kind of engine."""
+    final_operators: dict[str, str] = {}
+    """Per output the operator that makes it, where the engine file itself does not tell: a plan."""
 
 
 class _Version(msgspec.Struct):

@@ -77,7 +77,12 @@ def test_a_jetpack_that_cannot_be_served(machine, tmp_path, release) -> None:
 
 
 def test_another_machine(machine, tmp_path) -> None:
-    assert "no Jetson" in check_jetpack(change(machine, root=tmp_path / "nothing")).why
+    assert check_jetpack(change(machine, root=tmp_path / "nothing")).why == "this is no Jetson"
+    (tmp_path / "container/proc/device-tree").mkdir(parents=True)
+    (tmp_path / "container/proc/device-tree/compatible").write_text("nvidia,tegra234\0")
+    finding = check_jetpack(change(machine, root=tmp_path / "container"))
+    assert "does not see the Jetson's L4T" in finding.why
+    assert "/etc/nv_tegra_release" in finding.mend
 
 
 def test_the_reason_and_the_command_come_from_whoever_tried(machine) -> None:

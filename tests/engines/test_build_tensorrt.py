@@ -68,6 +68,7 @@ def test_a_plan_is_built_verified_and_installed(build, jetson, tmp_path, caplog)
         result = build(lambda phase, _done, _total: phases.append(phase))
     assert caplog.text == ""
     assert list(dict.fromkeys(phases)) == ["read", "build", "verify", "explain", "install"]
+    assert result.manifest.final_operators == {"logits": "FULLY_CONNECTED"}
     engine = read_engine(result.require_installed())
     manifest = engine.manifest
     assert (engine.kind, manifest.target, manifest.precision) == ("tensorrt", "tensorrt", "fp16")

@@ -54,10 +54,10 @@ class FakeJetson:
         return module
 
 
-def write_plan(path: Path, onnx: bytes, describe, *, built: TensorRtFacts | None = ORIN) -> Path:
+def write_plan(path: Path, onnx: bytes, describe, *, built: TensorRtFacts | None = ORIN, **changes: object) -> Path:
     """Write a plan and its manifest; `describe` is the fixture `describe_engine`."""
     plan = fake_plan(onnx)
     path.write_bytes(plan)
-    manifest = describe(plan, target="tensorrt", precision="fp16", tensorrt=built)
+    manifest = describe(plan, target="tensorrt", precision="fp16", tensorrt=built, **changes)
     manifest_path(path).write_bytes(encode_manifest(manifest))
     return path

@@ -64,7 +64,7 @@ def command(config_file: Path | None, mqtt: str | None, *, tensorrt: bool, as_js
     from mnv2_edge.doctor.this_machine import broker_logins, this_machine
     from mnv2_edge.environment import read_environment
     from mnv2_engines.device import describe_device
-    from mnv2_engines.tensorrt.jetson import read_jetson
+    from mnv2_engines.tensorrt.jetson import is_jetson
 
     if mqtt is not None:
         refuse_password_in_argv(mqtt)
@@ -72,7 +72,7 @@ def command(config_file: Path | None, mqtt: str | None, *, tensorrt: bool, as_js
     config = read_config(config_file) if config_file else Config(version=1)
     environment = read_environment(os.environ)
     machine = this_machine(broker_logins(config, mqtt, environment), environment.home)
-    jetson = tensorrt or read_jetson(machine.root).is_jetson
+    jetson = tensorrt or is_jetson(machine.root)
     findings = examine(machine, (*CHECKS, *JETSON_CHECKS) if jetson else CHECKS)
     trial = None
     if tensorrt and all(finding.verdict != "fail" for name, finding in findings if name in {"tensorrt", "gpu"}):

@@ -86,14 +86,14 @@ def run_trial(root: Path = Path("/"), *, runs: int = _RUNS) -> GpuTrial:
     The plan never leaves this process, so it needs no manifest.
     """
     trt = import_tensorrt(root)
-    with closing(open_cuda()) as cuda:
-        facts, provider, gpu = describe_tensorrt(trt, cuda.gpu, root), cuda.name, cuda.gpu
-        graphs = cuda.has_graphs
     model = demo_engine_path().with_suffix(".onnx")
     contract = _contract()
-    started = time.monotonic()
-    plan = build_plan(trt, make_network_file(trt, load_model(model), "fp16").onnx, PlanOptions())
-    build_s = time.monotonic() - started
+    with closing(open_cuda()) as cuda, cuda.current():
+        facts, provider, gpu = describe_tensorrt(trt, cuda.gpu, root), cuda.name, cuda.gpu
+        graphs = cuda.has_graphs
+        started = time.monotonic()
+        plan = build_plan(trt, make_network_file(trt, load_model(model), "fp16").onnx, PlanOptions())
+        build_s = time.monotonic() - started
     pictures = [render(5, 40 * scene) for scene in range(_SCENES)]
     with closing(_open(trt, plan, "auto", graph=graphs)) as backend:
         got = _infer(backend, contract, pictures)

@@ -5,7 +5,7 @@ from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine
 from mnv2_engines.errors import MemoryShortageError
-from mnv2_engines.tensorrt.jetson import read_jetson
+from mnv2_engines.tensorrt.jetson import is_jetson, read_jetson
 from mnv2_engines.tensorrt.memory import read_free_memory, require_memory
 
 __all__ = ["check_gpu", "check_jetpack", "check_memory", "check_power", "check_tensorrt"]
@@ -45,7 +45,10 @@ def check_jetpack(machine: Machine) -> Finding:
     if jetson.unsupported:
         return Finding("fail", jetson.unsupported, "mnv2-edge build-engine MODEL.onnx --target litert --calibration 0")
     if not jetson.is_jetson:
-        return Finding("warn", "this is no Jetson, or a container that sees nothing of its system (L4T)")
+        container = is_jetson(machine.root)
+        why = "a container that does not see the Jetson's L4T: its upgrades go unnoticed" if container else "no Jetson"
+        mend = "docker run -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro --runtime nvidia ..." if container else ""
+        return Finding("warn", f"this is {why}", mend)
     jetpack = f"JetPack {jetson.jetpack}, " if jetson.jetpack else ""
     return Finding("ok", f"{jetpack}L4T {jetson.l4t}")
 

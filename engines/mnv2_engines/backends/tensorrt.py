@@ -3,9 +3,9 @@
 import contextlib
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -51,7 +51,15 @@ def open_tensorrt(
     with contextlib.ExitStack() as undo:
         undo.callback(cuda.close)
         require_fresh(engine, describe_tensorrt(trt, cuda.gpu, root))
-        backend = TensorRtBackend(trt, cuda, _read_verified(engine), str(path), memory=memory, graph=graph)
+        backend = TensorRtBackend(
+            trt,
+            cuda,
+            _read_verified(engine),
+            str(path),
+            memory=memory,
+            graph=graph,
+            final_operators=engine.manifest.final_operators if engine.manifest else {},
+        )
         undo.pop_all()
         return backend
 
@@ -72,8 +80,11 @@ class TensorRtBackend:
         *,
         memory: MemoryMode = "auto",
         graph: GraphMode = "auto",
+        final_operators: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Deserialise `plan`, whose bytes the caller has verified, and run it once on zeros.
+
+        `final_operators` says per output what makes it, which a plan does not.
 
         From then on `cuda` is closed with the backend. Raises EngineError when TensorRT refuses the plan,
         InferenceError when it does not run, ContractError for a memory or graph mode that there is not.
@@ -82,6 +93,7 @@ class TensorRtBackend:
         self._name = name
         self._runtime = f"TensorRT {trt.__version__}"
         self._mapped = choose_memory(memory, cuda.gpu) == "mapped"
+        self._final_operators = final_operators
         self._graph_mode = graph
         self._graphs = _want_graphs(graph, cuda)
         self._requests: dict[int, Request] = {}
@@ -154,6 +166,7 @@ class TensorRtBackend:
             runtime=self._runtime,
             device=f"{gpu.name} (compute capability {gpu.compute_capability}), {memory}, {launch}, {self._cuda.name}",
             accelerated=True,
+            final_operators=tuple(self._final_operators.get(spec.name, "") for spec in self._plan.outputs),
         )
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Make engines of networks: the seam that every kind of engine implements."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -34,6 +34,8 @@ class Candidate:
     doubts: tuple[str, ...] = ()
     """What may be to blame should it lose too much, in one sentence each."""
     tensorrt: TensorRtFacts | None = None
+    final_operators: Mapping[str, str] = field(default_factory=dict)
+    """Per output, where the engine file itself does not tell."""
 
 
 class EngineBuilder(Protocol):

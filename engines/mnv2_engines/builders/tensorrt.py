@@ -70,12 +70,20 @@ class TensorRtBuilder:
                 runtimes=versions,
                 doubts=_doubts(file, request),
                 tensorrt=facts,
+                final_operators=_final_operators(reference),
             )
 
     def check_first_load(self, path: Path) -> None:
         """Open it by its manifest, as a run does."""
         with closing(open_tensorrt(path, root=self.root)) as backend:
             recheck_engine(backend, read_engine(path))
+
+
+def _final_operators(reference: CompiledModel) -> dict[str, str]:
+    """Ask LiteRT what makes each output: TensorRT fuses it away, and a task must know whether it is a softmax."""
+    with closing(LiteRtBackend(reference.tflite)) as network:
+        operators = network.report().final_operators
+        return {spec.name: operator for spec, operator in zip(network.output_specs, operators, strict=True)}
 
 
 def _build(

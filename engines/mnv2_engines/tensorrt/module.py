@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Final
 
 from mnv2_engines.errors import BackendUnavailableError
-from mnv2_engines.tensorrt.jetson import read_jetson
+from mnv2_engines.tensorrt.jetson import is_jetson, read_jetson
 
 __all__ = ["ThisPython", "explain_missing", "import_tensorrt"]
 
@@ -60,6 +60,11 @@ def explain_missing(this: ThisPython, root: Path) -> str:
         return _explain_elsewhere(this, folders[-1], root)
     if jetson.is_jetson:
         return f"TensorRT's Python module is not installed (L4T {jetson.l4t}): `sudo apt install python3-libnvinfer`"
+    if is_jetson(root):
+        return (
+            f"TensorRT is not installed in this container: take an image that holds it, and start it with "
+            f"`--runtime nvidia` ({_GUIDE})"
+        )
     return f"TensorRT is not installed and this is no Jetson: expected JetPack 6.0 or later; {_ON_CPU}"
 
 

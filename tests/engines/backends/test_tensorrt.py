@@ -140,6 +140,12 @@ def test_a_frame_goes_into_the_gpus_buffer(jetson, plan, network) -> None:
         np.testing.assert_allclose(logits, reference(network, buffer)[0], atol=1e-5)
 
 
+def test_what_makes_an_output_is_told_by_the_manifest(jetson, network, tmp_path, describe_engine) -> None:
+    path = write_plan(tmp_path / "a.plan", network, describe_engine, final_operators={"logits": "FULLY_CONNECTED"})
+    with closing(open_tensorrt(path, root=jetson.root)) as backend:
+        assert backend.report().final_operators == ("FULLY_CONNECTED",)
+
+
 def test_another_thread_may_infer(jetson, plan, network) -> None:
     jetson.use_provider("pycuda")  # the one whose contexts belong to threads
     answers = []

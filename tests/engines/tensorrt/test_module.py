@@ -57,6 +57,12 @@ def test_a_jetson_that_is_too_old(release: str, words: str, tmp_path: Path) -> N
     assert "--target litert" in text
 
 
+def test_a_container_on_a_jetson(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/compatible").write_text("nvidia,p3768-0000\0nvidia,tegra234\0")
+    assert "not installed in this container" in explain_missing(SYSTEM, tmp_path)
+
+
 def test_no_jetson_at_all(tmp_path: Path) -> None:
     assert "this is no Jetson" in explain_missing(SYSTEM, tmp_path)
 
