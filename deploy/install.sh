@@ -5,6 +5,7 @@
 # `current` points at one of them. So an upgrade that never gets ready is undone by pointing back, and an environment that
 # a new system Python has killed is made again from the wheels, without a network.
 set -eu
+umask 022 # --mend runs in a service with 077, and its user has to read what root installs
 
 BASE=/opt/mnv2-edge
 CONFIG=/etc/mnv2-edge
@@ -198,6 +199,7 @@ build_environment() {
   pip=$(find "$1/wheels" -name 'pip-*.whl' 2>/dev/null | head -n 1)
   # shellcheck disable=SC2046 # two words or none
   run "$1/venv/bin/python" "${pip:-PIP.whl}/pip" --isolated install --quiet --no-index --find-links "$1/wheels" \
+    --no-cache-dir --disable-pip-version-check --root-user-action ignore \
     $(constraint "$1/deploy") mnv2-edge ||
     die 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
 }
@@ -221,9 +223,10 @@ switch_to() {
   install_files "$1"
   if ! restart_and_wait "$instances"; then
     [ -n "$before" ] || die 1 "what runs did not become ready: mnv2-edge service status"
+    culprit=$failed
     say "going back to $before"
     go_back_to "$before"
-    die 1 "$1 did not become ready ($failed): $before runs again. It is kept in $BASE/$1; mnv2-edge service logs says why"
+    die 1 "$1 did not become ready ($culprit): $before runs again. It is kept in $BASE/$1; mnv2-edge service logs says why"
   fi
   [ -z "$before" ] || point previous "$before"
   remove_others

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from support.roots.bookworm import BootableRoot
@@ -16,7 +17,8 @@ BOOT_S = 60
 # /run is on a memory disk as systemd-nspawn wants it, and so is /tmp inside, as small as on a Raspberry Pi Zero.
 _BOOT = """
 mount -t tmpfs tmpfs /run
-mkdir -p "$2/upper" "$2/work" "$2/root"
+mkdir -p "$2/upper/etc" "$2/work" "$2/root"
+echo "127.0.0.1 localhost" > "$2/upper/etc/hosts"  # an installer writes it, debootstrap does not
 mount -t overlay overlay -o "lowerdir=$1/tree,upperdir=$2/upper,workdir=$2/work" "$2/root" || exit 125
 export LD_LIBRARY_PATH="$1/tree/usr/lib/$3/systemd"  # libsystemd-shared
 exec "$1/tools/usr/bin/systemd-nspawn" --quiet --register=no --keep-unit --private-network --console=pipe \
@@ -103,8 +105,9 @@ class Booted:
                 out, _ = self._process.communicate()
                 raise RootUnavailableError(f"systemd-nspawn cannot boot here: {out.decode(errors='replace').strip()}")
             for child in _children(nspawn):
-                if Path(f"/proc/{child}/exe").readlink().name == "systemd":
-                    return child
+                with suppress(OSError):  # it has ended meanwhile
+                    if Path(f"/proc/{child}/exe").readlink().name == "systemd":
+                        return child
             time.sleep(0.05)
         raise RootUnavailableError("systemd-nspawn did not boot")
 

@@ -1,0 +1,87 @@
+"""A Debian with its own systemd, installed from a bundle, without a network."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.booted import Booted
+from support.installed import HANGING_TASK, INSTALL_S, Instance, all_files
+from support.roots.bookworm import bookworm_root
+from support.roots.cache import RootUnavailableError
+from support.roots.needed import need_root
+
+
+@pytest.fixture(scope="session")
+def bundle(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive for this machine's Python, as `make bundle` makes one."""
+    folder = tmp_path_factory.mktemp("bundle")
+
+    def make() -> Path:
+        command = [sys.executable, str(root / "tools/make_bundle.py"), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
+        if done.returncode:
+            raise RootUnavailableError(f"the bundle cannot be made: {done.stderr[-300:]}")
+        (archive,) = folder.glob("*.tar")
+        return archive
+
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("the system in the container has Python 3.11, and the bundle is made for the Python of the tests")
+    return need_root(make)
+
+
+@pytest.fixture(scope="session")
+def bare(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
+    """Return a system that has booted and on which nothing is installed; the bundle is in /shared."""
+    root = need_root(bookworm_root)
+    machine = need_root(lambda: Booted(root, tmp_path_factory.mktemp("machine")))
+    try:
+        shutil.copy(bundle, machine.shared / "bundle.tar")
+        shutil.copy(bundle.parent / "install.sh", machine.shared / "install.sh")
+        yield machine
+    finally:
+        machine.close()
+
+
+@pytest.fixture(scope="session")
+def files_before(bare: Booted) -> set[str]:
+    """Return every file that was there before the installation."""
+    return all_files(bare)
+
+
+@pytest.fixture(scope="session")
+def machine(bare: Booted, files_before: set[str]) -> Booted:
+    """Return the system with the service installed, from the bundle."""
+    bare.run("/shared/install.sh", "--offline", "/shared/bundle.tar", timeout_s=INSTALL_S)
+    bare.write("/shared-plugin.py", HANGING_TASK)
+    site = "/opt/mnv2-edge/current/venv/lib/python3.11/site-packages"
+    bare.run("mv", "/shared-plugin.py", f"{site}/hanging_task.py")
+    bare.write(f"{site}/hanging_task-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: hanging-task\nVersion: 1\n")
+    bare.write(
+        f"{site}/hanging_task-1.dist-info/entry_points.txt", "[mnv2_engines.tasks]\nhanging = hanging_task:Hanging\n"
+    )
+    return bare
+
+
+Start = Callable[..., "Instance"]
+
+
+@pytest.fixture
+def instance(machine: Booted) -> Iterator[Start]:
+    """Return what makes an instance with a configuration; it is stopped at the end."""
+    made: list[Instance] = []
+
+    def make(name: str, text: str) -> Instance:
+        one = Instance(machine, name)
+        one.configure(text)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        machine.run("systemctl", "stop", one.unit, check=False)
+        machine.run("systemctl", "reset-failed", one.unit, check=False)
+        machine.run("rm", "-f", f"/etc/mnv2-edge/{one.name}.yaml")

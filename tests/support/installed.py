@@ -1,0 +1,129 @@
+"""What the tests of the service share: an instance, a task that hangs, a bundle whose version never gets ready."""
+
+import hashlib
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+from support.booted import Booted
+
+INSTALL_S = 300
+
+HANGING_TASK = '''
+import os, time
+from pathlib import Path
+from mnv2_engines.tasks.classify import make_classify
+
+class Hanging:
+    """Classify, until a file names this process: then never return, as a driver that is stuck does."""
+
+    def __init__(self, options):
+        self._task = make_classify(options)
+        self.name = self._task.name
+
+    def decode(self, outputs, view):
+        file = Path("/run/hang-inference")
+        if file.exists() and file.read_text().strip() == str(os.getpid()):
+            time.sleep(3600)
+        return self._task.decode(outputs, view)
+'''
+
+
+class Instance:
+    """An instance of the service on the machine."""
+
+    def __init__(self, machine: Booted, name: str) -> None:
+        self.machine = machine
+        self.name = name
+        self.unit = f"mnv2-edge@{name}.service"
+
+    def configure(self, text: str) -> None:
+        self.machine.write(f"/etc/mnv2-edge/{self.name}.yaml", text)
+
+    def get(self, prop: str) -> str:
+        return self.machine.show(self.unit, prop)[prop]
+
+    @property
+    def pid(self) -> int:
+        return int(self.get("MainPID"))
+
+    @property
+    def status(self) -> str:
+        return self.get("StatusText")
+
+    @property
+    def active(self) -> bool:
+        return self.get("ActiveState") == "active"
+
+    @property
+    def restarts(self) -> int:
+        return int(self.get("NRestarts"))
+
+    @property
+    def log(self) -> str:
+        return self.machine.run("journalctl", f"--unit={self.unit}", "--no-pager", "--output=cat").stdout
+
+    def start(self) -> float:
+        """Start it; return the seconds until it was ready."""
+        self.machine.run("systemctl", "start", "--no-block", self.unit)
+        return self.machine.wait_for(lambda: self.active, period_s=0.05)
+
+    def wait_for_another(self, pid: int, timeout_s: float = 60) -> float:
+        """Wait until another process is ready; return the seconds."""
+
+        def there() -> bool:
+            shown = self.machine.show(self.unit, "ActiveState", "MainPID")
+            return shown["ActiveState"] == "active" and shown["MainPID"] not in ("0", str(pid))
+
+        return self.machine.wait_for(there, timeout_s, period_s=0.05)
+
+    def wait_for_status(self, pattern: str, timeout_s: float = 60) -> None:
+        """Wait until the status text matches."""
+        self.machine.wait_for(lambda: re.search(pattern, self.status) is not None, timeout_s)
+
+
+def all_files(machine: Booted) -> set[str]:
+    """Return the path of every file, but of what the system itself writes while it runs."""
+    own = (
+        "/proc",
+        "/sys",
+        "/dev",
+        "/run",
+        "/tmp",
+        "/shared",
+        "/var/log",
+        "/var/tmp",
+        "/var/lib/systemd",
+        "/var/lib/mosquitto",
+    )
+    prune = [word for path in own for word in ("-path", path, "-prune", "-o")]
+    return set(machine.run("find", "/", *prune, "-print").stdout.splitlines())
+
+
+def make_broken_bundle(bundle: Path, target: Path) -> None:
+    """Write a bundle of version 99.0, which runs in a terminal, and under a manager never says that it is ready."""
+    folder = target.parent / "broken"
+    with tarfile.open(bundle) as tar:
+        tar.extractall(folder, filter="data")
+    (top,) = folder.iterdir()
+    (wheel,) = top.glob("wheels/mnv2_edge-*.whl")
+    version = wheel.name.split("-")[1]
+    changed = wheel.with_name(wheel.name.replace(version, "99.0", 1))
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(changed, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            if name == "mnv2_edge/service/report.py":
+                content = content.replace(b"self._notifier.send(READY=1", b"self._notifier.send(UNREADY=1")
+            if name.endswith(("METADATA", "RECORD")):
+                content = content.replace(version.encode(), b"99.0")
+            after.writestr(name.replace(f"mnv2_edge-{version}", "mnv2_edge-99.0"), content)
+    wheel.unlink()
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(top)}\n"
+        for path in sorted(top.rglob("*"))
+        if path.is_file() and path.name != "SHA256SUMS"
+    ]
+    (top / "SHA256SUMS").write_text("".join(sums))
+    with tarfile.open(target, "w") as tar:
+        tar.add(top, arcname=top.name)
