@@ -353,7 +353,7 @@ do_uninstall() {
   run rm -rf "$UNITS/mnv2-edge@.service" "$UNITS/mnv2-edge-engines.service" "$UNITS/mnv2-edge@.service.d/50-systemd-254.conf" \
     "$UNITS/mnv2-edge@.service.d/50-jetson.conf" /etc/sysusers.d/mnv2-edge.conf /etc/tmpfiles.d/mnv2-edge.conf \
     /etc/udev/rules.d/99-mnv2-edge.rules "$COMMAND" /var/cache/mnv2-edge "$BASE"
-  rmdir "$UNITS/mnv2-edge@.service.d" 2>/dev/null || true
+  run rmdir "$UNITS/mnv2-edge@.service.d" /etc/sysusers.d 2>/dev/null || true # where nothing else is in them
   run systemctl daemon-reload
   run systemctl reset-failed 'mnv2-edge*' 2>/dev/null || true
   [ "$action" = purge ] ||

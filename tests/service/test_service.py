@@ -15,7 +15,7 @@ from support.installed import INSTALL_S, all_files, make_broken_bundle
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 DEMO = "{uri: 'demo?fps=20&size=320x240', id: door}"
-WATCHDOG_S, RESTART_S = 15, 1
+WATCHDOG_S, RESTART_S = 15, 0.5
 
 
 def config(camera: str = DEMO, more: str = "") -> str:
