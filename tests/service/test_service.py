@@ -264,5 +264,5 @@ def test_uninstalling_leaves_configurations_secrets_and_state(machine, files_bef
     assert {path for path in left if not path.startswith(("/var/lib/mnv2-edge", "/etc/mnv2-edge"))} == set()
     assert "/etc/mnv2-edge/last.yaml" in left
     assert "/var/lib/mnv2-edge" in left
-    assert "mnv2-edge" not in machine.run("systemctl", "list-units", "--all", "--no-pager").stdout
+    assert machine.run("systemctl", "list-units", "--all", "--no-legend", "mnv2-edge*.service").stdout == ""
     assert machine.run("ps", "-u", "mnv2-edge", check=False).stdout.count("\n") == 1
