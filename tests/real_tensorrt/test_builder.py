@@ -66,7 +66,7 @@ def test_each_release_builds_real_networks_in_fp16_to_the_same_bytes(name, gate,
     assert len(plan) > 0.4 * len(encode_model(model))
 
 
-def test_what_an_old_release_is_asked_for(gate, signs):
+def test_what_an_old_release_is_asked_for(gate, rtx, signs):
     """8.6 computes in FP16 where a flag allows it: the network stays float32, and RTX builds it so."""
     trt = gate("8.6.1")
     file = make_network_file(trt, signs, "fp16")
@@ -74,6 +74,10 @@ def test_what_an_old_release_is_asked_for(gate, signs):
     plan = build_plan(trt, file.onnx, PlanOptions(workspace_mib=256, optimization_level=2))
     assert trt.network_flags == [{"EXPLICIT_BATCH"}]
     assert trt.builder_flags == {"FP16"}
+    (config,) = trt.configs
+    assert config.builder_optimization_level == 2
+    assert config.get_memory_pool_limit(rtx.MemoryPoolType.WORKSPACE) == 256 << 20
+    assert (config.progress_monitor, config.num_optimization_profiles) == (None, 0)
     assert plan == build_plan(gate("10.3.0"), file.onnx, PlanOptions(workspace_mib=256, optimization_level=2))
 
 

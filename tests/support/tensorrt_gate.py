@@ -92,6 +92,8 @@ class Gate:
         self.record = json.loads(gzip.decompress(found[0].read_bytes()))
         self.__version__ = found[0].name.removeprefix("api-").removesuffix(".json.gz")
         self.network_flags, self.builder_flags, self.cleared_flags = [], set(), set()
+        self.configs = []
+        """RTX' own, in which everything else can be looked up."""
         self._rtx, self._gpu = rtx, gpu
 
     def __getattr__(self, name):
@@ -139,6 +141,7 @@ class Gate:
 
     def _Builder_create_builder_config(self, real):  # noqa: N802
         config = real.create_builder_config()
+        self.configs.append(config)
         if not self._gpu:  # build for the GPU that is here: TensorRT's way, and RTX's when it is told so
             config.num_compute_capabilities = 1
             config.set_compute_capability(self._rtx.ComputeCapability.CURRENT, 0)

@@ -148,6 +148,7 @@ def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Fl
 def _build(flags: _Flags) -> int:
     from mnv2_edge.cli.named_model import find_model, is_catalogue_name
     from mnv2_engines.store import Store
+    from mnv2_engines.tensorrt.module import import_tensorrt
 
     environment = read_environment(os.environ)
     store = None if flags.output else Store(environment.home)
@@ -157,6 +158,8 @@ def _build(flags: _Flags) -> int:
     path = None if flags.model is None or is_named else Path(flags.model).expanduser()
     _check_flags(flags, path, target)
     _check_places(flags, path, store)
+    if target == "tensorrt":
+        import_tensorrt()  # before pictures are taken for nothing
     calibration = choose_pictures(
         flags.calibration, target, precision, frames=flags.calibration_frames, validated=flags.validation is not None
     )

@@ -66,7 +66,8 @@ def describe_quality(facts: VerificationFacts) -> list[str]:
     if not facts.images:
         return [f"{where}; a float engine is the reference itself"]
     levels = ", ".join(f"{output.name} {_level(output)}" for output in facts.outputs)
-    lines = [f"verified on {facts.images} pictures ({facts.source}): {levels}; {where}"]
+    pictures = f"{facts.images} picture{'s' * (facts.images != 1)}"
+    lines = [f"verified on {pictures} ({facts.source}): {levels}; {where}"]
     if facts.agreement is not None:
         lines.append(_agreement(facts.agreement))
     return lines

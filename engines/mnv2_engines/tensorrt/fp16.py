@@ -64,7 +64,7 @@ class _Converter:
         self._lib = lib
         self._model = model
         self._graph = model.graph
-        self._opset = max(entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"})
+        self._opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
         self._types = _infer_types(lib, model)
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._static = set(self._weights)
