@@ -26,7 +26,7 @@ from mnv2_engines.selftest import ensure_tested, recheck_engine
 from mnv2_engines.store import Store
 from mnv2_engines.store.choice import choose_stored
 from mnv2_engines.store.readiness import make_ready
-from mnv2_engines.store.reference import StoredEngine
+from mnv2_engines.store.reference import DefaultEngine, StoredEngine
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.verification import class_count
@@ -68,7 +68,7 @@ def engine_reference(
         if config.build != "never":
             cores = len(os.sched_getaffinity(0))
             make_ready(store, name, config.build, threads=cores, cache_dir=environment.cache)
-        return StoredEngine(store, name)
+        return DefaultEngine(store) if config.model is None else StoredEngine(store, name)
     if config.model is not None:
         if config.build != "never":
             _log.warning("build: %s has no effect on a file: %s is run as it is", config.build, config.model)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.store import Store
 from support.command import COMMAND, environment, json_lines, start
 from support.engines import write_engine, write_small_engine
 
@@ -180,6 +182,30 @@ def test_a_film_of_300_frames_loses_none(engine: Path, tmp_path: Path) -> None:
     records = json_lines(out)
     assert [record["frame"] for record in records if record["type"] == "result"] == list(range(300))
     assert voices(records) == [first, second]
+
+
+def test_names_in_the_store_are_followed_by_name_and_as_the_default(tmp_path: Path, run: Callable[..., Run]) -> None:
+    store = Store(tmp_path)  # where the processes look too
+
+    def publish(name: str, version: bytes) -> str:
+        with store.staging(name) as staging:
+            content = demo_engine_path().read_bytes() + version
+            engine = write_engine(staging.folder / f"{name}.tflite", name, content)
+            staging.publish()
+        return engine
+
+    first = publish("signs", b"first")
+    by_name, by_default = run("--camera", FILM, "--model", "signs", "--watch-engines"), run("--camera", FILM)
+    for running in (by_name, by_default):
+        running.wait_for_results(first)
+    second = publish("signs", b"second")
+    by_name.wait_for_results(second)
+    other = publish("other", b"")
+    store.set_default("other")
+    by_default.process.send_signal(signal.SIGHUP)
+    by_default.wait_for_results(other)
+    assert voices(by_name.end()) == [first, second]
+    assert voices(by_default.end()) == [first, other]
 
 
 def test_a_hangup_while_everything_is_opened_ends_nothing(engine: Path, run: Callable[..., Run]) -> None:

@@ -3,10 +3,11 @@
 import contextlib
 
 from mnv2_engines.engine import Engine, read_engine
-from mnv2_engines.errors import EnginesError
+from mnv2_engines.errors import EnginesError, UnknownEngineError
+from mnv2_engines.store.choice import choose_stored
 from mnv2_engines.store.folder import Store
 
-__all__ = ["StoredEngine"]
+__all__ = ["DefaultEngine", "StoredEngine"]
 
 
 class StoredEngine:
@@ -42,3 +43,40 @@ class StoredEngine:
 
     def __str__(self) -> str:
         return self._name
+
+
+class DefaultEngine:
+    """Point at whichever engine of a store is the default; choosing another one is a new version.
+
+    What was read last stays on the disk as `StoredEngine` has it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: StoredEngine | None = None
+
+    def version(self) -> str:
+        """Return which engine is the default and which version its name means now, in any words; never raises."""
+        try:
+            name = self._store.default()
+        except EnginesError as exc:
+            return type(exc).__name__
+        return "none" if name is None else f"{name} {StoredEngine(self._store, name).version()}"
+
+    def read(self) -> Engine:
+        """Read and verify the default engine. Raises as `StoredEngine.read`, and UnknownEngineError without one."""
+        name = choose_stored(self._store, None)
+        if name is None:
+            raise UnknownEngineError(
+                f"{self._store.folder} has no engine any more: build one with `mnv2-edge build-engine`"
+            )
+        wanted = StoredEngine(self._store, name)
+        engine = wanted.read()
+        self.close()
+        self._read = wanted
+        return engine
+
+    def close(self) -> None:
+        """Let go of the version that was read last. Safe to call twice."""
+        if self._read is not None:
+            self._read.close()

@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 from mnv2_engines.errors import UnknownEngineError
 from mnv2_engines.store import Store
 from mnv2_engines.store.choice import choose_stored
+from mnv2_engines.store.reference import DefaultEngine
+from support.engines import write_engine
 
 
 @pytest.fixture
@@ -38,3 +41,23 @@ def test_nothing_said_is_the_default(store: Store) -> None:
         choose_stored(store, None)
     store.remove("birds")
     assert choose_stored(store, None) is None
+
+
+def test_another_default_is_another_version(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    for name in ("signs", "birds"):
+        with store.staging(name) as staging:
+            write_engine(staging.folder / f"{name}.tflite", name)
+            staging.publish()
+    with contextlib.closing(DefaultEngine(store)) as reference:
+        before = reference.version()
+        assert ".versions/signs/" in str(reference.read().path)
+        assert reference.version() == before
+        store.set_default("birds")
+        assert reference.version() != before
+        assert ".versions/birds/" in str(reference.read().path)
+        for name in ("birds", "signs"):
+            store.remove(name)
+        assert reference.version() == "none"
+        with pytest.raises(UnknownEngineError, match="build-engine"):
+            reference.read()
