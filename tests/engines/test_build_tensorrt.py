@@ -5,6 +5,8 @@ import logging
 from contextlib import closing
 
 import msgspec
+import numpy as np
+import onnx
 import pytest
 
 from mnv2_engines.backends.tensorrt import open_tensorrt
@@ -122,6 +124,19 @@ def test_a_plan_that_loses_too_much_is_put_aside_with_what_may_help(build, tmp_p
     assert not (tmp_path / "signs.plan").exists()
     with pytest.raises(VerificationError, match="--precision fp32 builds it in float32"):
         result.require_installed()
+
+
+def test_a_weight_that_fp16_cannot_hold_is_named(build, signs_model, tmp_path, caplog):
+    model = load_model(signs_model)
+    last = model.graph.node[-1]
+    last.output[0] = "small"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(70000.0, np.float32), "gain"))
+    model.graph.node.append(onnx.helper.make_node("Mul", ["small", "gain"], ["logits"], "louder"))
+    (tmp_path / "loud.onnx").write_bytes(encode_model(model))
+    with caplog.at_level(logging.WARNING):
+        result = build(model=tmp_path / "loud.onnx")
+    assert caplog.messages == ["'gain' holds numbers beyond 65504, FP16's largest: Mul 'louder' stays float32"]
+    assert result.installed
 
 
 def test_too_little_memory_is_said_before_anything_is_built(build, jetson):

@@ -1,5 +1,6 @@
 """Build plans for a Jetson's GPU, on the Jetson: made by TensorRT, verified against the float network on LiteRT."""
 
+import logging
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from mnv2_engines.verification import PictureNetwork, Verification, compare_netw
 
 __all__ = ["TensorRtBuilder"]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class TensorRtBuilder:
@@ -53,6 +56,9 @@ class TensorRtBuilder:
         reference = compile_model(request.model, pictures=(), preprocess=request.preprocess, precision="fp32")
         fix_batch(model)
         file = make_network_file(trt, model, "fp32" if request.precision == "fp32" else "fp16")
+        for warning in file.warnings:
+            _log.warning("%s", warning)
+        _log.debug("float32 between FP16: %s", ", ".join(file.kept) or "nothing")
         progress("read", 1, 1)
         with ExitStack() as stack:
             cuda = open_cuda()

@@ -28,7 +28,7 @@ def test_what_cannot_be_read_is_not_known(text, tmp_path):
 
 
 def test_a_build_that_would_be_killed_is_refused_with_what_to_do():
-    with pytest.raises(MemoryShortageError, match=r"600 MiB of memory and 100 MiB of swap .* about 1136 MiB: end"):
+    with pytest.raises(MemoryShortageError, match=r"600 MiB of memory and 100 MiB of swap .* about 1164 MiB: end"):
         require_memory(14 << 20, FreeMemory(600, 100))
 
 
