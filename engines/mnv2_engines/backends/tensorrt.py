@@ -33,7 +33,6 @@ GraphMode: TypeAlias = Literal["auto", "always", "never"]
 def open_tensorrt(
     path: Path,
     *,
-    threads: int | None = None,
     memory: MemoryMode = "auto",
     graph: GraphMode = "auto",
     root: Path = Path("/"),
@@ -41,10 +40,9 @@ def open_tensorrt(
     """Open a plan that was built on this device, by the manifest beside it.
 
     A plan is a program: nothing of it is deserialised before its SHA-256 is the manifest's and what it is bound to is
-    what is here. `root` is where the system's files are; `threads` means nothing to a GPU. Raises CorruptEngineError,
-    StaleEngineError, EngineError, and BackendUnavailableError when there is no TensorRT or no GPU.
+    what is here. `root` is where the system's files are. Raises CorruptEngineError, StaleEngineError, EngineError, and
+    BackendUnavailableError when there is no TensorRT or no GPU.
     """
-    del threads
     engine = read_engine(path)
     trt = import_tensorrt(root)
     cuda = open_cuda()
@@ -84,10 +82,9 @@ class TensorRtBackend:
     ) -> None:
         """Deserialise `plan`, whose bytes the caller has verified, and run it once on zeros.
 
-        `final_operators` says per output what makes it, which a plan does not.
-
-        From then on `cuda` is closed with the backend. Raises EngineError when TensorRT refuses the plan,
-        InferenceError when it does not run, ContractError for a memory or graph mode that there is not.
+        `final_operators` says per output what makes it, which a plan does not. From then on `cuda` is closed with the
+        backend. Raises EngineError when TensorRT refuses the plan, InferenceError when it does not run, ContractError
+        for a memory or graph mode that there is not.
         """
         self._cuda = cuda
         self._name = name

@@ -79,7 +79,8 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def put(source: str) -> None:
         (tmp_path / "tensorrt.py").write_text(source)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+        monkeypatch.setitem(sys.modules, "tensorrt", None)  # so that what is imported in the test is forgotten after it
+        del sys.modules["tensorrt"]
 
     return put
 
