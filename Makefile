@@ -47,6 +47,7 @@ bench: $(VENV)/.installed-test  ## measure what docs/performance.md says; wants 
 	$(BIN)/python benchmarks/preprocess.py
 	$(BIN)/python benchmarks/frame_path.py
 	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/build_engine.py
 
 bundle: $(VENV)/.installed-test  ## one archive to install from without a network, in dist/ (BUNDLE_MACHINE, BUNDLE_PYTHONS)
