@@ -68,8 +68,9 @@ def build_plan(
     program's own handler raises, or KeyboardInterrupt; at once from 10 on, on 8.6 when the build has ended.
     """
     log = TensorRtLog()
+    logger = make_logger(trt, log)  # has to outlive whatever is made with it
     with catch_interrupts() as interrupted:
-        plan = _build(trt, log, onnx, options, cache_dir, progress, interrupted.is_set)
+        plan = _build(trt, log, logger, onnx, options, cache_dir, progress, interrupted.is_set)
     if plan is None:
         raise _explain(trt, log, "built nothing")
     return plan
@@ -78,13 +79,13 @@ def build_plan(
 def _build(
     trt: ModuleType,
     log: TensorRtLog,
+    logger: object,
     onnx: bytes,
     options: PlanOptions,
     cache_dir: Path | None,
     progress: PercentDone,
     interrupted: Callable[[], bool],
 ) -> bytes | None:
-    logger = make_logger(trt, log)
     builder = _make(lambda: trt.Builder(logger), "start its builder", trt, log)
     network, _parser = parse_network(trt, builder, logger, log, onnx)
     config = _make(builder.create_builder_config, "make a configuration", trt, log)
@@ -97,7 +98,8 @@ def _build(
     if timings is not None:
         timings.load(config)
     if hasattr(trt, "IProgressMonitor"):  # 8.6 has none: one long silence, and Ctrl-C counts at its end
-        config.progress_monitor = make_monitor(trt, progress, interrupted)
+        monitor = make_monitor(trt, progress, interrupted)  # alive until the build has ended
+        config.progress_monitor = monitor
     log.forget()
     plan = builder.build_serialized_network(network, config)
     if plan is not None and timings is not None:
