@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import random
 import shutil
 import subprocess
 import tarfile
@@ -26,6 +27,7 @@ from mnv2_engines.store.archive import export_engine, import_engine
 from mnv2_engines.store.building import rebuild_stored
 from mnv2_engines.store.checking import verify_stored
 from mnv2_engines.store.recipe import decode_recipe, encode_recipe
+from mnv2_engines.store.tarring import extract, write_archive
 
 
 def trust(_path: Path) -> None:
@@ -301,3 +303,36 @@ class TestWhatHasToBeBuiltHere:
 def test_an_archive_of_the_whole_store_is_none(store: Store, tmp_path: Path, empty: Store) -> None:
     shutil.make_archive(str(tmp_path / "all"), "tar", store.folder)
     assert "expected what" in refused(empty, tmp_path / "all.tar")
+
+
+def test_no_mutation_of_an_archive_gives_other_files(tmp_path: Path) -> None:
+    """One to eight changed, removed or repeated bytes anywhere: refused, or without effect (a date, an owner)."""
+    files = {"signs.json": b"{}" * 30, "source/signs.onnx": bytes(range(256)) * 3}
+    for name, raw in files.items():
+        (tmp_path / Path(name).name).write_bytes(raw)
+    stream = io.BytesIO()
+    write_archive(stream, {name: tmp_path / Path(name).name for name in files})
+    whole = stream.getvalue()
+    draw = random.Random(11)
+    refusals: list[str] = []
+    for number in range(600):
+        mutant = bytearray(whole)
+        for _ in range(draw.choice((1, 1, 2, 8))):
+            place = draw.randrange(len(mutant))
+            kind = draw.randrange(4)
+            if kind == 0:
+                del mutant[place]
+            elif kind == 1:
+                mutant.insert(place, draw.randrange(256))
+            else:
+                mutant[place] ^= 1 << draw.randrange(8)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            names = extract(io.BytesIO(mutant), folder)
+        except ArchiveError as exc:
+            refusals.append(str(exc))
+        else:
+            assert {name: (folder / name).read_bytes() for name in names} == files
+    assert len(refusals) > 300
+    assert all(message.isprintable() for message in refusals)
