@@ -14,6 +14,7 @@ from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.places import USER, Places
+from mnv2_engines.store.names import is_name
 
 __all__ = ["Copy", "Plan", "carry_out", "plan_installation"]
 
@@ -50,8 +51,8 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
     copies, pieces, done = [], [], 0
     for start, end, value, is_engine in _file_values(text):
         path = source.parent / value if not is_engine or (source.parent / value).exists() else Path(value)
-        if is_engine and not path.exists() and os.sep not in value and "." not in value:
-            continue  # a name of the store
+        if is_engine and not path.exists() and is_name(value):
+            continue  # of the store
         if not path.is_file():
             raise ConfigError(
                 f"{source} names {value}, which is not there: expected a file, from the folder of {source}"

@@ -70,7 +70,7 @@ def test_other_ways_to_write_it(folder, places, line):
 
 
 def test_the_demo_network_and_names_of_the_store_need_no_copy(folder, places):
-    for engine in ("", "engine: {model: birds}\n"):
+    for engine in ("", "engine: {model: birds}\n", "engine: {model: birds.v2}\n"):
         text = f"version: 1\ncameras: [{{uri: demo}}]\n{engine}"
         plan = plan_installation(write(folder, text), "door", places)
         assert (plan.copies, plan.text) == ((), text)
