@@ -140,7 +140,7 @@ fetch_wheels() {
   fi
   work=$(mktemp -d "$BASE/fetched.XXXXXX")
   if ! python3 -m venv "$work/venv" 2>/dev/null; then
-    apt-get install -y --no-install-recommends python3-venv || die 69 'python3-venv is missing: sudo apt install python3-venv'
+    apt-get install -qq -y --no-install-recommends python3-venv >/dev/null || die 69 'python3-venv is missing: sudo apt install python3-venv'
     python3 -m venv --clear "$work/venv"
   fi
   mkdir "$work/wheels"

@@ -18,6 +18,7 @@ def machine() -> Machine:
         requirements=(),
         plugins=(),
         engine=Path("demo.tflite"),
+        home=Path("home"),
         run_python=lambda *_: Probe("opened", ""),
         run_command=lambda *_: Probe("", "there is no such program"),
         root=Path("no jetson"),

@@ -67,9 +67,9 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     _require_installation(places)
     _require_root(f"service install {file}")
     carry_out(plan, places, _verify)
-    state = start_and_wait(name)
-    click.echo(f"{name}: {state.active}, {state.why}")
-    if state.active != "active":
+    unit = start_and_wait(name)
+    click.echo(f"{name}: {unit.state}, {unit.why}")
+    if unit.state != "active":
         click.echo(f"the log says why: mnv2-edge service logs {name}", err=True)
         return ExitStatus.CHECK_FAILED
     return ExitStatus.DONE
@@ -116,17 +116,16 @@ def status(name: str | None, *, as_json: bool) -> int:
     if name is not None:
         _require_instance(places, name)
     names = (name,) if name else places.instances()
-    states = [(one, read_state(one)) for one in names]
+    units = {one: read_state(one) for one in names}
     if as_json:
-        click.echo(
-            redact(json.dumps([{"name": one, **asdict(state), "why": state.why} for one, state in states], indent=2))
-        )
-    elif states:
-        rows = [(one, state.active, str(state.restarts), redact(state.why)) for one, state in states]
+        listed = [{"name": one, **asdict(unit), "why": unit.why} for one, unit in units.items()]
+        click.echo(redact(json.dumps(listed, indent=2)))
+    elif units:
+        rows = [(one, unit.state, str(unit.restarts), redact(unit.why)) for one, unit in units.items()]
         print_table(("instance", "state", "restarts", "why"), rows, colors=_COLORS)
     else:
         click.echo("no instance is installed: sudo mnv2-edge service install FILE.yaml", err=True)
-    healthy = bool(states) and all(state.active in ("active", "reloading") for _, state in states)
+    healthy = bool(units) and all(unit.state in ("active", "reloading") for unit in units.values())
     return ExitStatus.DONE if healthy else ExitStatus.CHECK_FAILED
 
 

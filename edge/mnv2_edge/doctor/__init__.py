@@ -14,6 +14,7 @@ from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble
 from mnv2_edge.doctor.probe import Probe
 from mnv2_edge.errors import EdgeError
 from mnv2_edge.plugins import Plugin
+from mnv2_edge.service.manager import UnitState, read_state
 from mnv2_engines.errors import EnginesError
 
 __all__ = ["Check", "Finding", "Machine", "Verdict", "examine"]
@@ -58,6 +59,8 @@ class Machine:
     brokers: Sequence[BrokerLogin]
     log_in: Callable[[BrokerLogin], LoginTrouble | None]
     """`mnv2_edge.doctor.login.log_in` or what stands for it."""
+    read_unit: Callable[[str], UnitState] = read_state
+    """How an instance of the service is."""
 
 
 @dataclass(frozen=True, slots=True)

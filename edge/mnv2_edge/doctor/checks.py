@@ -10,6 +10,7 @@ from mnv2_edge.doctor.cameras import check_ribbon_cameras
 from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
+from mnv2_edge.doctor.service import check_service
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
 
 __all__ = ["CHECKS", "JETSON_CHECKS"]
@@ -24,6 +25,7 @@ CHECKS: Final = (
     Check("cameras", check_cameras),
     Check("ribbon-cameras", check_ribbon_cameras),
     Check("broker", check_broker),
+    Check("service", check_service),
 )
 
 JETSON_CHECKS: Final = (

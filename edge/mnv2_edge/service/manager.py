@@ -41,7 +41,7 @@ class Run(Protocol):
 class UnitState:
     """How an instance is, in systemd's words."""
 
-    active: str
+    state: str
     """`active`, `activating`, `reloading`, `deactivating`, `inactive` or `failed`."""
     sub: str
     result: str
@@ -57,13 +57,13 @@ class UnitState:
     @property
     def why(self) -> str:
         """Say in one line how it is."""
-        if self.active in ("active", "reloading"):
+        if self.state in ("active", "reloading"):
             return self.status or self.sub
         if self.result == "watchdog":
             return "a thread did not get on, so the watchdog ended it"
         if self.result in ("oom-kill", "timeout", "start-limit-hit"):
             return self.result
-        if self.exit_status is not None and (self.active == "failed" or self.sub == "auto-restart"):
+        if self.exit_status is not None and (self.state == "failed" or self.sub == "auto-restart"):
             meaning = next((text for known, text in _MEANINGS.items() if known == self.exit_status), "")
             return ": ".join(part for part in (f"exit status {self.exit_status}", meaning, self.error) if part)
         return self.status or self.sub
@@ -84,7 +84,7 @@ def read_state(name: str, run: Run = systemctl) -> UnitState:
     exited = found.get("ExecMainCode") == _EXITED
     active, sub = found.get("ActiveState", "unknown"), found.get("SubState", "")
     return UnitState(
-        active=active,
+        state=active,
         sub=sub,
         result=found.get("Result", ""),
         exit_status=int(found.get("ExecMainStatus") or 0) if exited else None,
@@ -106,9 +106,9 @@ def start_and_wait(name: str, run: Run = systemctl, *, timeout_s: float = 240.0)
             raise AccessError(f"systemctl {verb[0]} {unit_of(name)}: {' '.join(done.stderr.split())}")
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        state = read_state(name, run)
-        if state.active in ("active", "failed"):
-            return state
+        unit = read_state(name, run)
+        if unit.state in ("active", "failed"):
+            return unit
         time.sleep(0.2)
     raise TemporaryError(f"{name} is not ready after {timeout_s:g} s: mnv2-edge service logs {name}")
 

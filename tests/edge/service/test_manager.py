@@ -43,16 +43,16 @@ class Systemd:
 
 
 def test_one_that_runs_says_so_itself():
-    state = read_state("door", Systemd({**READY, "NRestarts": "3"}))
-    assert (state.active, state.restarts, state.exit_status) == ("active", 3, None)
-    assert state.why == "30.0 frames/s; door streaming"
+    unit = read_state("door", Systemd({**READY, "NRestarts": "3"}))
+    assert (unit.state, unit.restarts, unit.exit_status) == ("active", 3, None)
+    assert unit.why == "30.0 frames/s; door streaming"
 
 
 def test_one_that_failed_says_why_in_its_own_words():
     journal = "INFO x\nmnv2-edge: error: door.yaml:4: old\nmnv2-edge: error: door.yaml:4: cameras[0].rotate: 45\nx\n"
-    state = read_state("door", Systemd(FAILED, journal=journal))
-    assert state.exit_status == 78
-    assert state.why == (
+    unit = read_state("door", Systemd(FAILED, journal=journal))
+    assert unit.exit_status == 78
+    assert unit.why == (
         "exit status 78: a wrong configuration; it is not started again: door.yaml:4: cameras[0].rotate: 45"
     )
 
@@ -78,14 +78,14 @@ def test_other_ends(state, why):
 
 def test_a_start_is_waited_for():
     systemd = Systemd({"ActiveState": "activating"}, {"ActiveState": "activating"}, READY)
-    state = start_and_wait("door", systemd)
-    assert (state.active, state.starts_at_boot) == ("active", True)
+    unit = start_and_wait("door", systemd)
+    assert (unit.state, unit.starts_at_boot) == ("active", True)
     stop(["door"], systemd)
     assert not systemd.wanted
 
 
 def test_a_start_that_fails_is_not_waited_for_any_longer():
-    assert start_and_wait("door", Systemd({"ActiveState": "activating"}, FAILED)).active == "failed"
+    assert start_and_wait("door", Systemd({"ActiveState": "activating"}, FAILED)).state == "failed"
 
 
 def test_a_start_that_takes_too_long():

@@ -1,0 +1,28 @@
+"""Look at how the instances of the service are."""
+
+from typing import Final
+
+from mnv2_edge.doctor import Finding, Machine
+from mnv2_edge.service.places import Places
+
+__all__ = ["check_service"]
+
+_MANY_RESTARTS: Final = 3
+_STEADY: Final = ("active", "reloading")
+
+
+def check_service(machine: Machine) -> Finding:
+    """Find instances that are down, and such that were started again more than once in a while."""
+    places = Places(machine.root)
+    units = {name: machine.read_unit(name) for name in places.instances()}
+    down = [f"{name} is {unit.state} ({unit.why})" for name, unit in units.items() if unit.state not in _STEADY]
+    if down:
+        first = next(name for name, unit in units.items() if unit.state not in _STEADY)
+        return Finding("fail", "; ".join(down), f"mnv2-edge service logs {first}")
+    restless = [name for name, unit in units.items() if unit.restarts > _MANY_RESTARTS]
+    if restless:
+        why = ", ".join(f"{name} was started again {units[name].restarts} times" for name in restless)
+        return Finding("warn", why, f"mnv2-edge service logs {restless[0]} --lines 500")
+    if not units:
+        return Finding("ok", "no instance is installed")
+    return Finding("ok", "; ".join(f"{name}: {unit.why}" for name, unit in units.items()))
