@@ -21,6 +21,8 @@ __all__ = ["Segmenter", "make_segment"]
 _LEAST_SHARE: Final = 0.01
 """A hundredth of the picture: less is speckle that comes and goes."""
 _SHARE_DIGITS: Final = 6
+_CHANNELS: Final = 64
+"""OpenCV 5 resizes at most 128 at a time."""
 
 
 def make_segment(options: TaskOptions) -> Task:
@@ -153,8 +155,12 @@ def _enlarge(scores: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
     """Resize [height, width, classes] to the network's picture, bilinearly."""
     import cv2
 
-    enlarged = cv2.resize(np.ascontiguousarray(scores), size_hw[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(enlarged, np.float32)
+    enlarged: FloatArray = np.empty((*size_hw, scores.shape[2]), np.float32)
+    for first in range(0, scores.shape[2], _CHANNELS):
+        some = np.ascontiguousarray(scores[..., first : first + _CHANNELS])
+        resized = cv2.resize(some, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+        enlarged[..., first : first + _CHANNELS] = resized.reshape(*size_hw, -1)  # of one channel it drops the axis
+    return enlarged
 
 
 def _cut(values: FloatArray, view: View, size_hw: tuple[int, int]) -> FloatArray:

@@ -58,6 +58,14 @@ def test_a_small_map_of_scores_is_enlarged_before_it_is_compared():
     assert found.segments[0].share == 0.625
 
 
+@pytest.mark.parametrize("classes", [65, 150, 255])
+def test_a_small_map_may_have_more_classes_than_opencv_has_channels(classes):
+    scores = np.zeros((1, 4, 4, classes), np.float32)
+    scores[..., classes - 1] = 1.0
+    found = make(TensorSpec("scores", scores.shape, "float32"), labels=None).decode([scores], WHOLE)
+    assert found.segments == (Segment(classes - 1, f"class {classes - 1}", 1.0),)
+
+
 def test_only_what_the_picture_shows_counts():
     # 16x8 in 8x8: rows 2 to 5 are the picture, the rest are bars that the network takes for a cat.
     numbers = np.full((1, 8, 8), 2, np.float32)

@@ -104,9 +104,10 @@ class CsvSink:
 
 
 def _row_of(result: Result) -> bytes:
-    best = result.predictions[0] if result.predictions else None
-    label, score = (best.label, f"{best.score:.4f}") if best else ("", "")
-    return _row(result.captured.time, result.camera, str(result.frame), label, score)
+    """Return what there is, whatever the task, and the best score if there are scores."""
+    scores = [found.score for found in result.predictions] + [found.score for found in result.detections]
+    score = f"{max(scores):.4f}" if scores else ""
+    return _row(result.captured.time, result.camera, str(result.frame), result.summary, score)
 
 
 def _row(*cells: str) -> bytes:
