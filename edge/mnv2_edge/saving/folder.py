@@ -1,6 +1,5 @@
 """Keep pictures in a folder, up to a limit: a disk that fills, or a card that is written to for ever, helps nobody."""
 
-import logging
 import os
 import secrets
 import shutil
@@ -10,8 +9,6 @@ from typing import Final
 from mnv2_edge.errors import AccessError, UsageError
 
 __all__ = ["FolderFullError", "PictureFolder"]
-
-_log = logging.getLogger(__name__)
 
 _SPARE_SHARE: Final = 0.05
 _SPARE_BYTES: Final = 64 << 20

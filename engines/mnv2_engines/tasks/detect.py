@@ -1,5 +1,6 @@
 """Find things in a picture: boxes with labels and scores."""
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -118,7 +119,9 @@ def _thresholds(classes: int, threshold: float, of_labels: Mapping[str, float], 
     for label, limit in of_labels.items():
         ids = [class_id for class_id, name in enumerate(labels) if name == label]
         if not ids:
-            raise ContractError(f"{label!r} in `thresholds` is no label: expected one of the network's")
+            near = difflib.get_close_matches(label, labels, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "expected one of the network's"
+            raise ContractError(f"{label!r} in `thresholds` is no label: {hint}")
         if not 0.0 <= limit <= 1.0:
             raise ContractError(f"the threshold {limit} of {label!r} is out of range: expected 0 to 1")
         limits[ids] = limit
