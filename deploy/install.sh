@@ -269,7 +269,10 @@ install_files() {
     run install -D -m 644 "$version_files/systemd/drop-ins/systemd-254.conf" "$UNITS/mnv2-edge@.service.d/50-systemd-254.conf"
   fi
   if [ -e /etc/nv_tegra_release ]; then
-    run install -D -m 644 "$version_files/systemd/drop-ins/jetson.conf" "$UNITS/mnv2-edge@.service.d/50-jetson.conf"
+    # Building a plan for TensorRT takes the GPU as well as running one.
+    for unit in mnv2-edge@.service mnv2-edge-engines.service; do
+      run install -D -m 644 "$version_files/systemd/drop-ins/jetson.conf" "$UNITS/$unit.d/50-jetson.conf"
+    done
   fi
   run ln -sfn "$BASE/current/venv/bin/mnv2-edge" "$COMMAND"
   run systemd-sysusers
@@ -351,9 +354,10 @@ do_uninstall() {
     [ ! -L "$link" ] || run rm -f "$link"
   done
   run rm -rf "$UNITS/mnv2-edge@.service" "$UNITS/mnv2-edge-engines.service" "$UNITS/mnv2-edge@.service.d/50-systemd-254.conf" \
-    "$UNITS/mnv2-edge@.service.d/50-jetson.conf" /etc/sysusers.d/mnv2-edge.conf /etc/tmpfiles.d/mnv2-edge.conf \
+    "$UNITS/mnv2-edge@.service.d/50-jetson.conf" "$UNITS/mnv2-edge-engines.service.d/50-jetson.conf" \
+    /etc/sysusers.d/mnv2-edge.conf /etc/tmpfiles.d/mnv2-edge.conf \
     /etc/udev/rules.d/99-mnv2-edge.rules "$COMMAND" /var/cache/mnv2-edge "$BASE"
-  run rmdir "$UNITS/mnv2-edge@.service.d" /etc/sysusers.d 2>/dev/null || true # where nothing else is in them
+  run rmdir "$UNITS/mnv2-edge@.service.d" "$UNITS/mnv2-edge-engines.service.d" /etc/sysusers.d 2>/dev/null || true # where nothing else is in them
   run systemctl daemon-reload
   run systemctl reset-failed 'mnv2-edge*' 2>/dev/null || true
   [ "$action" = purge ] ||

@@ -37,8 +37,8 @@ def units(root, tmp_path):
     return folder
 
 
-def drop_in(root, units, name: str) -> None:
-    folder = units / "mnv2-edge@.service.d"
+def drop_in(root, units, name: str, unit: str = UNITS[0]) -> None:
+    folder = units / f"{unit}.d"
     folder.mkdir(exist_ok=True)
     shutil.copy(root / "systemd" / "drop-ins" / name, folder / name)
 
@@ -78,10 +78,12 @@ def test_a_broken_process_could_reach_little(analyze, units, name):
     assert exposure(analyze, units / name) <= EXPOSURE
 
 
-def test_on_a_jetson_it_could_reach_the_gpu_too(analyze, root, units):
-    drop_in(root, units, "jetson.conf")
+@pytest.mark.parametrize("name", UNITS)
+def test_on_a_jetson_it_could_reach_the_gpu_too(analyze, root, units, name):
+    """Both: a plan for TensorRT is built on the GPU as well as run on it."""
+    drop_in(root, units, "jetson.conf", name)
     assert complaints(analyze, units) == ""
-    assert exposure(analyze, units / UNITS[0]) <= JETSON_EXPOSURE
+    assert exposure(analyze, units / name) <= JETSON_EXPOSURE
 
 
 def test_a_newer_systemd_understands_what_is_for_it(analyze, root, units):
