@@ -8,6 +8,7 @@ import signal
 import numpy as np
 import onnx
 import pytest
+from hypothesis import HealthCheck, given, settings
 from onnx import TensorProto, helper, numpy_helper
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError
@@ -15,7 +16,8 @@ from mnv2_engines.tensorrt import builder as builder_module
 from mnv2_engines.tensorrt.builder import PlanOptions, ShapeRange, build_plan
 from mnv2_engines.tensorrt.network import make_network_file
 from mnv2_engines.tensorrt.onnx_file import encode_model, fix_batch, load_model
-from support.tensorrt_gate import RELEASES, GateError
+from support.random_networks import networks
+from support.tensorrt_gate import RELEASES, Gate, GateError
 
 pytestmark = pytest.mark.tensorrt
 
@@ -232,3 +234,10 @@ def test_subgraphs_are_refused_before_tensorrt_sees_them(gate):
     graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", 1, [1])])
     with pytest.raises(ModelError, match="If 'choose' holds a subgraph"):
         make_network_file(gate("11.4"), onnx.helper.make_model(graph), "fp16")
+
+
+@settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=40)
+@given(network=networks())
+def test_random_networks_in_fp16(rtx, shared, network):
+    trt = Gate(rtx, shared / "tensorrt", "10.3.0")
+    assert build_plan(trt, make_network_file(trt, network.model(), "fp16").onnx, PlanOptions())
