@@ -138,12 +138,22 @@ def test_the_trial_builds_runs_compares_and_times(jetson, provider) -> None:
     assert trial.sqnr_db > 40.0  # the plan is in FP16, the reference in float32: near, and not equal
     ways = [(timing.backend, timing.memory, timing.graph) for timing in trial.timings]
     graphs = [False, True] if provider == "cuda-python" else [False]
+    assert bool(trial.graph_trouble) == (provider == "pycuda")
     assert ways == [
-        *(("tensorrt", memory, graph) for memory in ("mapped", "copy") for graph in graphs),
+        *(("tensorrt", memory, graph) for graph in graphs for memory in ("mapped", "copy")),
         ("litert", "", False),
     ]
     assert jetson.gpu.live == []
     assert judge_trial(trial).verdict == "ok"
+
+
+def test_a_network_that_cannot_be_captured_is_told_of_and_timed_without(jetson) -> None:
+    jetson.gpu.capturable = False
+    trial = run_trial(jetson.root, runs=2)
+    assert not any(timing.graph for timing in trial.timings)
+    assert "not permitted when stream is capturing" in trial.graph_trouble
+    text = describe_trial(trial, board="a board", power="MAXN")
+    assert "| CUDA graphs | none: the demo network's plan" in text
 
 
 @pytest.fixture(scope="module")

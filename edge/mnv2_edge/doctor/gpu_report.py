@@ -63,6 +63,8 @@ def describe_trial(trial: "GpuTrial", *, board: str, power: str) -> str:
         ("build", f"{trial.build_s:.1f} s, {trial.plan_bytes / 1e6:.1f} MB"),
         ("against LiteRT in float", f"{trial.same} of {trial.pictures} equal, {_decibels(trial)}"),
     ]
+    if trial.graph_trouble:
+        rows.append(("CUDA graphs", f"none: {trial.graph_trouble}"))
     lines = [f"TensorRT report, {datetime.now(timezone.utc):%Y-%m-%d}", "", "| what | found |", "|---|---|"]
     lines += [f"| {what} | {found} |" for what, found in rows]
     lines += ["", "| demo network | median ms | p99 ms |", "|---|---|---|"]

@@ -18,11 +18,11 @@ import numpy as np
 from mnv2_edge.scenes import render
 from mnv2_engines.backends import Backend
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.backends.tensorrt import TensorRtBackend
+from mnv2_engines.backends.tensorrt import GraphMode, TensorRtBackend
 from mnv2_engines.cuda.opening import open_cuda
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import read_engine
-from mnv2_engines.errors import CorruptEngineError, EnginesError
+from mnv2_engines.errors import CorruptEngineError, EnginesError, InferenceError
 from mnv2_engines.facts import TensorRtFacts
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.parity import Noise
@@ -32,11 +32,13 @@ from mnv2_engines.tensorrt.fingerprint import describe_tensorrt
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.network import make_network_file
 from mnv2_engines.tensorrt.onnx_file import load_model
+from mnv2_engines.tensorrt.shared_tensor import MemoryMode
 from mnv2_engines.tensors import FloatArray, UInt8Array
 from mnv2_engines.tflite import compile_model
 
 __all__ = ["GpuTrial", "Timing", "main", "run_trial"]
 
+_MEMORY: Final[tuple[MemoryMode, ...]] = ("mapped", "copy")
 _SCENES: Final = 24
 _WARM_UP: Final = 20
 _RUNS: Final = 300
@@ -67,6 +69,8 @@ class GpuTrial(msgspec.Struct, frozen=True, kw_only=True):
     sqnr_db: float | None
     """Of all outputs, 10 log10(signal / error); None when they are equal to the last bit."""
     timings: tuple[Timing, ...]
+    graph_trouble: str = ""
+    """Why there are no timings with CUDA graphs."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -87,28 +91,23 @@ def run_trial(root: Path = Path("/"), *, runs: int = _RUNS) -> GpuTrial:
     """
     trt = import_tensorrt(root)
     model = demo_engine_path().with_suffix(".onnx")
-    contract = _contract()
     with closing(open_cuda()) as cuda, cuda.current():
-        facts, provider, gpu = describe_tensorrt(trt, cuda.gpu, root), cuda.name, cuda.gpu
-        graphs = cuda.has_graphs
+        facts, provider, gpu, graphs = describe_tensorrt(trt, cuda.gpu, root), cuda.name, cuda.gpu, cuda.has_graphs
         started = time.monotonic()
         plan = build_plan(trt, make_network_file(trt, load_model(model), "fp16").onnx, PlanOptions())
         build_s = time.monotonic() - started
-    pictures = [render(5, 40 * scene) for scene in range(_SCENES)]
-    with closing(_open(trt, plan, "auto", graph=graphs)) as backend:
-        got = _infer(backend, contract, pictures)
-    compiled = compile_model(model, pictures=(), preprocess=contract, precision="fp32")
-    with closing(LiteRtBackend(compiled.tflite)) as reference:
-        expected = _infer(reference, compiled.preprocess, pictures)
+    expected, got = _answer_both(trt, plan, model)
     noise = Noise()
     for one, other in zip(expected, got, strict=True):
         noise.add(one, other)
-    same = sum(int(one.argmax()) == int(other.argmax()) for one, other in zip(expected, got, strict=True))
-    timings = [
-        _time(_open(trt, plan, memory, graph=graph), memory, runs, graph=graph)
-        for memory in (["mapped", "copy"] if gpu.maps_host_memory else ["copy"])
-        for graph in ([False, True] if graphs else [False])
-    ]
+    memories = _MEMORY if gpu.maps_host_memory else _MEMORY[1:]
+    timings = [_time(_open(trt, plan, memory), memory, runs) for memory in memories]
+    graph_trouble = "" if graphs else f"{provider} has none"
+    try:
+        captured = memories if graphs else ()
+        timings += [_time(_open(trt, plan, memory, graph=True), memory, runs, graph=True) for memory in captured]
+    except InferenceError as exc:  # not every network can be captured
+        graph_trouble = str(exc)
     timings.append(_time(LiteRtBackend(demo_engine_path()), "", runs))
     return GpuTrial(
         facts=facts,
@@ -116,11 +115,23 @@ def run_trial(root: Path = Path("/"), *, runs: int = _RUNS) -> GpuTrial:
         integrated=gpu.integrated,
         build_s=build_s,
         plan_bytes=len(plan),
-        pictures=len(pictures),
-        same=same,
+        pictures=len(expected),
+        same=sum(int(one.argmax()) == int(other.argmax()) for one, other in zip(expected, got, strict=True)),
         sqnr_db=noise.sqnr_db,
         timings=tuple(timings),
+        graph_trouble=graph_trouble,
     )
+
+
+def _answer_both(trt: ModuleType, plan: bytes, model: Path) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Return what the float network on LiteRT and the plan make of rendered scenes."""
+    contract = _contract()
+    pictures = [render(5, 40 * scene) for scene in range(_SCENES)]
+    compiled = compile_model(model, pictures=(), preprocess=contract, precision="fp32")
+    with closing(LiteRtBackend(compiled.tflite)) as reference:
+        expected = _infer(reference, compiled.preprocess, pictures)
+    with closing(_open(trt, plan, "auto")) as backend:
+        return expected, _infer(backend, contract, pictures)
 
 
 def _contract() -> Preprocess:
@@ -131,16 +142,9 @@ def _contract() -> Preprocess:
     return manifest.preprocess_model.value()
 
 
-def _open(trt: ModuleType, plan: bytes, memory: str, *, graph: bool) -> TensorRtBackend:
-    mode: Literal["auto", "mapped", "copy"] = "mapped" if memory == "mapped" else "copy"
-    return TensorRtBackend(
-        trt,
-        open_cuda(),
-        plan,
-        "the demo network's plan",
-        memory="auto" if memory == "auto" else mode,
-        graph="always" if graph else "never",
-    )
+def _open(trt: ModuleType, plan: bytes, memory: MemoryMode, *, graph: bool = False) -> TensorRtBackend:
+    mode: GraphMode = "always" if graph else "never"
+    return TensorRtBackend(trt, open_cuda(), plan, "the demo network's plan", memory=memory, graph=mode)
 
 
 def _infer(backend: Backend, contract: Preprocess, pictures: Iterable[UInt8Array]) -> list[FloatArray]:
