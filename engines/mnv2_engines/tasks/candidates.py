@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from mnv2_engines.errors import ContractError, EngineError
 from mnv2_engines.task_facts import DetectionFacts, ScoreKind
+from mnv2_engines.tasks.activation import known_scale
 from mnv2_engines.tasks.boxes import BoxCoder
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
@@ -47,15 +48,24 @@ class AnchoredHeads:
     """
 
     def __init__(
-        self, outputs: Sequence[TensorSpec], facts: DetectionFacts, anchors: FloatArray, kind: ScoreKind
+        self,
+        outputs: Sequence[TensorSpec],
+        facts: DetectionFacts,
+        anchors: FloatArray,
+        final_operators: Sequence[str] = (),
     ) -> None:
-        """Find the two outputs. Raises ContractError when they do not fit the anchors."""
+        """Find the two outputs. Raises ContractError when they do not fit the anchors.
+
+        `final_operators` are the backend's: where the scores' is a sigmoid or softmax, that is applied already.
+        """
         count = len(anchors)
         self._boxes, self._scores = _find_heads(outputs, facts, count)
         self.classes = int(np.prod(outputs[self._scores].shape)) // count
         self._count = count
         self._coder = BoxCoder(anchors, facts.box_order, facts.box_scales)
-        self._kind = kind
+        operator = final_operators[self._scores] if final_operators else ""
+        applied = known_scale(outputs[self._scores], operator) == "probabilities"
+        self._kind: ScoreKind = "probabilities" if applied else facts.scores
 
     def read(self, outputs: Sequence[FloatArray], thresholds: FloatArray) -> Candidates:
         """Return the best candidates, as `CandidateReader.read`; at most 400."""

@@ -12,9 +12,8 @@ from mnv2_engines.errors import ContractError
 from mnv2_engines.geometry import View
 from mnv2_engines.labels import check_label_count
 from mnv2_engines.predictions import Detection, Findings
-from mnv2_engines.task_facts import DetectionFacts, ScoreKind
+from mnv2_engines.task_facts import DetectionFacts
 from mnv2_engines.tasks import Task, TaskOptions, check_limits
-from mnv2_engines.tasks.activation import known_scale
 from mnv2_engines.tasks.boxes import picture_boxes, suppress
 from mnv2_engines.tasks.candidates import AnchoredHeads, CandidateReader, DecodedBoxes, describe_outputs, is_decoded
 from mnv2_engines.tensors import FloatArray, TensorSpec
@@ -91,11 +90,7 @@ def _anchored_heads(options: TaskOptions, facts: DetectionFacts, size_hw: tuple[
             "`detection: {anchors: ssd}` in MODEL.yaml beside the model when the engine is built (docs/detection.md), "
             "or a network that ends in TFLite_Detection_PostProcess; is it a detector?"
         )
-    kind: ScoreKind = facts.scores
-    operators = options.final_operators or ("",) * len(options.outputs)
-    if any(known_scale(spec, op) == "probabilities" for spec, op in zip(options.outputs, operators, strict=True)):
-        kind = "probabilities"  # the network ends in the sigmoid or softmax that is stated
-    return AnchoredHeads(options.outputs, facts, anchor_boxes(facts, size_hw), kind)
+    return AnchoredHeads(options.outputs, facts, anchor_boxes(facts, size_hw), options.final_operators)
 
 
 def _fit_labels(options: TaskOptions, classes: int, background: int | None) -> tuple[str, ...]:

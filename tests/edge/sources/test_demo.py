@@ -49,6 +49,7 @@ def test_a_frame_holds_pixels_and_no_truth():
         "captured_ns",
         "source_id",
         "picture",
+        "cut",
     }
     assert frame.picture == ""
     assert type(frame) is Frame

@@ -116,6 +116,12 @@ def test_a_network_that_ends_in_its_sigmoid_is_taken_as_it_is():
     assert [one.score for one in found] == pytest.approx([0.8])
 
 
+def test_a_sigmoid_behind_the_boxes_says_nothing_about_the_scores():
+    scores = logits((-9.0, logit(0.8), -9.0), *[NOTHING] * 3)
+    found = make(final_operators=("LOGISTIC", "RESHAPE")).decode([STILL, scores], VIEW).detections
+    assert [one.score for one in found] == pytest.approx([0.8])
+
+
 def test_outputs_in_any_order_and_by_name():
     scores = logits((-9.0, 3.0, -9.0), NOTHING, NOTHING, NOTHING)
     assert make(outputs=HEADS[::-1]).decode([scores, STILL], VIEW).summary == "1 class 1"
