@@ -95,7 +95,7 @@ def import_engine(
         try:
             recipe = _check(unpacked.folder, names)
             staging = dataclasses.replace(unpacked, name=recipe.name)
-            why = _try_engine(staging, recipe, load, cache_dir)
+            why = _try_engine(staging, load, cache_dir)
         except EngineError as exc:
             raise ArchiveError(f"{file}: {str(exc).replace(f'{unpacked.folder}{os.sep}', '')}") from exc
         if not why:
@@ -160,21 +160,20 @@ def _check(folder: Path, names: frozenset[str]) -> Recipe:
             raise CorruptEngineError(f"the manifest is about {manifest.target}, the recipe about {recipe.target}")
         expected |= {f"{recipe.name}.json", manifest.engine.file}
     if names != expected:
-        raise ArchiveError(f"what it holds and what it should hold differ by {', '.join(sorted(names ^ expected))}")
+        raise ArchiveError(f"what it holds and what it should hold differ by {sorted(names ^ expected)}")
     return recipe
 
 
-def _try_engine(staging: Staging, recipe: Recipe, load: Callable[[Path], None], cache_dir: Path | None) -> str:
+def _try_engine(staging: Staging, load: Callable[[Path], None], cache_dir: Path | None) -> str:
     """Load the engine; say in one line why it does not run here, after removing one that does not."""
     manifest_file = staging.folder / f"{staging.name}.json"
     if not manifest_file.exists():
         return "none came with it that runs on another device"
-    path = staging.folder / read_stored_manifest(staging.folder, staging.name).engine.file
+    engine = read_engine(staging.folder / read_stored_manifest(staging.folder, staging.name).engine.file)
     why = "a plan runs on the device that it was built for, and nowhere else"
-    if recipe.target in _PORTABLE:
-        engine = read_engine(path)
+    if engine.kind in _PORTABLE:  # whatever its papers say: a file may be taken for a plan by its name
         try:
-            load(path)
+            load(engine.path)
         except StaleEngineError as exc:
             _log.info("%s", exc)
             why = "it does not give here what it gave where it was built"
@@ -182,5 +181,5 @@ def _try_engine(staging: Staging, recipe: Recipe, load: Callable[[Path], None], 
             remember_tested(engine, cache_dir)
             return ""
     manifest_file.unlink()
-    path.unlink()
+    engine.path.unlink()
     return why

@@ -280,13 +280,16 @@ class TestWhatHasToBeBuiltHere:
         assert store.version("signs") != before
         assert store.version("signs").engine_path().is_file()
 
-    def test_a_plan_of_another_device_is_never_loaded(self, exported: Path, empty: Store, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("target", ["tensorrt", "litert"])
+    def test_a_plan_of_another_device_is_never_loaded_whatever_its_papers_say(
+        self, exported: Path, empty: Store, tmp_path: Path, target: str
+    ) -> None:
         files = members(exported)
         recipe = decode_recipe(files["source/recipe.json"], Path("recipe.json"))
-        files["source/recipe.json"] = encode_recipe(msgspec.structs.replace(recipe, target="tensorrt"))
+        files["source/recipe.json"] = encode_recipe(msgspec.structs.replace(recipe, target=target))
         manifest = decode_manifest(files["signs.json"], Path("signs.json"))
         engine = msgspec.structs.replace(manifest.engine, file="signs.plan")
-        files["signs.json"] = encode_manifest(msgspec.structs.replace(manifest, target="tensorrt", engine=engine))
+        files["signs.json"] = encode_manifest(msgspec.structs.replace(manifest, target=target, engine=engine))
         files["signs.plan"] = files.pop("signs.tflite")
 
         def boom(path: Path) -> None:
