@@ -52,6 +52,7 @@ def test_a_frame_holds_pixels_and_no_truth():
         "cut",
     }
     assert frame.picture == ""
+    assert frame.cut is None
     assert type(frame) is Frame
     assert type(frame.pixels) is np.ndarray
     assert not any(name in frame.source_id for name in SIGN_NAMES)
