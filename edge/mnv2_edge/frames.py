@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mnv2_engines.geometry import View
+from mnv2_engines.predictions import Box
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.tensors import UInt8Array
 
@@ -43,3 +45,16 @@ class Frame:
         if self.cut is not None:
             return self.cut.picture_height, self.cut.picture_width
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def region_px(self) -> Box | None:
+        """Return the part of that picture that the pixels show; None: all of it."""
+        if self.cut is None:
+            return None
+        height, width = self.pixels.shape[:2]
+        return Box(float(self.cut.left), float(self.cut.top), float(width), float(height))
+
+    def whole_view(self, view: View) -> View:
+        """Return a view of these pixels as one of the whole picture."""
+        cut = self.cut
+        return view if cut is None else view.in_picture(cut.left, cut.top, cut.picture_width, cut.picture_height)

@@ -10,7 +10,6 @@ from typing import Protocol
 from mnv2_edge.capture import Capture, CaptureListener, Outage
 from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
-from mnv2_edge.frames import Frame
 from mnv2_edge.gate import FrameGate
 from mnv2_edge.heartbeat import Heartbeat
 from mnv2_edge.network import Network
@@ -20,8 +19,6 @@ from mnv2_edge.redaction import redact
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.timer import Timer
 from mnv2_edge.viewing import Sighting, Viewer
-from mnv2_engines.geometry import View
-from mnv2_engines.predictions import Box
 
 __all__ = ["Network", "Observer", "Outcome", "Pipeline"]
 
@@ -180,7 +177,7 @@ class Pipeline:
         outputs = network.backend.infer(ready.buffer)
         inferred = time.monotonic_ns()
         frame, capture = ready.frame, self._captures[lane]
-        findings = network.task.decode(outputs, _whole_view(frame, ready.view))
+        findings = network.task.decode(outputs, frame.whole_view(ready.view))
         decoded = time.monotonic_ns()
         self._exchange.release(ready)
         height, width = frame.picture_hw
@@ -210,7 +207,7 @@ class Pipeline:
             detections=findings.detections,
             segments=findings.segments,
             mask=findings.mask,
-            region_px=_region(frame),
+            region_px=frame.region_px,
         )
         return Sighting(frame, result, findings.class_map, lane.live)
 
@@ -296,19 +293,6 @@ class Pipeline:
     def _errors(self) -> list[BaseException]:
         errors = (self._error, *(capture.error for capture in self._captures.values()))
         return [error for error in errors if error is not None]
-
-
-def _whole_view(frame: Frame, view: View) -> View:
-    """Return the view in pixels of the whole picture: a region is where it was cut."""
-    cut = frame.cut
-    return view if cut is None else view.in_picture(cut.left, cut.top, cut.picture_width, cut.picture_height)
-
-
-def _region(frame: Frame) -> Box | None:
-    if frame.cut is None:
-        return None
-    height, width = frame.pixels.shape[:2]
-    return Box(float(frame.cut.left), float(frame.cut.top), float(width), float(height))
 
 
 def _ms(nanoseconds: int) -> float:
