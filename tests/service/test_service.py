@@ -7,6 +7,7 @@ what starting takes on this very machine, since it may be busy.
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -224,6 +225,20 @@ def test_the_imagenet_engine_fits_into_the_memory_limit(machine, instance, share
         machine.run("mnv2-edge", "service", "uninstall", "imagenet")
 
 
+def test_an_engine_of_the_store_goes_along(machine):
+    model = "/opt/mnv2-edge/current/venv/lib/python3.11/site-packages/mnv2_engines/demo/demo.onnx"
+    machine.run("mnv2-edge", "build-engine", model, "--calibration", "demo", "--name", "signs", timeout_s=300)
+    machine.write("/root/stored.yaml", config(more=f"engine: {{model: signs}}\n{MQTT}"))
+    machine.run("mnv2-edge", "service", "install", "/root/stored.yaml")
+    try:
+        result = machine.run("mosquitto_sub", "-t", "mnv2-edge/+/door/result", "-C", "1", "-W", "30").stdout
+        assert json.loads(result)["engine"].startswith("signs@")
+        owners = machine.run("find", "/var/lib/mnv2-edge", "!", "-user", "mnv2-edge").stdout
+        assert owners == ""
+    finally:
+        machine.run("mnv2-edge", "service", "uninstall", "stored")
+
+
 class TestUpgrade:
     def test_a_version_that_never_gets_ready_is_undone(self, machine, instance, bundle, tmp_path):
         broken = tmp_path / "broken.tar"
@@ -232,16 +247,18 @@ class TestUpgrade:
         one = instance("upgraded", config())
         one.start()
         before = machine.run("readlink", "/opt/mnv2-edge/current").stdout
-        done = machine.run(
-            *("env", "MNV2_EDGE_READY_S=12", "/shared/install.sh", "--offline", "/shared/broken.tar"),
-            check=False,
-            timeout_s=INSTALL_S,
-        )
+        with ThreadPoolExecutor() as pool:
+            command = ("env", "MNV2_EDGE_READY_S=12", "/shared/install.sh", "--offline", "/shared/broken.tar")
+            upgrade = pool.submit(machine.run, *command, check=False, timeout_s=INSTALL_S)
+            machine.wait_for(lambda: machine.run("readlink", "/opt/mnv2-edge/current").stdout == "99.0\n", INSTALL_S)
+            one.configure(config("{uri: demo, id: written-for-the-new-version}"))
+            done = upgrade.result()
         assert done.returncode == 1, done.stdout + done.stderr
         assert "99.0 did not become ready (mnv2-edge@upgraded.service)" in done.stderr
         assert machine.run("readlink", "/opt/mnv2-edge/current").stdout == before
         assert one.active
         one.wait_for_status("door streaming")
+        assert "written-for" not in machine.run("cat", "/etc/mnv2-edge/upgraded.yaml").stdout
         assert machine.run("mnv2-edge", "--version").stdout.split()[1] == before.strip()
 
     def test_an_environment_that_a_new_python_killed_is_made_again(self, machine, instance):

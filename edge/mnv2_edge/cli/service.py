@@ -16,6 +16,7 @@ from mnv2_edge.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from mnv2_edge.service.places import Places
+    from mnv2_engines.store import Store
 
 __all__ = ["command"]
 
@@ -50,7 +51,7 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     """Run a configuration now and at each boot.
 
     It goes to /etc/mnv2-edge, the engine and label file that it names to /var/lib/mnv2-edge, where the engine is
-    verified again. Exit status 1 when it does not become ready.
+    verified again. An engine of your store goes to the service's. Exit status 1 when it does not become ready.
     """
     from mnv2_edge.service.installing import carry_out, plan_installation
     from mnv2_edge.service.manager import start_and_wait
@@ -59,13 +60,19 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     places = Places()
     name = instance_name(name or file.stem)
     plan = plan_installation(file, name, places)
+    bring = None if plan.engine_file else _plan_engine(plan.engine_name, places)
     if dry_run:
+        if bring is not None:
+            click.echo(f"mnv2-edge engines export {bring[1]} FILE, and import it into {places.state}")
         for copy in plan.copies:
             click.echo(f"cp {copy.source} {copy.target}" + ("  # and verify it there" if copy.is_engine else ""))
         click.echo(f"cp {file} {plan.configuration}\nsystemctl enable --now mnv2-edge@{name}.service")
         return ExitStatus.DONE
     _require_installation(places)
     _require_root(f"service install {file}")
+    os.umask(0o077)
+    if bring is not None:
+        _bring_engine(*bring, places, as_default=plan.engine_name is None)
     carry_out(plan, places, _verify)
     unit = start_and_wait(name)
     click.echo(f"{name}: {unit.state}, {unit.why}")
@@ -143,6 +150,30 @@ def logs(name: str, *, follow: bool, lines: int) -> None:
         os.execvp(arguments[0], arguments)  # noqa: S606 - the terminal is journalctl's from here on
     except OSError as exc:
         raise AccessError(f"journalctl cannot be run ({exc.strerror}): a service needs systemd") from exc
+
+
+def _plan_engine(name: str | None, places: "Places") -> "tuple[Store, str] | None":
+    from mnv2_edge.service.engines import find_engine, stores_of_installer
+    from mnv2_engines.store import Store
+
+    return find_engine(name, stores_of_installer(os.environ), Store(places.state))
+
+
+def _bring_engine(source: "Store", name: str, places: "Places", *, as_default: bool) -> None:
+    """Copy an engine into the service's store; one that has to be built here is, before the instance starts."""
+    from mnv2_edge.service.engines import bring_engine, give_to
+    from mnv2_edge.service.manager import systemctl
+    from mnv2_edge.service.places import USER
+    from mnv2_engines.store import Store
+
+    target = Store(places.state)
+    try:
+        runs_here = bring_engine(source, name, target, as_default=as_default)
+    finally:
+        give_to(places.state, USER)
+    if not runs_here:
+        click.echo(f"{name} is being built on this device", err=True)
+        systemctl("systemctl", "restart", "mnv2-edge-engines.service")
 
 
 def _verify(engine: Path) -> None:

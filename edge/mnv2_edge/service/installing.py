@@ -37,6 +37,10 @@ class Plan:
     text: str
     """Of the configuration: the one given, with the places of the copies in it."""
     copies: tuple[Copy, ...]
+    engine_file: bool
+    """Whether the engine is a file among the copies; else it is one of the store."""
+    engine_name: str | None
+    """Of the engine in the store; None: the default one."""
 
 
 def plan_installation(source: Path, name: str, places: Places) -> Plan:
@@ -50,7 +54,7 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
     text = source.read_text(encoding="utf-8-sig")
     copies, pieces, done = [], [], 0
     for start, end, value, is_engine in _file_values(text):
-        path = source.parent / value if not is_engine or (source.parent / value).exists() else Path(value)
+        path = source.parent / value
         if is_engine and not path.exists() and is_name(value):
             continue  # of the store
         if not path.is_file():
@@ -61,7 +65,10 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
         copies.append(Copy(path.resolve(), target, is_engine))
         pieces += [text[done:start], str(target)]
         done = end
-    return Plan(name, places.configuration(name), "".join([*pieces, text[done:]]), tuple(copies))
+    engine_file = any(copy.is_engine for copy in copies)
+    engine_name = None if engine_file else config.engine.model
+    text = "".join([*pieces, text[done:]])
+    return Plan(name, places.configuration(name), text, tuple(copies), engine_file, engine_name)
 
 
 def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> None:

@@ -1,0 +1,70 @@
+"""Bring an engine from the store of whoever installs into the store of the service."""
+
+import os
+import pwd
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import ConfigError
+from mnv2_engines.store import Store
+from mnv2_engines.store.archive import export_engine, import_engine
+
+__all__ = ["bring_engine", "find_engine", "give_to", "stores_of_installer"]
+
+_SUDO: Final = "SUDO_USER"
+
+
+def stores_of_installer(variables: Mapping[str, str]) -> tuple[Store, ...]:
+    """Return where whoever installs may have built an engine: as this user, and as the one who typed `sudo`."""
+    homes = [read_environment(variables).home]
+    user = variables.get(_SUDO)
+    if user is not None:
+        try:
+            entry = pwd.getpwnam(user)
+        except KeyError:
+            return (Store(homes[0]),)
+        homes.append(read_environment({"HOME": entry.pw_dir}).home)
+    return tuple(Store(home) for home in dict.fromkeys(homes))
+
+
+def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tuple[Store, str] | None:
+    """Return which store has the engine `name`, or the default engine where none is named.
+
+    None when there is nothing to bring: the service has it already, or nobody ever built one and the demo network runs.
+    Raises ConfigError for a name that nobody has.
+    """
+    for store in stores:
+        wanted = name or store.default()
+        if wanted is not None and wanted in store.names():
+            return store, wanted
+    if name is None or name in target.names():
+        return None
+    places = ", ".join(str(store.folder) for store in (*stores, target))
+    raise ConfigError(f"no engine is called {name} in {places}: mnv2-edge build-engine MODEL.onnx --name {name}")
+
+
+def bring_engine(source: Store, name: str, target: Store, *, as_default: bool) -> bool:
+    """Copy an engine and what it was built from into `target`, where it is verified; return whether it runs there.
+
+    False: it has to be built on this device first, which `mnv2-edge-engines.service` does. Raises what `export_engine`
+    and `import_engine` do.
+    """
+    target.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=target.folder.parent, prefix=".bring-") as folder:
+        archive = Path(folder) / f"{name}.mnv2"
+        export_engine(source, name, archive)
+        imported = import_engine(target, archive)
+    if as_default:
+        target.set_default(imported.name)
+    return imported.is_built
+
+
+def give_to(folder: Path, user: str) -> None:
+    """Let `user` own everything below a folder, as the user database has it; links are not followed."""
+    entry = pwd.getpwnam(user)
+    for place, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            os.chown(Path(place) / name, entry.pw_uid, entry.pw_gid, follow_symlinks=False)

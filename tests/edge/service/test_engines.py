@@ -1,0 +1,81 @@
+import getpass
+from pathlib import Path
+
+import pytest
+
+from mnv2_edge.errors import ConfigError
+from mnv2_edge.scenes import render
+from mnv2_edge.service.engines import bring_engine, find_engine, stores_of_installer
+from mnv2_engines.build_request import BuildRequest, Pictures
+from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.frame_path import fit_picture
+from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.store import Store
+from mnv2_engines.store.building import build_stored
+from mnv2_engines.store.checking import verify_stored
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory) -> Store:
+    """Return the store of a user who has built the demo network."""
+    store = Store(tmp_path_factory.mktemp("home"))
+    pictures = [fit_picture(render(5, 40 * scene), "RGB", 96, 96, Preprocess())[0] for scene in range(20)]
+    request = BuildRequest(
+        model=demo_engine_path().with_suffix(".onnx"),
+        output=Path("nowhere"),
+        preprocess=Preprocess(),
+        calibration=Pictures("scenes", pictures[:12]),
+        validation=Pictures("others", pictures[12:]),
+        name="signs",
+        task="classify",
+    )
+    build_stored(store, request).require_installed()
+    return store
+
+
+@pytest.fixture
+def services(tmp_path) -> Store:
+    return Store(tmp_path / "state")
+
+
+def test_an_engine_is_brought_and_verified(users, services):
+    assert find_engine("signs", [users], services) == (users, "signs")
+    assert bring_engine(users, "signs", services, as_default=False)
+    assert verify_stored(services, "signs").state == "ok"
+    assert [path.name for path in services.folder.parent.iterdir()] == ["engines"]
+
+
+def test_again_and_as_the_default(users, services):
+    for _ in range(2):
+        bring_engine(users, "signs", services, as_default=True)
+    assert services.names() == ("signs",)
+    assert services.default() == "signs"
+
+
+def test_where_none_is_named_the_default_one_is_meant(users, services):
+    users.set_default("signs")
+    assert find_engine(None, [Store(services.folder), users], services) == (users, "signs")
+
+
+def test_nobody_has_built_one_so_the_demo_network_runs(services):
+    assert find_engine(None, [services], services) is None
+
+
+def test_the_service_may_have_it_already(users, services, tmp_path):
+    bring_engine(users, "signs", services, as_default=False)
+    assert find_engine("signs", [Store(tmp_path / "empty")], services) is None
+
+
+def test_a_name_that_nobody_has(users, services):
+    with pytest.raises(ConfigError, match=r"no engine is called birds in .*build-engine"):
+        find_engine("birds", [users], services)
+
+
+def test_who_types_sudo_has_a_store_too(tmp_path):
+    user = getpass.getuser()
+    stores = stores_of_installer({"HOME": str(tmp_path), "SUDO_USER": user})
+    assert [store.folder for store in stores] == [
+        tmp_path / ".local/share/mnv2-edge/engines",
+        Path(f"~{user}").expanduser() / ".local/share/mnv2-edge/engines",
+    ]
+    assert len(stores_of_installer({"HOME": str(tmp_path), "SUDO_USER": "nobody-of-that-name"})) == 1
