@@ -54,7 +54,7 @@ def test_a_plan_beside_the_model(jetson, model, photos, tmp_path, capsys):
     assert "; on TensorRT 10.3.0" in out
     assert f"run it: mnv2-edge run --model {output}" in out
     assert "XNNPACK" not in out + page.read_text()
-    assert "TensorRT 10.3.0" in page.read_text()
+    assert "TensorRT 10.3.0, CUDA 12.6, GPU Orin, compute capability 8.7" in page.read_text()
 
 
 def test_a_plan_in_the_store_is_built_again_from_what_was_kept(jetson, model, photos, tmp_path, capsys):

@@ -5,7 +5,7 @@ from typing import Final
 
 from mnv2_engines.build_request import BuildRequest, BuildResult
 from mnv2_engines.diagnosis import worst_layers
-from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, VerificationFacts
+from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, TensorRtFacts, VerificationFacts
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.page import describe_preprocess, fill_page, make_rows
 from mnv2_engines.report.plot import draw_layers
@@ -70,7 +70,8 @@ def _agreement(found: AgreementFacts) -> str:
 def _provenance(request: BuildRequest, result: BuildResult) -> list[tuple[str, str]]:
     manifest = result.manifest
     calibration = manifest.calibration
-    return [
+    images = result.verification.facts.images
+    rows = [
         ("Engine", f"{manifest.engine.file}, SHA-256 {manifest.engine.sha256}"),
         ("Model", f"{manifest.model.file}, SHA-256 {manifest.model.sha256}"),
         ("Precision", manifest.precision),
@@ -79,12 +80,26 @@ def _provenance(request: BuildRequest, result: BuildResult) -> list[tuple[str, s
         ("Calibration", f"{calibration.images} pictures of {calibration.source}" if calibration else "none"),
         (
             "Verification",
-            f"{result.verification.facts.images} pictures of {result.verification.facts.source or 'none'}",
+            f"{images} picture{'s' * (images != 1)} of {result.verification.facts.source or 'none'}",
         ),
         ("Built", f"{manifest.created} by {manifest.builder}"),
         ("On", f"{manifest.built_on.board}, {manifest.built_on.cpu}, {manifest.built_on.machine}"),
         ("With", ", ".join(f"{name} {version}" for name, version in manifest.runtimes.items())),
     ]
+    if manifest.tensorrt is not None:
+        rows.append(("Bound to", _bounds(manifest.tensorrt)))
+    return rows
+
+
+def _bounds(facts: TensorRtFacts) -> str:
+    named = (
+        ("TensorRT", facts.tensorrt),
+        ("CUDA", facts.cuda),
+        ("L4T", facts.l4t),
+        ("GPU", facts.gpu),
+        ("compute capability", facts.compute_capability),
+    )
+    return ", ".join(f"{name} {value}" for name, value in named if value)
 
 
 def _name(layer: LayerFacts) -> str:
