@@ -199,7 +199,7 @@ class TestTries:
 
         server.script = [trickle] * 2
         with pytest.raises(DownloadError, match="less than 1 KiB/s"):
-            fetch(patience=Patience(timeout_s=0.3, tries=1, wait=nothing))
+            fetch(patience=Patience(timeout_s=1.0, tries=1, wait=nothing))
 
 
 class TestRefusals:
