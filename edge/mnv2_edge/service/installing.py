@@ -14,6 +14,7 @@ from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.places import USER, Places
+from mnv2_engines.labels.named import LISTS
 from mnv2_engines.store.names import is_name
 
 __all__ = ["Copy", "Plan", "carry_out", "plan_installation"]
@@ -47,7 +48,7 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
     """Look at a configuration and say what to do; nothing is changed.
 
     An engine or label file that it names is copied, since the service sees no home folder; a name of the engine store
-    stays. Comments and order stay as well. Raises ConfigError.
+    and a label list of the package stay. Comments and order stay as well. Raises ConfigError.
     """
     config = read_config(source)
     require_sound(config)
@@ -57,6 +58,8 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
         path = source.parent / value
         if is_engine and not path.exists() and is_name(value):
             continue  # of the store
+        if not is_engine and path.name in LISTS and not path.exists():
+            continue  # of the package
         if not path.is_file():
             raise ConfigError(
                 f"{source} names {value}, which is not there: expected a file, from the folder of {source}"

@@ -69,8 +69,8 @@ def test_other_ways_to_write_it(folder, places, line):
     assert config.engine.threads == 2
 
 
-def test_the_demo_network_and_names_of_the_store_need_no_copy(folder, places):
-    for engine in ("", "engine: {model: birds}\n", "engine: {model: birds.v2}\n"):
+def test_the_demo_network_names_of_the_store_and_label_lists_need_no_copy(folder, places):
+    for engine in ("", "engine: {model: birds}\n", "engine: {model: birds.v2}\n", "labels: imagenet\n"):
         text = f"version: 1\ncameras: [{{uri: demo}}]\n{engine}"
         plan = plan_installation(write(folder, text), "door", places)
         assert (plan.copies, plan.text) == ((), text)
