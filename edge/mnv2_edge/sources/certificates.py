@@ -1,6 +1,5 @@
 """Decide whose certificate a camera may show over rtsps, and say why one was refused."""
 
-import logging
 import socket
 import ssl
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from mnv2_edge.sources.address import Address
 
 __all__ = ["RTSPS_PORT", "Trust", "explain_refusal", "read_trust"]
 
-_log = logging.getLogger(__name__)
 RTSPS_PORT = 322  # https://www.iana.org/assignments/service-names-port-numbers
 _PROBE_S = 3.0
 
@@ -27,7 +25,7 @@ class Trust:
     """PEM: whoever may have signed it, or the certificate itself where it has signed itself."""
 
 
-def read_trust(scheme: str, ours: Mapping[str, str], camera_id: str) -> Trust | None:
+def read_trust(scheme: str, ours: Mapping[str, str]) -> Trust | None:
     """Read ``ca_file=FILE`` and ``verify=no`` of an rtsps address; None for rtsp, which shows no certificate.
 
     Without them the system's authorities count. Raises UsageError for a file that cannot be read, and for options that
@@ -41,7 +39,6 @@ def read_trust(scheme: str, ours: Mapping[str, str], camera_id: str) -> Trust | 
     if ours.get("verify", "no") != "no" or len(given) == 2:
         raise UsageError("rtsps: expected ca_file=FILE, or verify=no, or neither: then the system's authorities count")
     if "verify" in given:
-        _log.warning("%s: the camera's certificate is not checked (verify=no): anybody on the way may be it", camera_id)
         return Trust(verify=False, ca_file="")
     ca_file = ours.get("ca_file") or ssl.get_default_verify_paths().cafile or ""
     if not ca_file:

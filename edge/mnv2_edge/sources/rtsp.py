@@ -47,21 +47,23 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
     if ours.get("keyframes", "only") != "only":
         raise UsageError(f"rtsp option keyframes={ours['keyframes']!r} is unknown: expected keyframes=only")
     timeout_s = _silence_s(ours.get("timeout"), options.stall_s)
-    trust = read_trust(address.url.partition(":")[0], ours, options.camera_id)
+    trust = read_trust(address.url.partition(":")[0], ours)
     gst = None if library == "pyav" or keyframes_only else _gstreamer(required=library == "gstreamer")
+    source: FrameSource
     try:
         if gst is not None:
-            return _open_with_gstreamer(gst, address, transport, trust, options.camera_id, timeout_s)
-        av = import_av()
-        return AvSource(
-            av,
-            _with_login(address),
-            address.shown,
-            options.camera_id,
-            options={"rtsp_transport": transport, "fflags": "nobuffer", "flags": "low_delay", **_tls(av, trust)},
-            timeout_s=timeout_s,
-            keyframes_only=keyframes_only,
-        )
+            source = _open_with_gstreamer(gst, address, transport, trust, options.camera_id, timeout_s)
+        else:
+            av = import_av()
+            source = AvSource(
+                av,
+                _with_login(address),
+                address.shown,
+                options.camera_id,
+                options={"rtsp_transport": transport, "fflags": "nobuffer", "flags": "low_delay", **_tls(av, trust)},
+                timeout_s=timeout_s,
+                keyframes_only=keyframes_only,
+            )
     except SourceLoginError:
         raise
     except SourceError as exc:
@@ -69,6 +71,11 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
         if refusal:
             raise SourceError(refusal) from exc
         raise
+    if trust is not None and not trust.verify:  # here, so that a camera that is away is not warned of again and again
+        _log.warning(
+            "%s: the camera's certificate is not checked (verify=no): anybody on the way may be it", options.camera_id
+        )
+    return source
 
 
 def _tls(av: ModuleType, trust: Trust | None) -> dict[str, str]:
