@@ -47,7 +47,7 @@ def make_network_file(trt: ModuleType, model: onnx.ModelProto, precision: PlanPr
     return NetworkFile(encode_model(half.model), half.kept, half.warnings)
 
 
-def parse_network(trt: ModuleType, builder: Any, logger: object, log: TensorRtLog, onnx: bytes) -> Any:  # noqa: ANN401 - TensorRT has no types
+def parse_network(trt: ModuleType, builder: Any, logger: object, log: TensorRtLog, onnx: bytes) -> tuple[Any, Any]:  # noqa: ANN401 - TensorRT has no types
     """Return an `INetworkDefinition` of an ONNX file, and the parser, which owns its weights: hold on to both.
 
     Raises ModelError with TensorRT's own words when it does not take the file.

@@ -44,10 +44,8 @@ class Roles:
 def find_roles(lib: ModuleType, node: onnx.NodeProto, types: Mapping[str, int], opset: int, *, single: bool) -> Roles:
     """Return the roles of a node; `lib` is the module onnx, `types` are TensorProto's numbers.
 
-    `single` keeps it float32 whatever ONNX says.
-
-    What shares a type in ONNX' definition of the operator shares it here. Raises UnsupportedOperatorError for an
-    operator that ONNX does not define.
+    What shares a type in ONNX' definition of the operator shares it here; `single` keeps all of it float32. Raises
+    UnsupportedOperatorError for an operator that ONNX does not define.
     """
     try:
         schema = lib.defs.get_schema(node.op_type, opset, node.domain)
