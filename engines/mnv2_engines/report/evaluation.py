@@ -14,6 +14,7 @@ __all__ = ["render_evaluation"]
 
 _PAIRS: Final = 20
 _TOP: Final = 5
+_LEAST: Final = 0.01
 
 
 def render_evaluation(result: ClassificationResult) -> str:
@@ -82,10 +83,10 @@ def _against(reference: Reference) -> list[tuple[str, str]]:
     return [
         ("Float network's top-1", _share(reference.tally.top1)),
         ("Same top-1 as the float network", _share(paired.agreement)),
-        ("Engine alone is right", f"{paired.engine_alone_right} pictures"),
+        ("Engine alone is right", str(paired.engine_alone_right)),
         (
             "Float network alone is right",
-            f"{paired.reference_alone_right} pictures; p = {paired.chance:.2g}",
+            f"{paired.reference_alone_right}; p = {paired.chance:.2g}",
         ),
     ]
 
@@ -119,7 +120,9 @@ def _figure(picture: str, thumbnail: bytes, caption: str) -> str:
 
 
 def _said(predictions: Sequence[Prediction]) -> str:
-    return ", ".join(f"{escape(found.label)} {found.score:.2f}" for found in predictions) or "nothing"
+    """Name what was said, and how surely; what has hardly any score is left out behind the first."""
+    shown = [*predictions[:1], *(found for found in predictions[1:] if found.score >= _LEAST)]
+    return ", ".join(f"{escape(found.label)} {found.score:.2f}" for found in shown) or "nothing"
 
 
 def _gallery(figures: Sequence[str], nothing: str) -> str:
