@@ -16,7 +16,7 @@ from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 
 if TYPE_CHECKING:
-    from mnv2_engines.evaluation.result import ClassificationResult
+    from mnv2_engines.evaluation.result import EvaluationResult
     from mnv2_engines.preprocess import ColorOrder
 
 __all__ = ["command"]
@@ -30,11 +30,13 @@ Examples:
   mnv2-edge evaluate --model signs.tflite --data photos/test --float signs.onnx
   mnv2-edge evaluate --model mobilenet.tflite --labels imagenet.txt --data val/ --limit 1000
   mnv2-edge evaluate --model signs --data photos/test --min-accuracy 0.9 --json
+  mnv2-edge evaluate --model people --data instances_val2017.json --pictures val2017/
 
 \b
-DIR holds a folder for every class, called like its label, one of its synonyms, its
-WordNet id or its number: photos/test/stop/1.jpg. Pictures go the way of a camera's
-frames: EXIF orientation, resize policy, quantisation, engine, task.
+A classifier's DIR holds a folder for every class, called like its label, one of its
+synonyms, its WordNet id or its number: photos/test/stop/1.jpg. A segmenter's DIR
+holds images/NAME.jpg and masks/NAME.png. Pictures go the way of a camera's frames:
+EXIF orientation, resize policy, quantisation, engine, task.
 docs/own-model.md says what to do when the accuracy is lower than in training.
 """
 
@@ -45,6 +47,8 @@ class _Flags:
 
     model: str | None
     data: str
+    pictures: Path | None
+    task: str | None
     labels: str | None
     float_model: Path | None
     no_float: bool
@@ -66,7 +70,15 @@ class _Flags:
     metavar="NAME|FILE",
     help="A stored engine, or an engine file. [default: the store's, else the demo network]",
 )
-@click.option("--data", required=True, metavar="DIR", help="Pictures in a folder for every class: DIR/LABEL/*.jpg.")
+@click.option(
+    "--data", required=True, metavar="DIR|FILE", help="What is true: class folders, COCO's JSON, or pictures and masks."
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the pictures of COCO's JSON are. [default: beside it]",
+)
 @click.option("--labels", metavar="FILE", help="Names of the classes, if the engine does not have them.")
 @click.option(
     "--float",
@@ -75,11 +87,16 @@ class _Flags:
     metavar="MODEL.onnx",
     help="The float network to compare with. [default: what the engine was built from, if that is beside it]",
 )
+@click.option(
+    "--task", type=click.Choice(["classify", "detect", "segment"]), help="[default: the engine's, else classify]"
+)
 @click.option("--no-float", is_flag=True, help="Judge the engine alone.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N pictures, spread over all.")
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the networks. [default: all cores]")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write all of it, with pictures.")
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), metavar="F", help="Exit status 1 when top-1 is below F.")
+@click.option(
+    "--min-accuracy", type=click.FloatRange(0, 1), metavar="F", help="Exit status 1 below it: top-1, AP or mean IoU."
+)
 @preprocess_options
 @click.option(
     "--resize-quality", type=click.Choice(["antialias", "fast"]), default="antialias", help="[default: antialias]"
@@ -88,8 +105,9 @@ class _Flags:
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
     """Judge an engine by pictures whose truth is known.
 
-    Shows top-1 and top-5 with their confidence, what is taken for what, recall and precision of each class, how many
-    labels are right above each score, and the float network's figures beside the engine's.
+    Of a classifier: top-1 and top-5 with their confidence, what is taken for what, recall and precision of each class,
+    and how many labels are right above each score. Of a detector COCO's average precision, of a segmenter the mean IoU.
+    The float network's figures stand beside the engine's.
     """
     return _evaluate(_Flags(**flags))
 
@@ -98,9 +116,10 @@ def _evaluate(flags: _Flags) -> int:
     _check(flags)
 
     from mnv2_edge.cli.build_progress import show_progress
-    from mnv2_edge.cli.evaluation_summary import summarise, to_json
+    from mnv2_edge.cli.evaluation import summarise, to_json
     from mnv2_edge.config.model import EngineConfig
-    from mnv2_edge.evaluation.evaluate import EvaluationOptions, evaluate
+    from mnv2_edge.evaluation.bench import EvaluationOptions
+    from mnv2_edge.evaluation.evaluate import evaluate
 
     threads = flags.threads or len(os.sched_getaffinity(0))
     engine = EngineConfig(
@@ -120,6 +139,8 @@ def _evaluate(flags: _Flags) -> int:
         with_float=not flags.no_float,
         limit=flags.limit,
         threads=threads,
+        task=flags.task,
+        pictures=flags.pictures,
     )
     with show_progress() as progress:
         result = evaluate(options, read_environment(os.environ), progress)
@@ -142,7 +163,7 @@ def _check(flags: _Flags) -> None:
         raise AccessError(f"{folder} may not be written by this user: choose another place with --report FILE.html")
 
 
-def _write_report(path: Path, result: "ClassificationResult") -> None:
+def _write_report(path: Path, result: "EvaluationResult") -> None:
     from mnv2_engines.report.evaluation import render_evaluation
 
     try:
@@ -151,12 +172,11 @@ def _write_report(path: Path, result: "ClassificationResult") -> None:
         _log.warning("the report %s cannot be written: %s", path, exc.strerror)
 
 
-def _judge(result: "ClassificationResult", least: float | None) -> int:
-    top1 = result.tally.top1
-    if least is None or top1.value >= least:
+def _judge(result: "EvaluationResult", least: float | None) -> int:
+    if least is None or result.accuracy >= least:
         return ExitStatus.DONE
     print_error(
-        f"top-1 is {100 * top1.value:.2f} % ({top1.right} of {top1.of}), below --min-accuracy {100 * least:g} %: "
+        f"the accuracy is {100 * result.accuracy:.2f} %, below --min-accuracy {100 * least:g} %: "
         "docs/own-model.md has the list of what to look at"
     )
     return ExitStatus.CHECK_FAILED

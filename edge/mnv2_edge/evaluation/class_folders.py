@@ -64,7 +64,9 @@ def _find_root(data: str) -> Path:
     if place == "nothing":
         raise SourceNotFoundError(f"there is no folder {root}: {expected}")
     if place != "folder":
-        raise UsageError(f"--data {root} is a file: {expected}")
+        raise UsageError(
+            f"--data {root} is a file, and a classifier is judged by folders (a detector: --task detect): {expected}"
+        )
     return root
 
 

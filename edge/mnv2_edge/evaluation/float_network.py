@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from mnv2_edge.network import Network
-from mnv2_edge.plugins import load_plugin
+from mnv2_engines.backends import Backend
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine import Engine
 from mnv2_engines.errors import ContractError
@@ -18,7 +18,7 @@ from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.sidecar import choose_preprocess, read_sidecar
 from mnv2_engines.store.sources import read_recipe
 from mnv2_engines.store.version import SOURCE
-from mnv2_engines.tasks import Task, TaskOptions
+from mnv2_engines.tasks import Task
 from mnv2_engines.tflite import compile_model
 
 __all__ = ["FloatModel", "choose_float_model", "find_float_model", "open_float_network"]
@@ -63,31 +63,23 @@ def choose_float_model(path: Path, engine: Engine, stated: Preprocess) -> FloatM
 
 @contextlib.contextmanager
 def open_float_network(
-    model: FloatModel, engine: Network, labels: Sequence[str], top_k: int, threads: int
+    model: FloatModel, engine: Network, make_task: Callable[[Backend], Task], threads: int
 ) -> Iterator[Network]:
     """Compile the model to float32 TFLite, in memory, and give a network that takes the engine's frames.
 
-    Frames are fitted as for the engine. Raises ModelError when it cannot be compiled, ContractError when it has other
-    classes than the engine.
+    Frames are fitted as for the engine. Raises ModelError when it cannot be compiled, ContractError when its outputs
+    are others than the engine's.
     """
     preprocess = replace(model.preprocess, resize=engine.preprocess.resize)
     compiled = compile_model(model.path, pictures=(), preprocess=preprocess, precision="fp32", threads=threads)
     with contextlib.closing(LiteRtBackend(compiled.tflite, threads=threads)) as backend:
-        classes = math.prod(backend.output_specs[0].shape)
-        if len(backend.output_specs) != 1 or classes != len(labels):
+        own, expected = ([math.prod(spec.shape) for spec in one.output_specs] for one in (backend, engine.backend))
+        if own != expected:
             raise ContractError(
-                f"{model.path} has {classes} classes, the engine {len(labels)}: expected the network that the engine "
-                "was built from (--float MODEL.onnx, or --no-float)"
+                f"{model.path} has outputs of {own} numbers, the engine of {expected}: expected the network that the "
+                "engine was built from (--float MODEL.onnx), or none (--no-float)"
             )
-        options = TaskOptions(
-            outputs=backend.output_specs,
-            final_operators=backend.report().final_operators,
-            labels=tuple(labels),
-            labels_source="the engine's labels",
-            top_k=top_k,
-        )
-        task = cast("Task", load_plugin("mnv2_engines.tasks", engine.task.name)(options))
-        yield Network(backend, task, preprocess, model.path.name, engine.resize_quality)
+        yield Network(backend, make_task(backend), preprocess, model.path.name, engine.resize_quality, engine.labels)
 
 
 def _origins(engine: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:

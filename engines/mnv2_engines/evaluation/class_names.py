@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from mnv2_engines.errors import LabelsError
 
-__all__ = ["match_classes"]
+__all__ = ["match_classes", "match_labels"]
 
 _WORDNET: Final = re.compile(r"n\d{8}")
 _NUMBER: Final = re.compile(r"\d{1,9}")
@@ -27,7 +27,7 @@ def match_classes(folders: Sequence[str], labels: Sequence[str] | None, classes:
     them. Raises LabelsError for a folder that is no class, with the nearest label, for one that could be several, and
     for two that are the same.
     """
-    found = _by_label(folders, labels) if labels is not None else {}
+    found = match_labels(folders, labels) if labels is not None else {}
     missing = [folder for folder in folders if folder not in found]
     if missing and len(missing) == len(folders):
         found = _by_place(folders, labels, classes)
@@ -38,8 +38,11 @@ def match_classes(folders: Sequence[str], labels: Sequence[str] | None, classes:
     return found
 
 
-def _by_label(folders: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
-    """Match each folder by the strictest rule that finds it a class."""
+def match_labels(folders: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
+    """Return the class id of every folder that is called like a label, by the strictest rule that finds one.
+
+    Raises LabelsError for a folder that could be several classes.
+    """
     whole = _index([(label, class_id) for class_id, label in enumerate(labels)], _composed)
     alike = _index([(label, class_id) for class_id, label in enumerate(labels)], _simplified)
     parts = _index(

@@ -1,14 +1,28 @@
-"""Hold what an evaluation of a classifier found, for whoever prints or draws it."""
+"""Hold what an evaluation found, for whoever prints or draws it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
+from mnv2_engines.evaluation.detection import DetectionFigures
+from mnv2_engines.evaluation.segmentation import SegmentationTally
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocess import Preprocess
 
-__all__ = ["ClassificationResult", "Difference", "Judged", "Mistake", "Reference", "Unreadable"]
+__all__ = [
+    "ClassificationResult",
+    "DetectionResult",
+    "Difference",
+    "EvaluationResult",
+    "Judged",
+    "Mistake",
+    "PoorPicture",
+    "Reference",
+    "SegmentationResult",
+    "Unreadable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +96,70 @@ class ClassificationResult:
     reference: Reference | None
     notes: tuple[str, ...] = ()
     """What the reader should know: how classes were matched, why there is no float network, likely mistakes."""
+
+    @property
+    def accuracy(self) -> float:
+        """Return top-1, the figure that this task is judged by."""
+        return self.tally.top1.value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectionResult:
+    """Everything that was found about a detector."""
+
+    judged: Judged
+    data: str
+    """The file of annotations."""
+    categories: dict[int, str]
+    """Id to name of what was judged."""
+    found: int
+    pictures: int
+    boxes: int
+    figures: DetectionFigures
+    unreadable: tuple[Unreadable, ...]
+    reference: tuple[Judged, DetectionFigures] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Return the average precision over classes and overlaps, the figure that this task is judged by."""
+        return self.figures.ap
+
+
+@dataclass(frozen=True, slots=True)
+class PoorPicture:
+    """A picture whose areas fit badly."""
+
+    picture: str
+    iou: float
+    """Mean over its classes."""
+    thumbnail: bytes
+    """A small JPEG: the picture, the truth and what was found side by side, in the colours of the classes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentationResult:
+    """Everything that was found about a segmenter."""
+
+    judged: Judged
+    data: str
+    labels: Sequence[str]
+    """Empty when classes have no names."""
+    found: int
+    tally: SegmentationTally
+    worst: tuple[PoorPicture, ...]
+    unreadable: tuple[Unreadable, ...]
+    reference: tuple[Judged, SegmentationTally] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Return the mean IoU, the figure that this task is judged by."""
+        return self.tally.mean_iou
+
+    def name(self, class_id: int) -> str:
+        """Return what a class is called."""
+        return self.labels[class_id] if class_id < len(self.labels) else f"class {class_id}"
+
+
+EvaluationResult: TypeAlias = ClassificationResult | DetectionResult | SegmentationResult

@@ -7,7 +7,7 @@ from mnv2_engines.build_request import BuildRequest, BuildResult
 from mnv2_engines.diagnosis import worst_layers
 from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, TensorRtFacts, VerificationFacts
 from mnv2_engines.report.gallery import draw_gallery
-from mnv2_engines.report.page import describe_preprocess, fill_page, make_rows
+from mnv2_engines.report.page import describe_preprocess, fill_page, make_list, make_rows
 from mnv2_engines.report.plot import draw_layers
 
 __all__ = ["render_report"]
@@ -24,7 +24,7 @@ def render_report(request: BuildRequest, result: BuildResult) -> str:
         title=escape(f"{manifest.name}: {'installed' if result.installed else 'rejected'}"),
         state="good" if not result.faults else "bad",
         verdict=escape(_verdict(result)),
-        findings=_list([*result.faults, *(f"Likely: {cause}" for cause in result.causes)]),
+        findings=make_list([*result.faults, *(f"Likely: {cause}" for cause in result.causes)]),
         figures=make_rows(_figures(result)),
         agreement=escape(_agreement(facts.agreement)) if facts.agreement else "The outputs are no classes to agree on.",
         plot=draw_layers(facts.layers) if facts.layers else "<p>Not compared: layers are those of an int8 engine.</p>",
@@ -118,7 +118,3 @@ def _level(output: OutputFacts) -> str:
 
 def _decibels(sqnr_db: float | None) -> str:
     return "equal to the last bit" if sqnr_db is None else f"{sqnr_db:.1f} dB"
-
-
-def _list(items: list[str]) -> str:
-    return "".join(f"<li>{escape(item)}</li>" for item in items)

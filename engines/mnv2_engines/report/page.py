@@ -7,9 +7,21 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from mnv2_engines.evaluation.result import Judged, Unreadable
 from mnv2_engines.preprocess import Preprocess
 
-__all__ = ["describe_preprocess", "embed_jpeg", "embed_png", "fill_page", "make_rows"]
+__all__ = [
+    "describe_judged",
+    "describe_preprocess",
+    "embed_jpeg",
+    "embed_png",
+    "fill_page",
+    "list_unreadable",
+    "make_list",
+    "make_rows",
+    "make_table",
+    "percent",
+]
 
 _HERE: Final = Path(__file__).parent
 
@@ -23,6 +35,35 @@ def fill_page(template: str, **parts: str) -> str:
 def make_rows(rows: Sequence[tuple[str, str]]) -> str:
     """Return rows of a table: what is named on the left, its value on the right, both escaped."""
     return "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+
+
+def make_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with a heading, everything escaped; the word None where there is no row."""
+    if not rows:
+        return "<p>None.</p>"
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<table class="columns"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def make_list(items: Sequence[str]) -> str:
+    """Return the items of a list, escaped."""
+    return "".join(f"<li>{escape(item)}</li>" for item in items)
+
+
+def list_unreadable(unreadable: Sequence[Unreadable]) -> str:
+    """Return why each of these pictures was not judged."""
+    return f"<ul>{make_list([one.reason for one in unreadable])}</ul>" if unreadable else "<p>None.</p>"
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent; - for none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def describe_judged(judged: Judged) -> str:
+    """Return which network was fed how."""
+    return f"{judged.name} on {judged.runtime}; {describe_preprocess(judged.preprocess)}"
 
 
 def embed_jpeg(jpeg: bytes) -> str:

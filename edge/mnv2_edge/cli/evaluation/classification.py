@@ -1,9 +1,9 @@
-"""Say what an evaluation found: tables for people, one object for programs."""
+"""Say how often a classifier is right, and what it takes for what."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
+from mnv2_edge.cli.evaluation.wording import align, describe_engine, judged_json, percent, pictures_json
 from mnv2_edge.cli.tables import format_table
 from mnv2_engines.evaluation.classification import ClassFigures, ClassificationTally, Share
 from mnv2_engines.evaluation.comparison import PairedTally
@@ -18,13 +18,9 @@ _WORST = 8
 _NAMED = 5
 
 
-def summarise(result: ClassificationResult, report: Path | None = None) -> str:
+def summarise(result: ClassificationResult) -> list[str]:
     """Return the figures, and the worst of everything: the weakest classes, the commonest confusions, the pictures."""
-    parts = [_headline(result), _classes(result), _confused(result), _thresholds(result.tally), _worst(result)]
-    closing = [f"note: {note}" for note in result.notes]
-    if report is not None:
-        closing.append(f"report: {report}")
-    return "\n\n".join(part for part in (*parts, "\n".join(closing)) if part)
+    return [_headline(result), _classes(result), _confused(result), _thresholds(result.tally), _worst(result)]
 
 
 def to_json(result: ClassificationResult) -> dict[str, object]:
@@ -33,11 +29,7 @@ def to_json(result: ClassificationResult) -> dict[str, object]:
     return {
         "task": "classify",
         "data": result.data,
-        "pictures": {
-            "found": result.found,
-            "judged": tally.pictures,
-            "unreadable": [asdict(unreadable) for unreadable in result.unreadable],
-        },
+        "pictures": pictures_json(result.found, tally.pictures, result.unreadable),
         "labels": list(result.labels),
         "engine": _network_json(result.judged, tally),
         "classes": [_class_json(figures, result.labels) for figures in tally.classes()],
@@ -72,8 +64,8 @@ def _headline(result: ClassificationResult) -> str:
     shown = sum(figures.pictures > 0 for figures in tally.classes())
     taken = "" if result.found == tally.pictures + len(result.unreadable) else f" of {result.found}"
     rows = [
-        ("engine", f"{judged.name}, {judged.runtime}, {judged.preprocess.resize}"),
-        ("data", f"{result.data}: {tally.pictures}{taken} pictures of {shown} classes{_unreadable(result)}"),
+        ("engine", describe_engine(judged)),
+        ("data", f"{result.data}: {tally.pictures}{taken} pictures of {shown} classes"),
         ("top-1", _share(tally.top1)),
     ]
     if len(result.labels) > _NAMED:
@@ -85,22 +77,14 @@ def _headline(result: ClassificationResult) -> str:
             ("float top-1", f"{_share(reference.tally.top1)}, {reference.judged.name}"),
             ("agreement", f"{_share(paired.agreement)}{_alone(paired)}"),
         ]
-    return "\n".join(f"{name:<12}{value}" for name, value in rows)
-
-
-def _unreadable(result: ClassificationResult) -> str:
-    if not result.unreadable:
-        return ""
-    names = ", ".join(unreadable.picture for unreadable in result.unreadable[:_NAMED])
-    more = ", ..." if len(result.unreadable) > _NAMED else ""
-    return f"; {len(result.unreadable)} cannot be read: {names}{more}"
+    return align(rows)
 
 
 def _classes(result: ClassificationResult) -> str:
     figures = [figures for figures in result.tally.classes() if figures.pictures]
     figures.sort(key=lambda one: (one.recall or 0.0, -one.pictures))
     rows = [
-        (result.labels[one.class_id], str(one.pictures), _percent(one.recall), _percent(one.precision))
+        (result.labels[one.class_id], str(one.pictures), percent(one.recall), percent(one.precision))
         for one in figures[:_CLASSES]
     ]
     rest = len(figures) - len(rows)
@@ -120,8 +104,8 @@ def _thresholds(tally: ClassificationTally) -> str:
     rows = [
         (
             f"{row.threshold:g}",
-            _percent(row.published / tally.pictures),
-            _percent(row.right / row.published if row.published else None),
+            percent(row.published / tally.pictures),
+            percent(row.right / row.published if row.published else None),
             str(row.wrong),
             str(tally.top1.right - row.right),
         )
@@ -159,21 +143,9 @@ def _alone(paired: PairedTally) -> str:
     )
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
 def _network_json(judged: Judged, tally: ClassificationTally) -> dict[str, object]:
-    preprocess = judged.preprocess
     return {
-        "name": judged.name,
-        "runtime": judged.runtime,
-        "preprocess": {
-            "color": preprocess.color,
-            "mean": list(preprocess.mean),
-            "std": list(preprocess.std),
-            "resize": str(preprocess.resize),
-        },
+        **judged_json(judged),
         "top1": _share_json(tally.top1),
         "top5": _share_json(tally.top5),
         "mean_recall": tally.mean_recall(),

@@ -1,0 +1,53 @@
+"""Share how figures and networks are written."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from mnv2_engines.evaluation.result import Judged, Unreadable
+
+__all__ = ["align", "describe_engine", "describe_unreadable", "judged_json", "percent", "pictures_json"]
+
+_NAMED: Final = 5
+
+
+def align(rows: Sequence[tuple[str, str]]) -> str:
+    """Return a line a row: what it is, and its value."""
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent; - for none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def describe_engine(judged: Judged) -> str:
+    """Return what was judged and how it was fed."""
+    return f"{judged.name}, {judged.runtime}, {judged.preprocess.resize}"
+
+
+def describe_unreadable(unreadable: Sequence[Unreadable]) -> list[str]:
+    """Return a line for each picture that could not be judged, up to a few."""
+    lines = [f"not judged: {one.reason}" for one in unreadable[:_NAMED]]
+    rest = len(unreadable) - len(lines)
+    return [*lines, f"not judged: {rest} more, which --json lists"] if rest > 0 else lines
+
+
+def judged_json(judged: Judged) -> dict[str, object]:
+    """Return name, runtime and preprocess."""
+    preprocess = judged.preprocess
+    return {
+        "name": judged.name,
+        "runtime": judged.runtime,
+        "preprocess": {
+            "color": preprocess.color,
+            "mean": list(preprocess.mean),
+            "std": list(preprocess.std),
+            "resize": str(preprocess.resize),
+        },
+    }
+
+
+def pictures_json(found: int, judged: int, unreadable: Sequence[Unreadable]) -> dict[str, object]:
+    """Return how many pictures there were and what became of them."""
+    return {"found": found, "judged": judged, "unreadable": [asdict(one) for one in unreadable]}

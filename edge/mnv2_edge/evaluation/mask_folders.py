@@ -1,0 +1,74 @@
+"""Read a data set whose pixels have classes: DIR/images/NAME.jpg and DIR/masks/NAME.png, or VOC's folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mnv2_edge.errors import LibraryMissingError, SourceError, SourceNotFoundError, UsageError
+from mnv2_edge.sources.pictures import list_pictures
+from mnv2_engines.tensors import UInt8Array
+
+__all__ = ["MaskedPictures", "read_mask", "read_mask_folders"]
+
+_FOLDERS: Final = (("images", "masks"), ("JPEGImages", "SegmentationClass"))
+_MASK_SUFFIXES: Final = (".png", ".bmp", ".gif", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedPictures:
+    """Pictures and their masks."""
+
+    root: Path
+    pairs: tuple[tuple[Path, Path], ...]
+    without: int
+    """Pictures that have no mask, as most of VOC's."""
+
+
+def read_mask_folders(root: Path) -> MaskedPictures:
+    """List the pictures that have a mask. Raises UsageError when the folder is laid out otherwise."""
+    if not root.is_dir():
+        raise SourceNotFoundError(f"there is no folder {root}: expected {root}/images/*.jpg and {root}/masks/*.png")
+    for images, masks in _FOLDERS:
+        if (root / images).is_dir() and (root / masks).is_dir():
+            return _pair(root, root / images, root / masks)
+    raise UsageError(
+        f"{root} has no masks: a segmenter is judged by {root}/images/NAME.jpg and {root}/masks/NAME.png, whose pixels "
+        "are class numbers (or VOC's JPEGImages and SegmentationClass)"
+    )
+
+
+def read_mask(path: Path) -> UInt8Array:
+    """Return class numbers, height x width; of a picture with a palette its indices. 255 is unlabelled.
+
+    Raises LibraryMissingError without Pillow (OpenCV turns palettes into colours), SourceError for a file that is no
+    mask: one with colours says which class is which nowhere.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as exc:
+        raise LibraryMissingError(
+            "Pillow is not importable, which reads masks: `pip install 'mnv2-edge[evaluate]'`"
+        ) from exc
+    try:
+        with Image.open(path) as mask:
+            if mask.mode not in ("P", "L"):
+                raise SourceError(f"{path} has colours ({mask.mode}): expected class numbers, grey or with a palette")
+            return np.array(mask, np.uint8)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as exc:
+        if isinstance(exc, SourceError):
+            raise
+        raise SourceError(f"{path} cannot be read: {exc}") from exc
+
+
+def _pair(root: Path, images: Path, masks: Path) -> MaskedPictures:
+    try:
+        pictures = list_pictures(images)
+        by_stem = {path.stem: path for path in masks.iterdir() if path.suffix.lower() in _MASK_SUFFIXES}
+    except OSError as exc:
+        raise SourceError(f"{exc.filename} cannot be read ({exc.strerror})") from exc
+    pairs = tuple((path, by_stem[path.stem]) for path in pictures if path.stem in by_stem)
+    if not pairs:
+        raise SourceError(f"none of {len(pictures)} pictures in {images} has a mask of its name in {masks}")
+    return MaskedPictures(root, pairs, len(pictures) - len(pairs))
