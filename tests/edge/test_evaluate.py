@@ -106,7 +106,8 @@ def test_broken_pictures_are_counted_and_named(engine, signs, tmp_path):
     assert told["float"] is None
     assert told["notes"] == ["files that are no pictures which are read: 1 .heic"]
     done = evaluate(engine, data, tmp_path, "--no-float")
-    assert "2 cannot be read: stop/" in done.stdout
+    assert "not judged: 2\n" in done.stdout
+    assert str(victim) in done.stdout
 
 
 def test_a_limit_is_spread_over_all_classes(engine, signs, tmp_path):

@@ -27,10 +27,11 @@ def describe_engine(judged: Judged) -> str:
 
 
 def describe_unreadable(unreadable: Sequence[Unreadable]) -> list[str]:
-    """Return a line for each picture that could not be judged, up to a few."""
-    lines = [f"not judged: {one.reason}" for one in unreadable[:_NAMED]]
-    rest = len(unreadable) - len(lines)
-    return [*lines, f"not judged: {rest} more, which --json lists"] if rest > 0 else lines
+    """Return how many pictures could not be judged, and why, up to a few; nothing when all were."""
+    if not unreadable:
+        return []
+    more = ["  ..."] if len(unreadable) > _NAMED else []
+    return [f"not judged: {len(unreadable)}", *(f"  {one.reason}" for one in unreadable[:_NAMED]), *more]
 
 
 def judged_json(judged: Judged) -> dict[str, object]:
