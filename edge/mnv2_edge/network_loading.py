@@ -75,7 +75,7 @@ def engine_reference(
         return EngineFile(Path(config.model))
     _log.warning(
         "no engine is given and none was built, so the demo network runs, which knows road signs only; for a real one: "
-        "`mnv2-edge build-engine MODEL.onnx --calibration FOLDER --labels FILE`, or --model FILE.tflite"
+        "`mnv2-edge models list`, `mnv2-edge build-engine MODEL.onnx --calibration FOLDER`, or --model FILE.tflite"
     )
     return EngineFile(demo_engine_path())
 
