@@ -5,13 +5,8 @@ A film's scenes are several frames long; only one frame of each is used here, so
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import queue
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,15 +49,7 @@ def render_set(film: int, count: int, size: tuple[int, int] = DEFAULT_SIZE) -> t
     return images, labels
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some consecutive scenes of the training film."""
-
-    images: Images
-    labels: Labels
-
-
-def render_chunks(film: int, first_scene: int, count: int) -> Iterator[Chunk]:
+def render_chunks(film: int, first_scene: int, count: int) -> Iterator[tuple[Images, Labels]]:
     """Render the training film without end, `count` scenes a chunk.
 
     One scene in eight is rendered larger and one in four resized the fast way, at random, so that the network depends
@@ -80,77 +67,13 @@ def render_chunks(film: int, first_scene: int, count: int) -> Iterator[Chunk]:
             images[place] = network_view(render(film, index, size), quality)
             labels[place] = true_class(film, index)
             scene += 1
-        yield Chunk(images, labels)
+        yield images, labels
 
 
-def _render_into(chunks: multiprocessing.Queue[Chunk], film: int, first_scene: int, count: int) -> None:
-    """Render until killed, or until the training process is gone without having said so."""
-    parent = os.getppid()
-    chunks.cancel_join_thread()
-    os.nice(2)
-    cv2.setNumThreads(1)
-    for chunk in render_chunks(film, first_scene, count):
-        while os.getppid() == parent:
-            try:
-                chunks.put(chunk, timeout=2.0)
-                break
-            except queue.Full:
-                continue
-        else:
-            return
-
-
-class ScenePool:
-    """Hold the newest renders of a background process and draw random batches from them.
-
-    A scene is drawn again only as often as training is faster than rendering. It owns the process: close it.
-    """
-
-    def __init__(self, film: int, first_scene: int, capacity: int, chunk: int = 256) -> None:
-        self._images = np.empty((capacity, INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
-        self._labels = np.empty(capacity, dtype=np.int64)
-        self.scenes = first_scene
-        """The next scene of the film to take in: where a later run goes on."""
-        self._filled = 0
-        self._next = 0
-        context = multiprocessing.get_context("spawn")
-        self._chunks: multiprocessing.Queue[Chunk] = context.Queue(maxsize=4)
-        self._process = context.Process(target=_render_into, args=(self._chunks, film, first_scene, chunk), daemon=True)
-        self._process.start()
-
-    def wait_for(self, scenes: int) -> None:
-        """Take renders in until the pool holds `scenes` of them."""
-        while self._filled < scenes:
-            self._take(self._chunks.get(timeout=120))
-
-    def refresh(self) -> None:
-        """Take in what has been rendered since, over the oldest renders; never waits."""
-        try:
-            while True:
-                self._take(self._chunks.get_nowait())
-        except queue.Empty:
-            return
-
-    def batch(self, rng: np.random.Generator, size: int, shift: int = 3) -> tuple[Images, Labels]:
-        """Return `size` random renders, each moved by up to `shift` pixels both ways with its border repeated."""
-        places = rng.integers(0, self._filled, size)
-        steps = np.arange(INPUT_SIZE)
-        rows = np.clip(steps + rng.integers(-shift, shift + 1, (size, 1)), 0, INPUT_SIZE - 1)
-        columns = np.clip(steps + rng.integers(-shift, shift + 1, (size, 1)), 0, INPUT_SIZE - 1)
-        images = self._images[places[:, None, None], rows[:, :, None], columns[:, None, :]]
-        return images, self._labels[places]
-
-    def close(self) -> None:
-        """Stop the rendering process."""
-        self._process.terminate()
-        self._process.join()
-        self._chunks.close()
-
-    def _take(self, chunk: Chunk) -> None:
-        capacity = len(self._labels)
-        places = (self._next + np.arange(len(chunk.labels))) % capacity
-        self._images[places] = chunk.images
-        self._labels[places] = chunk.labels
-        self._next = int(places[-1] + 1) % capacity
-        self._filled = min(capacity, self._filled + len(places))
-        self.scenes += len(places)
+def moved(images: Images, rng: np.random.Generator, shift: int = 3) -> Images:
+    """Return the images, each moved by up to `shift` pixels both ways with its border repeated."""
+    places = np.arange(len(images))[:, None, None]
+    steps = np.arange(INPUT_SIZE)
+    rows = np.clip(steps + rng.integers(-shift, shift + 1, (len(images), 1)), 0, INPUT_SIZE - 1)
+    columns = np.clip(steps + rng.integers(-shift, shift + 1, (len(images), 1)), 0, INPUT_SIZE - 1)
+    return images[places, rows[:, :, None], columns[:, None, :]]

@@ -34,11 +34,13 @@ from demo_data import (
     VALIDATION_FILM,
     Images,
     Labels,
-    ScenePool,
+    moved,
+    render_chunks,
     render_set,
 )
 from demo_network import MobileNetV2
 from mnv2_edge.scenes import DEFAULT_SIZE, SIGN_NAMES
+from scene_pool import ScenePool
 
 WIDTH = 0.35
 BATCH = 64
@@ -89,7 +91,7 @@ def main() -> None:
 
     validation = render_set(VALIDATION_FILM, 600)
     print(f"training for {args.minutes:g} min, seed {args.seed}", flush=True)
-    with closing(ScenePool(TRAINING_FILM + args.seed, progress.scenes, POOL_SCENES)) as pool:
+    with closing(ScenePool(render_chunks, TRAINING_FILM + args.seed, progress.scenes, POOL_SCENES)) as pool:
         pool.wait_for(2_048)
         while progress.seconds < 60.0 * args.minutes:
             until = min(60.0 * args.minutes, progress.seconds + 60.0 * args.export_every)
@@ -172,6 +174,7 @@ def _train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(progress.seconds / total_seconds)
         images, labels = pool.batch(rng, BATCH)
+        images = moved(images, rng)
         gains = torch.from_numpy(rng.uniform(0.85, 1.15, (BATCH, 1, 1, 1)).astype(np.float32))
         loss = criterion(model((as_input(images) + 1.0) * gains - 1.0), torch.from_numpy(labels))
         optimizer.zero_grad(set_to_none=True)

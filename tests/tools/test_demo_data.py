@@ -1,6 +1,5 @@
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -48,28 +47,8 @@ def test_training_sees_the_pixels_that_the_runtime_gives_the_network(data: Modul
 _UNCHANGED = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
-def test_the_pool_replaces_the_oldest_and_keeps_labels_with_their_images(data: ModuleType):
-    with closing(data.ScenePool(film=3, first_scene=0, capacity=40, chunk=16)) as pool:
-        while pool.scenes < 48:
-            pool.wait_for(16)
-            pool.refresh()
-        images, labels = pool.batch(np.random.default_rng(0), 30, shift=0)
-        taken_in = pool.scenes
-    newest = {scene: true_class(3, data.frame_index(scene)) for scene in range(taken_in - 40, taken_in)}
-    known = {
-        data.network_view(render(3, data.frame_index(scene), size), quality).tobytes(): truth
-        for scene, truth in newest.items()
-        for size in (data.DEFAULT_SIZE, data.LARGE_SIZE)
-        for quality in ("antialias", "fast")
-    }
-    assert [known[image.tobytes()] for image in images] == labels.tolist()
-
-
 def test_a_batch_is_moved_by_at_most_the_shift(data: ModuleType):
-    with closing(data.ScenePool(film=3, first_scene=0, capacity=16, chunk=16)) as pool:
-        pool.wait_for(16)
-        still, _ = pool.batch(np.random.default_rng(1), 8, shift=0)
-        moved, _ = pool.batch(np.random.default_rng(1), 8, shift=3)
-    for before, after in zip(still, moved, strict=True):
+    images, _ = data.render_set(3, 8)
+    for before, after in zip(images, data.moved(images, np.random.default_rng(1), shift=3), strict=True):
         middles = [np.roll(before, (y, x), (0, 1))[8:-8, 8:-8] for y in range(-3, 4) for x in range(-3, 4)]
         assert any(np.array_equal(middle, after[8:-8, 8:-8]) for middle in middles)
