@@ -15,7 +15,7 @@ MAX_ROLL_DEG = 18.0
 """Small enough that an arrow to the left stays one, and a square never looks like a diamond."""
 
 _MAX_TILT_DEG = 35.0
-_REACH = (0.17, 0.40)
+REACH = (0.17, 0.40)
 """Half the size of a sign, in sides of the centred square: 33 to 77 of the 96 pixels that the demo network sees."""
 _DISTANCE = 4.0
 """From the lens to the sign, in half-sizes of the sign: how strong the perspective is."""
@@ -41,20 +41,29 @@ class Pose:
         return np.asarray(centre + reach * _perspective(self.rotation, points), dtype=np.float64)
 
 
-def draw_pose(rng: np.random.Generator, outline: NDArray[np.float64]) -> Pose:
-    """Return a random pose that keeps `outline` (sign plane) inside the centred square all the way."""
+def draw_pose(
+    rng: np.random.Generator,
+    outline: NDArray[np.float64],
+    *,
+    reaches: tuple[float, float] = REACH,
+    half_window: tuple[float, float] = (0.5, 0.5),
+) -> Pose:
+    """Return a random pose that keeps `outline` (sign plane) inside a centred window all the way.
+
+    `reaches` bounds half the size of the sign; `half_window` is half the window's width and height.
+    """
     yaw, pitch = np.radians(rng.uniform(-_MAX_TILT_DEG, _MAX_TILT_DEG, 2)) * rng.random()
     roll = math.radians(rng.uniform(-MAX_ROLL_DEG, MAX_ROLL_DEG))
     rotation = _rotation(yaw, pitch, roll)
-    reach = rng.uniform(*_REACH)
+    reach = rng.uniform(*reaches)
     zoom = rng.uniform(0.92, 1.0)
     corners = reach * _perspective(rotation, outline)
-    lowest = -0.5 + _MARGIN - corners.min(axis=0)
-    highest = 0.5 - _MARGIN - corners.max(axis=0)
+    lowest = -np.array(half_window) + _MARGIN - corners.min(axis=0)
+    highest = np.array(half_window) - _MARGIN - corners.max(axis=0)
     start = lowest + (highest - lowest) * rng.random(2)
     end = np.clip(start + rng.uniform(-0.06, 0.06, 2), lowest, highest)
-    reaches = (reach * zoom, reach) if rng.random() < 0.5 else (reach, reach * zoom)
-    return Pose(rotation, reaches, start, end)
+    ends = (reach * zoom, reach) if rng.random() < 0.5 else (reach, reach * zoom)
+    return Pose(rotation, ends, start, end)
 
 
 def light_scene(rng: np.random.Generator, pixels: Pixels) -> Pixels:

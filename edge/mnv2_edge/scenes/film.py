@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mnv2_edge.scenes.backdrop import Pixels, fill, paint_backdrop
-from mnv2_edge.scenes.camera import Pose, add_sensor_noise, blur, draw_pose, expose, light_scene
+from mnv2_edge.scenes.backdrop import Pixels, paint_backdrop
+from mnv2_edge.scenes.camera import add_sensor_noise, blur, draw_pose, expose, light_scene
+from mnv2_edge.scenes.post import draw_look, paint_pole, paint_sign
 from mnv2_edge.scenes.signs import SIGN_NAMES, sign_patches
 
 FRAMES_PER_SIGN = 10
@@ -48,15 +48,21 @@ def render(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> Pixel
     scene_rng = np.random.default_rng([seed, number])
     frame_rng = np.random.default_rng([seed, number, 1 + step])
 
-    pixels = _panned_backdrop(scene_rng, size, progress)
+    pixels = panned_backdrop(scene_rng, size, progress)
     _draw_sign(scene_rng, pixels, true_class(seed, index), progress)
+    return take_picture(scene_rng, frame_rng, pixels)
+
+
+def take_picture(scene_rng: np.random.Generator, frame_rng: np.random.Generator, pixels: Pixels) -> Pixels:
+    """Return what light, lens and sensor make of a painted scene."""
     pixels = light_scene(scene_rng, pixels)
     pixels = expose(scene_rng, pixels)
     pixels = blur(scene_rng, pixels)
     return add_sensor_noise(scene_rng.uniform(0.0, 14.0), frame_rng, pixels)
 
 
-def _panned_backdrop(rng: np.random.Generator, size: tuple[int, int], progress: float) -> Pixels:
+def panned_backdrop(rng: np.random.Generator, size: tuple[int, int], progress: float) -> Pixels:
+    """Return the background, which moves a little while the scene is shown; `progress` goes from 0 to 1."""
     width, height = size
     margin = max(1, round(_PAN * min(size)))
     backdrop = paint_backdrop(rng, width + 2 * margin, height + 2 * margin)
@@ -65,25 +71,6 @@ def _panned_backdrop(rng: np.random.Generator, size: tuple[int, int], progress: 
 
 
 def _draw_sign(rng: np.random.Generator, pixels: Pixels, class_id: int, progress: float) -> None:
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    patches = sign_patches(class_id)
-    pose = draw_pose(rng, patches[0].outline)
-    fading, tint = rng.uniform(0.0, 0.3), rng.uniform(-14.0, 14.0, 3)
-    if rng.random() < 0.6:
-        _draw_pole(rng, pixels, pose, progress)
-    for patch in patches:
-        outline = pose.project(patch.outline, progress) * side + (width / 2, height / 2)
-        colour = np.array(patch.colour, dtype=np.float64)
-        fill(pixels, outline, np.clip(colour + (150.0 - colour) * fading + tint, 0, 255))
-
-
-def _draw_pole(rng: np.random.Generator, pixels: Pixels, pose: Pose, progress: float) -> None:
-    """Draw a grey pole from the middle of the sign down, out of the picture."""
-    height, width = pixels.shape[:2]
-    half_width, grey = rng.uniform(0.04, 0.09), rng.uniform(60.0, 180.0)
-    pole = np.array([(-half_width, 0.0), (half_width, 0.0), (half_width, 1.0), (-half_width, 1.0)])
-    foot: NDArray[np.float64] = pose.project(pole, progress) * min(height, width) + (width / 2, height / 2)
-    downward = foot[2:] - foot[[1, 0]]
-    foot[2:] += downward * (2.0 * height / np.linalg.norm(downward))
-    fill(pixels, foot, np.full(3, grey))
+    look = draw_look(rng, draw_pose(rng, sign_patches(class_id)[0].outline))
+    paint_pole(pixels, look, progress)
+    paint_sign(pixels, class_id, look, progress)

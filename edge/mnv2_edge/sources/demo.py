@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from mnv2_edge.errors import UsageError
 from mnv2_edge.frames import Frame
-from mnv2_edge.scenes import DEFAULT_SIZE, render
+from mnv2_edge.scenes import DEFAULT_SIZE, render, render_street
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.sources.options import read_fps, read_size, refuse_unknown
 from mnv2_edge.sources.pacer import Pacer
@@ -17,12 +18,15 @@ __all__ = ["DemoSource", "Film", "open_demo"]
 _CAMERA_FPS = 30.0
 _SMALLEST_PX, _LARGEST_PX = 64, 4096
 _LARGEST_NUMBER = 2**32 - 1
+_RENDER: Final = {"signs": render, "street": render_street}
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
     """Say which film is shown; signs, places, light and noise of every frame follow from its seed and index."""
 
+    kind: str = "signs"
+    """`signs` shows one sign at a time, `street` up to four."""
     seed: int = 0
     size: tuple[int, int] = DEFAULT_SIZE
     """Width and height in pixels."""
@@ -31,13 +35,17 @@ class Film:
 
 
 def open_demo(options: SourceOptions) -> "DemoSource":
-    """Open ``demo``, with options as in ``demo?seed=7&fps=15&size=640x480&frames=200``.
+    """Open ``demo``, with options as in ``demo?film=street&seed=7&fps=15&size=640x480&frames=200``.
 
     It comes at 30 frames/s like a camera, or at `fps`; flat out only with `--pace max`. Raises UsageError for an
     unknown option or a value out of range.
     """
-    refuse_unknown("demo", options.query, ("seed", "fps", "size", "frames"))
+    refuse_unknown("demo", options.query, ("film", "seed", "fps", "size", "frames"))
+    kind = options.query.get("film", "signs")
+    if kind not in _RENDER:
+        raise UsageError(f"demo option film={kind!r} is unknown: expected {' or '.join(_RENDER)}")
     film = Film(
+        kind=kind,
         seed=_read_number(options.query, "seed", 0) or 0,
         size=_read_film_size(options.query),
         frames=_read_number(options.query, "frames", 1),
@@ -50,8 +58,8 @@ class DemoSource:
     """Render a film and give its frames at the pacer's moments, or flat out without a pacer.
 
     A frame is rendered before its moment and stamped with it, so rendering does not count as latency unless it is too
-    slow for the rate. The truth about a frame is not in it: whoever judges asks `mnv2_edge.scenes.true_label` with the
-    film's seed and the frame's index.
+    slow for the rate. The truth about a frame is not in it: whoever judges asks `mnv2_edge.scenes` with the film's seed
+    and the frame's index.
     """
 
     def __init__(self, film: Film, source_id: str, pacer: Pacer | None) -> None:
@@ -77,9 +85,9 @@ class DemoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the film's frames in RGB, in order, until its end or `close`."""
-        index = 0
+        index, draw = 0, _RENDER[self._film.kind]
         while self._film.frames is None or index < self._film.frames:
-            pixels = render(self._film.seed, index, self._film.size)
+            pixels = draw(self._film.seed, index, self._film.size)
             captured_ns = time.monotonic_ns() if self._pacer is None else self._pacer.wait()
             if captured_ns is None or self._closed.is_set():
                 return

@@ -7,7 +7,7 @@ import pytest
 
 from mnv2_edge.errors import UsageError
 from mnv2_edge.frames import Frame
-from mnv2_edge.scenes import SIGN_NAMES, render
+from mnv2_edge.scenes import SIGN_NAMES, render, render_street
 from mnv2_edge.sources import Pace, SourceOptions
 from mnv2_edge.sources.demo import DemoSource, Film, open_demo
 from mnv2_edge.sources.pacer import Pacer
@@ -61,6 +61,11 @@ def test_a_frame_holds_pixels_and_no_truth():
 def test_size_is_width_by_height():
     frame = next(iter(open_demo(options("max", size="200x100"))))
     assert frame.pixels.shape == (100, 200, 3)
+
+
+def test_the_street_is_another_film():
+    frame = next(iter(open_demo(options("max", film="street", seed="3"))))
+    np.testing.assert_array_equal(frame.pixels, render_street(3, 0))
 
 
 def test_frames_are_the_readers_own():
@@ -121,7 +126,8 @@ def test_close_ends_it_flat_out_too():
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"speed": "3"}, r"demo has no option 'speed': expected fps, frames, seed, size"),
+        ({"speed": "3"}, r"demo has no option 'speed': expected film, fps, frames, seed, size"),
+        ({"film": "western"}, r"demo option film='western' is unknown: expected signs or street"),
         ({"fps": "fast"}, r"demo option fps='fast' is no rate"),
         ({"seed": "-1"}, r"demo option seed='-1' is out of range: expected a whole number from 0 to 4294967295"),
         ({"frames": "0"}, r"demo option frames='0' is out of range: expected a whole number from 1 to"),
