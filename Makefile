@@ -1,6 +1,7 @@
 # A new user types `make demo` and `make test`; `make check` and `make acceptance` are for those who change the code.
 PYTHON ?= python3
 VENV ?= .venv
+TASK ?= classify
 NUMPY1_VENV ?= .venv-numpy1
 BIN := $(VENV)/bin
 BUNDLE_PYTHONS ?= 3.10 3.11 3.12 3.13
@@ -12,8 +13,8 @@ PIP := -m pip install --quiet --disable-pip-version-check
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/.installed  ## install, then read signs off a rendered film with the network in the package
-	$(BIN)/mnv2-edge demo
+demo: $(VENV)/.installed  ## install, then read signs off a rendered film (TASK=classify, detect or segment)
+	$(BIN)/mnv2-edge demo --task $(TASK)
 
 test: $(VENV)/.installed-test  ## install with what tests need, then run the test suite
 	$(BIN)/python -m pytest

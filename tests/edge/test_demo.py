@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mnv2_edge.cli.demo import run_demo
+from mnv2_edge.cli.demo import make_judge, run_demo
+from mnv2_edge.judge import LabelJudge
 from mnv2_edge.scenes import SIGN_NAMES, true_class, true_label
+from mnv2_engines.demo import DemoTask
 from support.command import call, start
 
 
@@ -19,6 +21,23 @@ def test_it_passes_and_shows_labels_and_a_summary(tmp_path: Path) -> None:
     assert "passed" in done.stdout
 
 
+@pytest.mark.parametrize(("task", "words"), [("detect", "signs found"), ("segment", "mean IoU")])
+def test_signs_are_found_and_outlined(tmp_path: Path, task: str, words: str) -> None:
+    done = call("demo", "--task", task, "--frames", "60", "--fps", "60", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+    assert "passed" in done.stdout
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_the_truth_of_another_film_makes_it_fail(
+    task: DemoTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run_demo(task, 60, 1, 120.0, make_judge(task, 2)) == 1
+    assert "failed" in capsys.readouterr().out
+
+
 def test_a_shuffled_truth_makes_it_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -27,7 +46,7 @@ def test_a_shuffled_truth_makes_it_fail(
     def shuffled(index: int) -> str:
         return SIGN_NAMES[(true_class(1, index) + 1 + index % 3) % len(SIGN_NAMES)]
 
-    assert run_demo(60, 1, 120.0, shuffled) == 1
+    assert run_demo("classify", 60, 1, 120.0, LabelJudge(shuffled)) == 1
     assert "failed" in capsys.readouterr().out
 
 
