@@ -8,7 +8,7 @@ BUNDLE_PYTHONS ?= 3.10 3.11 3.12 3.13
 BUNDLE_MACHINE ?= aarch64
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt bench bundle clean
+.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt test-systemd bench bundle clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ test-picamera2: $(VENV)/.installed-test  ## picamera2 on libcamera's virtual cam
 
 test-tensorrt: $(VENV)/.installed-tensorrt  ## NVIDIA's real parts that need no GPU: plans built by TensorRT for RTX, names of CUDA packages (x86-64)
 	$(BIN)/python -m pytest -m tensorrt
+
+test-systemd: $(VENV)/.installed-test  ## the service on a booted Debian 12 and 13 (Debian's packages; as root; minutes)
+	MNV2_EDGE_SYSTEMS="bookworm trixie" $(BIN)/python -m pytest -m acceptance tests/service
 
 acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
 	$(BIN)/python -m pytest -m acceptance

@@ -1,5 +1,6 @@
 """A Debian with its own systemd, installed from a bundle, without a network."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,34 +11,37 @@ import pytest
 
 from support.booted import Booted
 from support.installed import HANGING_TASK, INSTALL_S, Instance, all_files
-from support.roots.bookworm import bookworm_root
+from support.roots.bootable import BootableRoot, bootable_root
 from support.roots.cache import RootUnavailableError
 from support.roots.needed import need_root
 
 
+@pytest.fixture(scope="session", params=os.environ.get("MNV2_EDGE_SYSTEMS", "bookworm").split())
+def system(request: pytest.FixtureRequest) -> BootableRoot:
+    """Return the Debian that boots: 12, or those that the environment names."""
+    return need_root(lambda: bootable_root(request.param))
+
+
 @pytest.fixture(scope="session")
-def bundle(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an archive for this machine's Python, as `make bundle` makes one."""
+def bundle(root: Path, system: BootableRoot, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive for that system's Python, as `make bundle` makes one."""
     folder = tmp_path_factory.mktemp("bundle")
 
     def make() -> Path:
-        command = [sys.executable, str(root / "tools/make_bundle.py"), str(folder)]
+        command = [sys.executable, str(root / "tools/make_bundle.py"), str(folder), f"--python={system.python}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
         if done.returncode:
             raise RootUnavailableError(f"the bundle cannot be made: {done.stderr[-300:]}")
         (archive,) = folder.glob("*.tar")
         return archive
 
-    if sys.version_info[:2] != (3, 11):
-        pytest.skip("the system in the container has Python 3.11, and the bundle is made for the Python of the tests")
     return need_root(make)
 
 
 @pytest.fixture(scope="session")
-def bare(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
+def bare(bundle: Path, system: BootableRoot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     """Return a system that has booted and on which nothing is installed; the bundle is in /shared."""
-    root = need_root(bookworm_root)
-    machine = need_root(lambda: Booted(root, tmp_path_factory.mktemp("machine")))
+    machine = need_root(lambda: Booted(system, tmp_path_factory.mktemp("machine")))
     try:
         shutil.copy(bundle, machine.shared / "bundle.tar")
         shutil.copy(bundle.parent / "install.sh", machine.shared / "install.sh")
@@ -57,7 +61,7 @@ def machine(bare: Booted, files_before: set[str]) -> Booted:
     """Return the system with the service installed, from the bundle."""
     bare.run("/shared/install.sh", "--offline", "/shared/bundle.tar", timeout_s=INSTALL_S)
     bare.write("/shared-plugin.py", HANGING_TASK)
-    site = "/opt/mnv2-edge/current/venv/lib/python3.11/site-packages"
+    site = f"/opt/mnv2-edge/current/venv/lib/python{bare.python}/site-packages"
     bare.run("mv", "/shared-plugin.py", f"{site}/hanging_task.py")
     bare.write(f"{site}/hanging_task-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: hanging-task\nVersion: 1\n")
     bare.write(

@@ -52,6 +52,12 @@ class TestInstallation:
         assert machine.run("mnv2-edge", "--version").stdout.startswith("mnv2-edge ")
         assert machine.run("systemctl", "is-system-running", check=False).stdout.strip() == "running"
 
+    def test_its_systemd_understands_every_line_of_the_units(self, machine):
+        done = machine.run(
+            "systemd-analyze", "verify", "--man=no", "mnv2-edge@door.service", "mnv2-edge-engines.service"
+        )
+        assert [line for line in done.stderr.splitlines() if "mnv2-edge" in line] == []
+
     def test_labels_reach_the_broker(self, machine):
         machine.write("/root/front.yaml", config(more=MQTT))
         done = machine.run("mnv2-edge", "service", "install", "/root/front.yaml")
@@ -226,7 +232,8 @@ def test_the_imagenet_engine_fits_into_the_memory_limit(machine, instance, share
 
 
 def test_an_engine_of_the_store_goes_along(machine):
-    model = "/opt/mnv2-edge/current/venv/lib/python3.11/site-packages/mnv2_engines/demo/demo.onnx"
+    packages = f"/opt/mnv2-edge/current/venv/lib/python{machine.python}/site-packages"
+    model = f"{packages}/mnv2_engines/demo/demo.onnx"
     machine.run("mnv2-edge", "build-engine", model, "--calibration", "demo", "--name", "signs", timeout_s=300)
     machine.write("/root/stored.yaml", config(more=f"engine: {{model: signs}}\n{MQTT}"))
     machine.run("mnv2-edge", "service", "install", "/root/stored.yaml")
@@ -264,7 +271,7 @@ class TestUpgrade:
     def test_an_environment_that_a_new_python_killed_is_made_again(self, machine, instance):
         library = "/opt/mnv2-edge/current/venv/lib"
         machine.run("systemctl", "stop", "mnv2-edge-engines.service")
-        machine.run("mv", f"{library}/python3.11", f"{library}/python3.10")  # as if the system had had 3.10 before
+        machine.run("mv", f"{library}/python{machine.python}", f"{library}/python3.9")  # as if it had been that before
         one = instance("mended", config())
         one.start()
         assert (

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from support.roots.bookworm import BootableRoot
+from support.roots.bootable import BootableRoot
 from support.roots.cache import RootUnavailableError
 
 BOOT_S = 60
 
+# The last word is for systemd 256 and newer, which else refuse the control groups of an older host.
 # In a mount namespace of its own, so that nothing has to be unmounted: what is written goes to a folder of the test,
 # /run is on a memory disk as systemd-nspawn wants it, and so is /tmp inside, as small as on a Raspberry Pi Zero.
 _BOOT = """
@@ -20,9 +21,10 @@ mount -t tmpfs tmpfs /run
 mkdir -p "$2/upper/etc" "$2/work" "$2/root"
 echo "127.0.0.1 localhost" > "$2/upper/etc/hosts"  # an installer writes it, debootstrap does not
 mount -t overlay overlay -o "lowerdir=$1/tree,upperdir=$2/upper,workdir=$2/work" "$2/root" || exit 125
-export LD_LIBRARY_PATH="$1/tree/usr/lib/$3/systemd"  # libsystemd-shared
+export LD_LIBRARY_PATH="$1/tools/usr/lib/$3/systemd"  # libsystemd-shared
 exec "$1/tools/usr/bin/systemd-nspawn" --quiet --register=no --keep-unit --private-network --console=pipe \
-    --tmpfs=/tmp:size=64M --machine=mnv2-edge-test --directory="$2/root" --bind-ro="$2/shared:/shared" --boot
+    --tmpfs=/tmp:size=64M --machine=mnv2-edge-test --directory="$2/root" --bind-ro="$2/shared:/shared" \
+    --boot SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
 """
 
 
@@ -33,9 +35,10 @@ class Booted:
     """
 
     def __init__(self, root: BootableRoot, folder: Path) -> None:
+        self.python = root.python
         self.shared = folder / "shared"
         self.shared.mkdir(parents=True)
-        triplet = next((root.tree / "usr/lib").glob("*-linux-gnu")).name
+        triplet = next((root.tools / "usr/lib").glob("*-linux-gnu")).name
         self._process = subprocess.Popen(
             ["unshare", "--mount", "sh", "-c", _BOOT, "boot", str(root.path), str(folder), triplet],
             stdin=subprocess.DEVNULL,

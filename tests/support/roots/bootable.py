@@ -1,4 +1,4 @@
-"""A Debian bookworm that boots: systemd 252, Python 3.11 and mosquitto, installed as debootstrap does it; as root."""
+"""A Debian that boots, with systemd, Python and mosquitto, installed as debootstrap does it; as root."""
 
 import os
 import subprocess
@@ -8,11 +8,13 @@ from pathlib import Path
 from support.roots.cache import RootUnavailableError, cached
 from support.roots.debian import host_architecture, mirror, unpack
 
-__all__ = ["BootableRoot", "bookworm_root"]
+__all__ = ["BootableRoot", "bootable_root"]
 
-SUITE = "bookworm"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "python3", "mosquitto", "mosquitto-clients", "procps")
-TOOLS = ("debootstrap", "systemd-container")
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+TOOLS_SUITE = "bookworm"
+TOOLS = ("debootstrap", "systemd-container", "libsystemd-shared")
+"""Those of one release boot the others too."""
 DEBOOTSTRAP_S = 600
 
 
@@ -21,6 +23,8 @@ class BootableRoot:
     """The tree, and the tools that boot it."""
 
     path: Path
+    python: str
+    """Which Python the system has, as in `3.11`."""
 
     @property
     def tree(self) -> Path:
@@ -33,8 +37,8 @@ class BootableRoot:
         return self.path / "tools"
 
 
-def bookworm_root() -> BootableRoot:
-    """Return the tree (350 MB, built once). Raises RootUnavailableError where it cannot be had."""
+def bootable_root(suite: str) -> BootableRoot:
+    """Return a release's tree (350 MB, built once). Raises RootUnavailableError where it cannot be had."""
     if os.geteuid() != 0:
         raise RootUnavailableError("only root can boot a system in a container")
     if host_architecture() not in ("amd64", "arm64"):
@@ -43,18 +47,18 @@ def bookworm_root() -> BootableRoot:
     def build(folder: Path) -> None:
         tools = folder / "tools"
         tools.mkdir()
-        unpack(TOOLS, SUITE, host_architecture(), tools)
-        _debootstrap(tools, folder / "tree")
+        unpack(TOOLS, TOOLS_SUITE, host_architecture(), tools)
+        _debootstrap(tools, folder / "tree", suite)
 
-    return BootableRoot(cached("bookworm", [SUITE, *PACKAGES, *TOOLS], build))
+    return BootableRoot(cached(f"bootable-{suite}", [suite, *PACKAGES, *TOOLS], build), PYTHONS[suite])
 
 
-def _debootstrap(tools: Path, tree: Path) -> None:
+def _debootstrap(tools: Path, tree: Path, suite: str) -> None:
     command = [
         str(tools / "usr/sbin/debootstrap"),
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
-        SUITE,
+        suite,
         str(tree),
         mirror(),
     ]
