@@ -229,7 +229,8 @@ class TestSupervision:
         results, states, outcome = run(Camera("cam", film, gate=GateSettings(max_rate=20)))
         assert 15 <= outcome.results <= 20 * (time.monotonic() - began) + 5  # a busy machine plays the film slower
         assert results[-1].gated > 100
-        assert states[-1].gated + states[-1].frames + states[-1].dropped == 200
+        told = states[-1].gated + states[-1].frames + states[-1].dropped
+        assert 199 <= told <= 200  # the end is told while the last frame may still be looked at
 
 
 class TestSignsOfLife:
