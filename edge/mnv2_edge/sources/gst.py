@@ -1,5 +1,6 @@
 """Read any camera that a GStreamer pipeline can, through PyGObject: pip's OpenCV has no GStreamer."""
 
+import re
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -173,9 +174,9 @@ class GstSource:
             return
         error, details = message.parse_error()
         not_authorized = error.matches(self._gst.ResourceError.quark(), self._gst.ResourceError.NOT_AUTHORIZED)
-        if not_authorized or "401" in (details or ""):
-            raise login_refused(self._name, "401 Unauthorized")
         more = (details or "").strip().splitlines()[-1:]  # above it stands where in GStreamer's source that is
+        if not_authorized or any(re.search(r"\b401\b", line) for line in more):  # a line number may be 401, or 8401
+            raise login_refused(self._name, "401 Unauthorized")
         raise SourceError(f"{self._name}: {' '.join([error.message, *more])} ({message.src.get_name()}){self._hint}")
 
     def _free(self) -> None:

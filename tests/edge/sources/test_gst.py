@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mnv2_edge.errors import LibraryMissingError, SourceError, UsageError
+from mnv2_edge.errors import LibraryMissingError, SourceError, SourceLoginError, UsageError
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.sources.csi import csi_pipeline, open_csi
 from mnv2_edge.sources.gst import GstSource, build_pipeline, open_gst
@@ -76,6 +76,9 @@ def test_the_end_and_an_error_are_faults(gst: ModuleType) -> None:
         list(short)
     with pytest.raises(SourceError, match="no-such-file"):
         open_gst(options("gst:filesrc location=/no-such-file ! decodebin"))
+    with pytest.raises(SourceError, match="no-such-8401") as caught:
+        open_gst(options("gst:filesrc location=/no-such-8401 ! decodebin"))
+    assert not isinstance(caught.value, SourceLoginError)
 
 
 @pytest.mark.parametrize("uri", ["gst:", "gst:videotestsrc ! appsink", "gst:nosuchelement", "gst:videotestsrc ! ! x"])
