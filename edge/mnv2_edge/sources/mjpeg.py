@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import logging
+import math
 import select
 import socket
 import time
@@ -25,6 +26,7 @@ __all__ = ["MjpegSource", "open_mjpeg"]
 
 _log = logging.getLogger(__name__)
 _CONNECT_S: Final = 3.0
+_FIRST_S: Final = 8.0  # nobody can close it before it is open, so that may not take for ever
 _SILENCE_S: Final = 10.0  # a backstop: whoever supervises closes a silent source sooner
 _CHUNK: Final = 256 * 1024
 _AHEAD: Final = 8 * 1024 * 1024  # read on for a newer picture at most so far
@@ -58,7 +60,7 @@ class MjpegSource:
         self._guard = Guard(self._response.close)
         try:
             self._parts = JpegParts(self._boundary())
-            self._first = self._read()
+            self._first = self._read(time.monotonic() + _FIRST_S)
         except BaseException:
             self._guard.close()
             raise
@@ -138,11 +140,14 @@ class MjpegSource:
             )
         return self._response.headers.get_boundary() or ""
 
-    def _read(self) -> Frame | None:
-        """Return the newest picture that can be decoded; None when closed."""
+    def _read(self, give_up_at: float = math.inf) -> Frame | None:
+        """Return the newest picture that can be decoded; None when closed.
+
+        Raises SourceError when there is none until `give_up_at`, on the clock of `time.monotonic()`.
+        """
         with self._guard.reading() as open_still:
             while open_still and not self._guard.closed:
-                pictures = self._receive()
+                pictures = self._receive(give_up_at)
                 if not pictures:
                     break
                 arrived_ns = time.monotonic_ns()
@@ -154,11 +159,13 @@ class MjpegSource:
                 _log.debug("%s: picture %d could not be decoded", self._source_id, self._index)
         return None
 
-    def _receive(self) -> list[bytes]:
+    def _receive(self, give_up_at: float) -> list[bytes]:
         """Return at least one picture, and all that have arrived; none when closed."""
         pictures: list[bytes] = []
         read = 0
         while not pictures or (read < _AHEAD and self._more_has_come()):
+            if time.monotonic() > give_up_at:
+                raise SourceError(f"{self._address.shown} gives no whole picture in {_FIRST_S:g} s: is it motion JPEG?")
             try:
                 data = self._response.read1(_CHUNK)
             except (OSError, http.client.HTTPException, ValueError) as exc:

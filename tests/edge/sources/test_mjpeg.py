@@ -59,6 +59,16 @@ def test_a_slow_reader_sees_the_newest_picture(server: MjpegServer) -> None:
         assert time.monotonic_ns() - late.captured_ns < 0.2e9
 
 
+@pytest.mark.parametrize("part", [b"no picture", picture(1)[:-20]])
+def test_a_stream_without_a_whole_picture_is_given_up(
+    server: MjpegServer, monkeypatch: pytest.MonkeyPatch, part: bytes
+) -> None:
+    monkeypatch.setattr("mnv2_edge.sources.mjpeg._FIRST_S", 0.2)
+    server.pictures = itertools.repeat(part)
+    with pytest.raises(SourceError, match="gives no whole picture"):
+        open_it(server.url)
+
+
 def test_the_query_goes_to_the_camera_as_it_is(server: MjpegServer) -> None:
     open_it(server.url + "?channel=1&subtype=1&flag&size=big").close()
     assert server.requests == ["/stream?channel=1&subtype=1&flag&size=big"]
