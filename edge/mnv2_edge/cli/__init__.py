@@ -59,7 +59,8 @@ Exit status: 0 done, 1 a check failed, 2 wrong usage, 65 bad or stale engine,
 def cli() -> None:
     """Run MobileNetV2 networks on camera frames at the edge, and publish what they see.
 
-    Networks run as int8 engines of LiteRT, which `build-engine` makes from ONNX. `mnv2-edge COMMAND --help` tells more.
+    Networks run as int8 engines of LiteRT or, on a Jetson, as FP16 plans of TensorRT; `build-engine` makes either from
+    ONNX. `mnv2-edge COMMAND --help` tells more.
     """
 
 
