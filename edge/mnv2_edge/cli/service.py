@@ -51,7 +51,8 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     """Run a configuration now and at each boot.
 
     It goes to /etc/mnv2-edge, the engine and label file that it names to /var/lib/mnv2-edge, where the engine is
-    verified again. An engine of your store goes to the service's. Exit status 1 when it does not become ready.
+    verified again; so does a model that you pulled. An engine of your store goes to the service's. Exit status 1 when
+    it does not become ready.
     """
     from mnv2_edge.service.installing import carry_out, plan_installation
     from mnv2_edge.service.manager import start_and_wait
@@ -59,7 +60,7 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
 
     places = Places()
     name = instance_name(name or file.stem)
-    plan = plan_installation(file, name, places)
+    plan = plan_installation(file, name, places, lambda word: _find_pulled(word, places))
     bring = None if plan.engine_file else _plan_engine(plan.engine_name, places)
     if dry_run:
         if bring is not None:
@@ -157,6 +158,13 @@ def _plan_engine(name: str | None, places: "Places") -> "tuple[Store, str] | Non
     from mnv2_engines.store import Store
 
     return find_engine(name, stores_of_installer(os.environ), Store(places.state))
+
+
+def _find_pulled(name: str, places: "Places") -> Path | None:
+    from mnv2_edge.service.engines import find_pulled, stores_of_installer
+    from mnv2_engines.store import Store
+
+    return find_pulled(name, stores_of_installer(os.environ), Store(places.state))
 
 
 def _bring_engine(source: "Store", name: str, places: "Places", *, as_default: bool) -> None:

@@ -9,10 +9,12 @@ from typing import Final
 
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import ConfigError
+from mnv2_edge.model_store import known_models
+from mnv2_engines.catalogue import ModelHome, installed_model
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine
 
-__all__ = ["bring_engine", "find_engine", "give_to", "stores_of_installer"]
+__all__ = ["bring_engine", "find_engine", "find_pulled", "give_to", "stores_of_installer"]
 
 _SUDO: Final = "SUDO_USER"
 
@@ -44,6 +46,19 @@ def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tup
         return None
     places = ", ".join(str(store.folder) for store in (*stores, target))
     raise ConfigError(f"no engine is called {name} in {places}: mnv2-edge build-engine MODEL.onnx --name {name}")
+
+
+def find_pulled(name: str, stores: Sequence[Store], target: Store) -> Path | None:
+    """Return the TFLite file of a model that whoever installs has pulled; None where an engine has that name."""
+    if any(name in store.names() for store in (*stores, target)):
+        return None
+    for store in stores:
+        home = ModelHome(store.folder.parent / "models")
+        entry = known_models(home).models.get(name)
+        path = None if entry is None else installed_model(name, entry, home)
+        if path is not None and path.suffix == ".tflite":
+            return path
+    return None
 
 
 def bring_engine(source: Store, name: str, target: Store, *, as_default: bool) -> bool:

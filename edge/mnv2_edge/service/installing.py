@@ -13,6 +13,7 @@ import yaml
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.errors import AccessError, ConfigError
+from mnv2_edge.service.beside import files_beside
 from mnv2_edge.service.places import USER, Places
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.store.names import is_name
@@ -27,6 +28,8 @@ class Copy:
     source: Path
     target: Path
     is_engine: bool
+    beside: tuple[Path, ...] = ()
+    """What describes an engine, and goes into the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,14 @@ class Plan:
     """Of the engine in the store; None: the default one."""
 
 
-def plan_installation(source: Path, name: str, places: Places) -> Plan:
+def plan_installation(
+    source: Path, name: str, places: Places, pulled: Callable[[str], Path | None] = lambda _name: None
+) -> Plan:
     """Look at a configuration and say what to do; nothing is changed.
 
     An engine or label file that it names is copied, since the service sees no home folder; a name of the engine store
-    and a label list of the package stay. Comments and order stay as well. Raises ConfigError.
+    and a label list of the package stay. `pulled` gives the file of a model that was pulled; None for a name of the
+    store. Comments and order stay as well. Raises ConfigError, and ModelError for a MODEL.yaml that cannot be read.
     """
     config = read_config(source)
     require_sound(config)
@@ -57,7 +63,10 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
     for start, end, value, is_engine in _file_values(text):
         path = source.parent / value
         if is_engine and not path.exists() and is_name(value):
-            continue  # of the store
+            model = pulled(value)
+            if model is None:
+                continue  # of the store
+            path = model
         if not is_engine and path.name in LISTS and not path.exists():
             continue  # of the package
         if not path.is_file():
@@ -65,7 +74,7 @@ def plan_installation(source: Path, name: str, places: Places) -> Plan:
                 f"{source} names {value}, which is not there: expected a file, from the folder of {source}"
             )
         target = places.files(name) / path.name
-        copies.append(Copy(path.resolve(), target, is_engine))
+        copies.append(Copy(path.resolve(), target, is_engine, files_beside(path.resolve()) if is_engine else ()))
         pieces += [text[done:start], str(target)]
         done = end
     engine_file = any(copy.is_engine for copy in copies)
@@ -85,7 +94,7 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True, mode=0o700)
         try:
-            for copy in plan.copies:
+            for copy in sorted(plan.copies, key=lambda copy: not copy.is_engine):  # given labels win over the model's
                 _copy(copy, staging / copy.target.name)
                 if copy.is_engine:
                     verify(staging / copy.target.name)
@@ -120,9 +129,9 @@ def _mapping(node: yaml.Node | None) -> dict[str, yaml.Node]:
 
 def _copy(copy: Copy, target: Path) -> None:
     shutil.copyfile(copy.source, target)
-    manifest = copy.source.with_suffix(".json")
-    if copy.is_engine and manifest.is_file():
-        shutil.copyfile(manifest, target.with_suffix(".json"))
+    for file in copy.beside:
+        described = file.stem == copy.source.stem and file.suffix in (".json", ".yaml")
+        shutil.copyfile(file, target.with_suffix(file.suffix) if described else target.with_name(file.name))
 
 
 def _give_away(folder: Path) -> None:

@@ -1,12 +1,14 @@
 import getpass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.scenes import render
-from mnv2_edge.service.engines import bring_engine, find_engine, stores_of_installer
+from mnv2_edge.service.engines import bring_engine, find_engine, find_pulled, stores_of_installer
 from mnv2_engines.build_request import BuildRequest, Pictures
+from mnv2_engines.catalogue.home import Pulled
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.preprocess import Preprocess
@@ -79,3 +81,20 @@ def test_who_types_sudo_has_a_store_too(tmp_path):
         Path(f"~{user}").expanduser() / ".local/share/mnv2-edge/engines",
     ]
     assert len(stores_of_installer({"HOME": str(tmp_path), "SUDO_USER": "nobody-of-that-name"})) == 1
+
+
+def test_a_pulled_model_is_found_where_no_engine_has_its_name(tmp_path, services, users):
+    installer = Store(tmp_path / "installer")
+    folder = tmp_path / "installer" / "models" / "coral-mobilenet-v2"
+    folder.mkdir(parents=True)
+    assert find_pulled("coral-mobilenet-v2", [installer], services) is None
+    model = folder / "coral-mobilenet-v2.tflite"
+    model.write_bytes(demo_engine_path().read_bytes())
+    record = Pulled(
+        model=model.name, model_sha256="", file="", sha256="", size=0, source="", hash_was="none", pulled=""
+    )
+    (folder / "pulled.json").write_bytes(msgspec.json.encode(record))
+    assert find_pulled("coral-mobilenet-v2", [users, installer], services) == model
+    assert find_pulled("demo", [installer], services) == demo_engine_path()
+    assert find_pulled("signs", [users, installer], services) is None
+    assert find_pulled("nowhere", [installer], services) is None

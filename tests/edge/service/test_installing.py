@@ -7,6 +7,7 @@ from mnv2_edge.errors import AccessError, ConfigError, UsageError
 from mnv2_edge.service.installing import carry_out, plan_installation
 from mnv2_edge.service.places import Places, instance_name, unit_of
 from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import CorruptEngineError
 from mnv2_engines.selftest import load_in_child
 
@@ -74,6 +75,56 @@ def test_the_demo_network_names_of_the_store_and_label_lists_need_no_copy(folder
         text = f"version: 1\ncameras: [{{uri: demo}}]\n{engine}"
         plan = plan_installation(write(folder, text), "door", places)
         assert (plan.copies, plan.text) == ((), text)
+
+
+BARE = "version: 1\ncameras: [{uri: demo}]\nengine: {model: bird.tflite}\n"
+
+
+def test_what_describes_an_engine_without_a_manifest_moves_with_it(folder, places):
+    (folder / "bird.json").unlink()
+    (folder / "species.txt").write_text("".join(f"s{number}\n" for number in range(12)))
+    (folder / "bird.yaml").write_text("labels: species.txt\npreprocess: {color: BGR}\n")
+    carry_out(plan_installation(write(folder, BARE), "door", places), places, load_in_child)
+    engine = read_engine(places.files("door") / "bird.tflite")
+    assert engine.labels == tuple(f"s{number}" for number in range(12))
+    assert engine.sidecar.color == "BGR"
+
+
+def test_given_labels_win_over_those_of_the_model_under_the_same_name(folder, places):
+    (folder / "bird.json").unlink()
+    (folder / "bird.yaml").write_text("labels: names.txt\n")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "names.txt").write_text("mine\n")
+    carry_out(
+        plan_installation(write(folder, f"labels: mine/names.txt\n{BARE}"), "door", places),
+        places,
+        lambda _engine: None,
+    )
+    assert (places.files("door") / "names.txt").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("labels", ["../names.txt", "away.txt"])
+def test_a_model_whose_labels_would_not_be_found_is_not_installed(folder, places, labels):
+    (folder / "bird.json").unlink()
+    (folder / "bird.yaml").write_text(f"labels: {labels}\n")
+    with pytest.raises(ConfigError, match="expected a file beside it"):
+        plan_installation(write(folder, BARE), "door", places)
+
+
+def test_a_sidecar_of_the_onnx_file_does_not_speak_for_an_engine_that_lost_its_manifest(folder, places):
+    (folder / "bird.json").unlink()
+    (folder / "bird.yaml").write_text("preprocess: {mean: 0.0, std: 255.0}\n")
+    (folder / "bird.onnx").touch()
+    with pytest.raises(ConfigError, match=r"describes bird\.onnx"):
+        plan_installation(write(folder, BARE), "door", places)
+
+
+def test_a_model_that_was_pulled_is_copied(folder, places):
+    text = BARE.replace("bird.tflite", "birds")
+    plan = plan_installation(write(folder, text), "door", places, {"birds": folder / "bird.tflite"}.get)
+    carry_out(plan, places, load_in_child)
+    assert plan.engine_file
+    assert read_config(places.configuration("door")).engine.model == str(places.files("door") / "bird.tflite")
 
 
 def test_a_file_that_is_not_there_is_named(folder, places):
