@@ -29,8 +29,13 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-numpy1: $(NUMPY1_VENV)/.installed-test  ## the test suite on numpy 1 and OpenCV 4, as apt's picamera2 needs them
-	$(NUMPY1_VENV)/bin/python -m pytest
+# What neither computes with arrays nor draws is the same on any numpy: it is tested once, by `make test`.
+NO_NUMPY := tests/deploy tests/package tests/service tests/systemd tests/tools tests/edge/config tests/edge/service \
+  tests/edge/sinks tests/edge/test_doctor.py tests/edge/test_engines_killed.py tests/edge/test_models.py \
+  tests/edge/test_run_mqtt.py tests/engines/catalogue tests/engines/cuda
+
+test-numpy1: $(NUMPY1_VENV)/.installed-test  ## what computes, on numpy 1 and OpenCV 4, as apt's picamera2 needs them
+	$(NUMPY1_VENV)/bin/python -m pytest $(NO_NUMPY:%=--ignore=%)
 
 test-arm64: $(VENV)/.installed-test  ## the package on arm64, emulated (Debian's packages, no root)
 	$(BIN)/python -m pytest -m roots tests/aarch64
