@@ -36,8 +36,12 @@ def add_model(new: NewModel, known: KnownModels, home: ModelHome, options: PullO
     Raises ContractError for a name that is taken or no name, and what `pull_model` raises.
     """
     if new.name in known.models:
-        whose = "you added one before" if new.name in known.own else "the package's catalogue has one"
-        raise ContractError(f"the name {new.name} is taken, {whose}: choose another one with --name")
+        if new.name not in known.own:
+            raise ContractError(f"the name {new.name} is taken, the package's catalogue has one: choose another one")
+        raise ContractError(
+            f"the name {new.name} is taken, you added one before: choose another one with --name, or take its entry "
+            f"out of {home.catalogue}"
+        )
     sources = [new.source]
     labels = new.labels
     if labels is not None and labels not in LISTS:

@@ -42,7 +42,9 @@ def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> C
         return _import(entry, file, labels)
     model = file.read_bytes()
     if suffix == ".tflite" and not is_tflite(model):
-        raise ModelError(f"{file} is no TFLite file ({len(model)} bytes): expected the model {file.name}")
+        raise ModelError(
+            f"{file.name} is no TFLite file ({len(model)} bytes, without the identifier TFL3): nothing was installed"
+        )
     if suffix == ".onnx":
         from mnv2_engines.tflite import read_model_interface
 

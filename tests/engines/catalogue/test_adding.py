@@ -130,7 +130,7 @@ def test_a_name_is_not_given_twice(add, file):
     [
         ("none.tflite", ModelError, "there is no file"),
         ("model.exe", ContractError, "is no model: expected .onnx, .tflite or weights"),
-        ("text.tflite", ModelError, "is no TFLite file"),
+        ("text.tflite", ModelError, r"^text\.tflite is no TFLite file"),
         ("text.onnx", ModelError, r"text\.onnx"),
     ],
 )
