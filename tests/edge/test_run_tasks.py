@@ -213,7 +213,7 @@ def test_annotated_pictures_are_saved(shared: Path, detector: Path, tmp_path: Pa
         box = found["box_px"]
         left, row = round(box["left"]), round(box["top"] + box["height"] / 2)
         assert differs[row - 20 : row + 20, left : left + 3].any(axis=1).mean() > 0.8
-    assert differs.mean() < 0.02
+    assert differs.mean() < 0.03  # lines and captions alone: 0.022 with OpenCV 4.11's letters
 
 
 @pytest.mark.parametrize(
