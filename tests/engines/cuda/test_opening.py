@@ -15,13 +15,14 @@ def jetson(monkeypatch: pytest.MonkeyPatch, tmp_path):
     return FakeJetson(monkeypatch, tmp_path / "root")
 
 
-def test_cuda_python_is_preferred(jetson) -> None:
+def test_cuda_python_is_preferred(jetson, monkeypatch) -> None:
     module = jetson.use_provider("pycuda")
     pycuda = {name: sys.modules[name] for name in ("pycuda", "pycuda.driver")}
     assert module is pycuda["pycuda.driver"]
     assert open_cuda().name.startswith("pycuda")
     jetson.use_provider("cuda-python")
-    sys.modules.update(pycuda)
+    for name, found in pycuda.items():
+        monkeypatch.setitem(sys.modules, name, found)
     assert open_cuda().name.startswith("cuda-python")
     assert open_cuda("pycuda").name.startswith("pycuda")
 
