@@ -1,6 +1,8 @@
 """Keep what TensorRT says: its functions return None, False or -1, and only its log knows why."""
 
 import logging
+import threading
+import weakref
 from collections import deque
 from types import ModuleType
 from typing import Final, Literal, TypeAlias
@@ -35,11 +37,9 @@ class TensorRtLog:
         return tuple(self._messages)
 
     def record(self, severity: Severity, text: str) -> None:
-        """Keep a message and hand it on to Python's logging."""
-        if severity == "verbose":
-            return
-        self._messages.append((severity, text))
-        _log.log(_LEVELS[severity], "TensorRT: %s", text)
+        """Keep a message."""
+        if severity != "verbose":
+            self._messages.append((severity, text))
 
     def forget(self) -> None:
         """Start anew, so that an old error is not taken for the reason of a new one."""
@@ -56,10 +56,25 @@ class TensorRtLog:
 
 
 def make_logger(trt: ModuleType, log: TensorRtLog) -> object:
-    """Return an `ILogger` of the module `trt` that writes to `log`.
+    """Return the process' one `ILogger` of the module `trt`, which writes to `log` too from now on, while there is one.
 
-    TensorRT keeps a plain pointer to it: hold on to it for as long as anything that was made with it lives.
+    TensorRT has a single logger for all builders and runtimes that are there at once: the first one's, which it uses
+    for the others as well, and through a plain pointer. So the logger is shared and lives as long as the process, and
+    each log gets what is said, about whichever plan.
     """
+    logger, logs = _loggers.get(trt) or _loggers.setdefault(trt, _new_logger(trt))
+    with _lock:
+        logs.add(log)
+    return logger
+
+
+_Logs: TypeAlias = "weakref.WeakSet[TensorRtLog]"
+_lock: Final = threading.Lock()
+_loggers: Final[dict[ModuleType, tuple[object, _Logs]]] = {}
+
+
+def _new_logger(trt: ModuleType) -> tuple[object, _Logs]:
+    logs: _Logs = weakref.WeakSet()
     severities: dict[object, Severity] = {
         trt.ILogger.INTERNAL_ERROR: "internal error",
         trt.ILogger.ERROR: "error",
@@ -73,6 +88,13 @@ def make_logger(trt: ModuleType, log: TensorRtLog) -> object:
             trt.ILogger.__init__(self)  # pybind11 refuses an object whose own constructor was not called
 
         def log(self, severity: object, msg: str) -> None:
-            log.record(severities.get(severity, "error"), msg)
+            known = severities.get(severity, "error")
+            if known == "verbose":
+                return
+            _log.log(_LEVELS[known], "TensorRT: %s", msg)
+            with _lock:  # TensorRT calls from threads of its own, while another one opens a plan
+                listeners = tuple(logs)
+            for each in listeners:
+                each.record(known, msg)
 
-    return RecordingLogger()
+    return RecordingLogger(), logs

@@ -37,8 +37,7 @@ class LoadedPlan:
         self.log = TensorRtLog()
         self._name = name
         self._trt: Any = trt
-        self._logger = make_logger(trt, self.log)
-        self._runtime: Any = trt.Runtime(self._logger)
+        self._runtime: Any = trt.Runtime(make_logger(trt, self.log))
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise EngineError(
@@ -64,10 +63,9 @@ class LoadedPlan:
         self._require(context.execute_async_v3(stream), "execute_async_v3")
 
     def close(self) -> None:
-        """Give up the engine, then the runtime, then the logger that both point to. Safe to call twice."""
+        """Give up the engine, then the runtime that it came from. Safe to call twice."""
         self._engine = None
         self._runtime = None
-        self._logger = None
 
     def _require(self, done: Any, what: str) -> None:  # noqa: ANN401 - a bool, of whichever kind
         if not done:

@@ -58,3 +58,18 @@ def test_the_logger_is_one_that_tensorrt_takes(caplog: pytest.LogCaptureFixture)
         logger.log(ILogger.VERBOSE, "tactic 5")
     assert log.messages == (("error", "deserialize failed"), ("warning", "weights are subnormal"))
     assert [record.message for record in caplog.records] == ["TensorRT: weights are subnormal"]
+
+
+def test_every_plan_shares_the_logger_which_outlives_it_and_hears_what_is_said() -> None:
+    class ILogger:
+        INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+    trt = ModuleType("tensorrt")
+    trt.ILogger = ILogger
+    old, new = TensorRtLog(), TensorRtLog()
+    logger = make_logger(trt, old)
+    assert make_logger(trt, new) is logger
+    del old
+    logger.log(ILogger.ERROR, "out of memory")
+    assert new.said() == "out of memory"
+    assert make_logger(trt, TensorRtLog()) is logger
