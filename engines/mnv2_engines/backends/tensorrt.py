@@ -56,6 +56,7 @@ def open_tensorrt(
             str(path),
             memory=memory,
             graph=graph,
+            outputs=_model_outputs(engine),
             final_operators=engine.manifest.final_operators if engine.manifest else {},
         )
         undo.pop_all()
@@ -78,11 +79,13 @@ class TensorRtBackend:
         *,
         memory: MemoryMode = "auto",
         graph: GraphMode = "auto",
+        outputs: Sequence[str] = (),
         final_operators: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Deserialise `plan`, whose bytes the caller has verified, and run it once on zeros.
 
-        `final_operators` says per output what makes it, which a plan does not. From then on `cuda` is closed with the
+        `outputs` are the model's own, in its order (see `LoadedPlan`), and `final_operators` says per output what makes
+        it, which a plan does not. From then on `cuda` is closed with the
         backend. Raises EngineError when TensorRT refuses the plan, InferenceError when it does not run, ContractError
         for a memory or graph mode that there is not.
         """
@@ -98,7 +101,7 @@ class TensorRtBackend:
         with cuda.current(), contextlib.ExitStack() as stack:
             self._stream = cuda.create_stream()
             stack.callback(cuda.destroy_stream, self._stream)
-            self._plan = LoadedPlan(trt, plan, name)
+            self._plan = LoadedPlan(trt, plan, name, outputs)
             stack.callback(self._plan.close)
             self._outputs = tuple(
                 stack.enter_context(contextlib.closing(SharedTensor(cuda, spec, mapped=self._mapped)))
@@ -118,7 +121,7 @@ class TensorRtBackend:
 
     @property
     def output_specs(self) -> tuple[TensorSpec, ...]:
-        """Describe the outputs in the plan's order."""
+        """Describe the outputs in the order of the model's."""
         return self._plan.outputs
 
     def allocate_input(self) -> TensorArray:
@@ -214,6 +217,12 @@ def _read_verified(engine: Engine) -> bytes:
     if hashlib.sha256(plan).hexdigest() != engine.sha256:
         raise CorruptEngineError(f"{engine.path} was replaced while it was being opened: start again")
     return plan
+
+
+def _model_outputs(engine: Engine) -> tuple[str, ...]:
+    """Return the names of the outputs in the order in which the build has compared them; empty when it has not."""
+    verification = engine.manifest.verification if engine.manifest else None
+    return tuple(output.name for output in verification.outputs) if verification else ()
 
 
 def _want_graphs(mode: GraphMode, cuda: CudaRuntime) -> bool:

@@ -66,7 +66,10 @@ class TensorRtBuilder:
             facts = describe_tensorrt(trt, cuda.gpu, self.root)
             versions = {"tensorrt": facts.tensorrt, "cuda": cuda.name, **versions_of("ai-edge-litert", "onnx", "numpy")}
             plan = _build(trt, cuda, file, request, progress)
-            backend = stack.enter_context(closing(TensorRtBackend(trt, cuda, plan, str(request.output))))
+            outputs = tuple(spec.name for spec in reference.outputs)
+            backend = stack.enter_context(
+                closing(TensorRtBackend(trt, cuda, plan, str(request.output), outputs=outputs))
+            )
             return Candidate(
                 engine=plan,
                 preprocess=request.preprocess,

@@ -1,5 +1,6 @@
 """Deserialise a plan whose bytes are known to be ours, and say which tensors it has."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -29,10 +30,11 @@ class LoadedPlan:
     Every call has to be made where the GPU is current (see `CudaRuntime.current`).
     """
 
-    def __init__(self, trt: ModuleType, plan: bytes, name: str) -> None:
+    def __init__(self, trt: ModuleType, plan: bytes, name: str, outputs: Sequence[str] = ()) -> None:
         """Deserialise `plan`: it is a program, so its SHA-256 must have been checked; `name` is its path, for messages.
 
-        Raises EngineError with TensorRT's own text.
+        `outputs` are the model's own in its order, by which tasks tell them apart: TensorRT promises none. Empty leaves
+        TensorRT's. Raises EngineError with TensorRT's own text, or when the plan has other outputs.
         """
         self.log = TensorRtLog()
         self._name = name
@@ -43,7 +45,7 @@ class LoadedPlan:
             raise EngineError(
                 f"{name} is refused by TensorRT {trt.__version__}: {self.log.said()}: {how_to_rebuild(Path(name))}"
             )
-        self.input, self.outputs = self._read_tensors()
+        self.input, self.outputs = self._read_tensors(outputs)
 
     def make_context(self) -> Any:  # noqa: ANN401 - TensorRT's IExecutionContext
         """Return a new execution context for a batch of one. Raises InferenceError, most often for want of memory."""
@@ -71,14 +73,19 @@ class LoadedPlan:
         if not done:
             raise InferenceError(f"{self._name}: {what} was refused: {self.log.said()}")
 
-    def _read_tensors(self) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
+    def _read_tensors(self, order: Sequence[str]) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         input_mode = self._trt.TensorIOMode.INPUT
         inputs = [name for name in names if self._engine.get_tensor_mode(name) == input_mode]
         if len(inputs) != 1:
             raise EngineError(f"{self._name} has {len(inputs)} inputs: a network of one picture was expected")
-        outputs = tuple(self._spec(name) for name in names if name not in inputs)
-        return _as_picture(self._spec(inputs[0])), outputs
+        outputs = [name for name in names if name not in inputs]
+        if order and sorted(order) != sorted(outputs):
+            raise EngineError(
+                f"{self._name} has the outputs {', '.join(outputs)}, its model {', '.join(order)}: "
+                f"{how_to_rebuild(Path(self._name))}"
+            )
+        return _as_picture(self._spec(inputs[0])), tuple(self._spec(name) for name in order or outputs)
 
     def _spec(self, name: str) -> TensorSpec:
         shape = tuple(int(size) for size in self._engine.get_tensor_shape(name))

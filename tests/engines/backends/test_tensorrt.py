@@ -22,6 +22,7 @@ from mnv2_engines.errors import (
     InferenceError,
     StaleEngineError,
 )
+from mnv2_engines.facts import OutputFacts, VerificationFacts
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.tensorrt.plan import LoadedPlan
 from mnv2_engines.tensorrt.shared_tensor import SharedTensor
@@ -144,6 +145,41 @@ def test_what_makes_an_output_is_told_by_the_manifest(jetson, network, tmp_path,
     path = write_plan(tmp_path / "a.plan", network, describe_engine, final_operators={"logits": "FULLY_CONNECTED"})
     with closing(open_tensorrt(path, root=jetson.root)) as backend:
         assert backend.report().final_operators == ("FULLY_CONNECTED",)
+
+
+def two_outputs() -> bytes:
+    """Return a network whose outputs `second` and `first` the plan lists in that order."""
+    nodes = [onnx.helper.make_node("Neg", ["x"], ["second"]), onnx.helper.make_node("Abs", ["x"], ["first"])]
+    x, second, first = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, 4, 4])
+        for name in ("x", "second", "first")
+    )
+    graph = onnx.helper.make_graph(nodes, "g", [x], [second, first])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+
+
+def verified(*names: str) -> VerificationFacts:
+    outputs = tuple(OutputFacts(name=name, sqnr_db=60.0) for name in names)
+    return VerificationFacts(
+        source="", images=1, outputs=outputs, layers=(), agreement=None, accelerated=True, runtime=""
+    )
+
+
+def test_outputs_come_in_the_order_of_the_model_whatever_the_plans_is(jetson, tmp_path, describe_engine) -> None:
+    path = write_plan(tmp_path / "a.plan", two_outputs(), describe_engine, verification=verified("first", "second"))
+    with closing(open_tensorrt(path, root=jetson.root)) as backend:
+        assert [spec.name for spec in backend.output_specs] == ["first", "second"]
+        buffer = backend.allocate_input()
+        buffer[...] = 2
+        first, second = backend.infer(buffer)
+        assert (first.min(), second.max()) == (2, -2)
+
+
+def test_a_plan_with_other_outputs_than_its_model_is_refused(jetson, tmp_path, describe_engine) -> None:
+    path = write_plan(tmp_path / "a.plan", two_outputs(), describe_engine, verification=verified("first", "third"))
+    with pytest.raises(EngineError, match="has the outputs second, first, its model first, third: build it again"):
+        open_tensorrt(path, root=jetson.root)
 
 
 def test_another_thread_may_infer(jetson, plan, network) -> None:
