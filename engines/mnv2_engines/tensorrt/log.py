@@ -62,7 +62,8 @@ def make_logger(trt: ModuleType, log: TensorRtLog) -> object:
     for the others as well, and through a plain pointer. So the logger is shared and lives as long as the process, and
     each log gets what is said, about whichever plan.
     """
-    logger, logs = _loggers.get(trt) or _loggers.setdefault(trt, _new_logger(trt))
+    kind = trt.ILogger
+    logger, logs = _loggers.get(kind) or _loggers.setdefault(kind, _new_logger(trt))
     with _lock:
         logs.add(log)
     return logger
@@ -70,7 +71,8 @@ def make_logger(trt: ModuleType, log: TensorRtLog) -> object:
 
 _Logs: TypeAlias = "weakref.WeakSet[TensorRtLog]"
 _lock: Final = threading.Lock()
-_loggers: Final[dict[ModuleType, tuple[object, _Logs]]] = {}
+_loggers: Final[dict[type, tuple[object, _Logs]]] = {}
+"""By the module's `ILogger`."""
 
 
 def _new_logger(trt: ModuleType) -> tuple[object, _Logs]:
