@@ -20,7 +20,7 @@ def render_report(request: BuildRequest, result: BuildResult) -> str:
     manifest, found = result.manifest, result.verification
     facts = found.facts
     return fill_page(
-        "template.html",
+        "build.html",
         title=escape(f"{manifest.name}: {'installed' if result.installed else 'rejected'}"),
         state="good" if not result.faults else "bad",
         verdict=escape(_verdict(result)),

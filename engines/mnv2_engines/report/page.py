@@ -26,10 +26,14 @@ __all__ = [
 _HERE: Final = Path(__file__).parent
 
 
-def fill_page(template: str, **parts: str) -> str:
-    """Return the template (a file beside this module) with its parts, which are HTML already, and the common style."""
-    style = (_HERE / "style.css").read_text(encoding="utf-8")
-    return Template((_HERE / template).read_text(encoding="utf-8")).substitute(style=style, **parts)
+def fill_page(template: str, *, title: str, **parts: str) -> str:
+    """Return a page whose body is the template (a file beside this module) with its parts, which are HTML already."""
+    body = _fill(template, **parts)
+    return _fill("page.html", title=title, style=(_HERE / "style.css").read_text(encoding="utf-8"), body=body)
+
+
+def _fill(template: str, **parts: str) -> str:
+    return Template((_HERE / template).read_text(encoding="utf-8")).substitute(**parts)
 
 
 def make_rows(rows: Sequence[tuple[str, str]]) -> str:

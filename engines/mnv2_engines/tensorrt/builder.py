@@ -68,7 +68,7 @@ def build_plan(
     program's own handler raises, or KeyboardInterrupt; at once from 10 on, on 8.6 when the build has ended.
     """
     log = TensorRtLog()
-    logger = make_logger(trt, log)  # has to outlive whatever is made with it
+    logger = make_logger(trt, log)
     with catch_interrupts() as interrupted:
         plan = _build(trt, log, logger, onnx, options, cache_dir, progress, interrupted.is_set)
     if plan is None:
