@@ -35,6 +35,7 @@ from mnv2_edge.scenes import render
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.summary import Percentiles
 from mnv2_engines.backends import BackendReport
+from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Findings
 from mnv2_engines.preprocess import Preprocess
@@ -153,7 +154,7 @@ def scale(pictures: Sequence[UInt8Array], seconds: float, counts: Sequence[int])
     print(f"\nsynthetic cameras at {CAMERA_FPS:g} frames/s, the demo network on one thread, {seconds:g} s each")
     print("| cameras | frames/s together | least and most of one | CPU (of one core) | age p50 | p95 | p99 |")
     print("|---|---|---|---|---|---|---|")
-    engine, task = EngineConfig(threads=1), TaskConfig()
+    engine, task = EngineConfig(model=str(demo_engine_path()), threads=1), TaskConfig()
     with open_network(engine, task, None, read_environment(os.environ)) as (network, _):
         for count in counts:
             ages, cpu_s = watch(network, pictures, count, seconds)
