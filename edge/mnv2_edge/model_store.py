@@ -17,9 +17,10 @@ from mnv2_engines.catalogue import (
 )
 from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, StoreFullError, UnknownEngineError
 from mnv2_engines.store import Store
+from mnv2_engines.store.listing import list_stored
 from mnv2_engines.store.names import is_name
 
-__all__ = ["known_models", "model_home", "pulled_model", "storing"]
+__all__ = ["engines_built_from", "known_models", "model_home", "pulled_model", "storing"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,14 @@ def pulled_model(word: str | None, environment: Environment) -> Path | None:
             f"no engine of {word} was built yet: build one with `mnv2-edge build-engine {word} --calibration FOLDER`"
         )
     raise UnknownEngineError(f"{word} is in the catalogue and not here: fetch it with `mnv2-edge models pull {word}`")
+
+
+def engines_built_from(model_sha256: str, environment: Environment) -> tuple[str, ...]:
+    """Return the names of the engines in the store that were built from a model's file; what is damaged is left out."""
+    stored = list_stored(Store(environment.home))
+    return tuple(
+        entry.name for entry in stored if entry.recipe is not None and entry.recipe.model.sha256 == model_sha256
+    )
 
 
 @contextmanager

@@ -284,6 +284,50 @@ class TestAdd:
         assert said in line
 
 
+class TestRemove:
+    def test_it_says_what_is_gone_and_how_it_comes_back(self, server, home, capsys):
+        assert program.main(["models", "pull", "fresh"]) == 0
+        signs = home / "signs.tflite"
+        signs.write_bytes(TFLITE)
+        assert run("add", str(signs), "--name", "mine") == 0
+        capsys.readouterr()
+        assert run("remove", "fresh", "mine") == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "fresh is removed, 0.2 MiB freed; it left your catalogue too",
+            "mine is removed, 0.2 MiB freed; it left your catalogue too",
+        ]
+        assert signs.exists()
+        assert run("list", "--json") == 0
+        assert not {"fresh", "mine"} & {model["name"] for model in json.loads(capsys.readouterr().out)}
+        assert run("remove", "mine") == 2
+
+    def test_none_is_removed_when_one_is_mistyped(self, server, home, capsys):
+        assert run("pull", "net") == 0
+        assert run("remove", "net", "coral-ssd") == 2
+        (line,) = errors(capsys.readouterr().err)
+        assert "nothing of coral-ssd is on this device" in line
+        assert (home / "models" / "net" / "net.tflite").exists()
+
+    def test_an_engine_that_was_built_from_it_stays_and_is_named(self, tmp_path, capsys):
+        weights = save_zip(tmp_path / "w.pth", state_dict(MobileNetV2(0.1, (32, 32), 4)))
+        assert run("add", str(weights), "--name", "tiny", "--resolution", "32") == 0
+        assert program.main(["build-engine", "tiny", "--precision", "fp32", "--name", "mine"]) == 0
+        capsys.readouterr()
+        assert run("remove", "tiny") == 0
+        assert "the engine mine that was built from it stays: mnv2-edge engines remove mine" in capsys.readouterr().out
+        ran = program.main(["run", "--model", "mine", "--camera", "demo", "--max-frames", "1", "--format", "jsonl"])
+        assert ran == 0
+
+    def test_a_pull_brings_back_what_the_package_knows(self, shared, home, capsys):
+        mirror = ("--mirror", str(shared / "models"))
+        assert run("pull", "coral-mobilenet-v2", *mirror) == 0
+        capsys.readouterr()
+        assert run("remove", "coral-mobilenet-v2") == 0
+        assert "`mnv2-edge models pull coral-mobilenet-v2` brings it again" in capsys.readouterr().out
+        assert not (home / "models" / "coral-mobilenet-v2").exists()
+        assert run("pull", "coral-mobilenet-v2", *mirror) == 0
+
+
 class TestRun:
     def test_a_pulled_model_runs_by_its_name(self, shared, home):
         done = call("models", "pull", "coral-mobilenet-v2", "--mirror", shared / "models", home=home)
@@ -364,4 +408,4 @@ class TestBuild:
 
 
 def test_every_command_is_there():
-    assert list(command.commands) == ["list", "show", "pull", "add"]
+    assert list(command.commands) == ["list", "show", "pull", "add", "remove"]

@@ -1,4 +1,4 @@
-"""`mnv2-edge models`: list, show, pull and add networks."""
+"""`mnv2-edge models`: list, show, pull, add and remove networks."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,6 +41,7 @@ Examples:
   mnv2-edge models pull coral-inat-bird --mirror /media/usb/models
   mnv2-edge models add birds.pth --name birds --labels birds.txt
   mnv2-edge models add https://example.org/cats.tflite --name cats --labels cats.txt
+  mnv2-edge models remove coral-inat-bird
 
 \b
 Models lie in $MNV2_EDGE_HOME/models, by default ~/.local/share/mnv2-edge/models.
@@ -47,18 +49,19 @@ docs/models.md says what there is, under which licence, and how it is checked.
 """,
 )
 def command() -> None:
-    """List, pull and add networks, each checked against its hash before it is installed."""
+    """List, pull, add and remove networks, each checked against its hash before it is installed."""
 
 
 @command.command("list")
 @json_option
 def list_models(*, as_json: bool) -> None:
     """Show the models that there are, and which are here."""
+    from mnv2_edge.cli.model_lines import describe_model, download_size
     from mnv2_engines.catalogue import installed_model
 
     home, known = _open()
     if as_json:
-        click.echo(json.dumps([_describe(name, home, known) for name in known.models], indent=2))
+        click.echo(json.dumps([describe_model(name, home, known) for name in known.models], indent=2))
         return
     print_table(
         ("name", "here", "task", "size", "licence", "what it knows"),
@@ -67,7 +70,7 @@ def list_models(*, as_json: bool) -> None:
                 name,
                 "yes" if installed_model(name, entry, home) else "-",
                 entry.task,
-                _size(entry),
+                download_size(entry),
                 entry.licence,
                 entry.description,
             )
@@ -83,6 +86,8 @@ def list_models(*, as_json: bool) -> None:
 @click.option("--urls", is_flag=True, help="Print the addresses of the files alone, a line each.")
 def show(*, name: str, as_json: bool, urls: bool) -> None:
     """Show all that is known about the model NAME."""
+    from mnv2_edge.cli.model_lines import describe_model
+
     home, known = _open()
     entry = known.find(name)
     if urls:
@@ -90,7 +95,7 @@ def show(*, name: str, as_json: bool, urls: bool) -> None:
             for url in file.urls[:1]:
                 click.echo(url)
         return
-    described = _describe(name, home, known)
+    described = describe_model(name, home, known)
     if as_json:
         click.echo(json.dumps(described, indent=2))
         return
@@ -210,6 +215,32 @@ def add(
     _tell(name, None, pulled)
 
 
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def remove(names: tuple[str, ...]) -> None:
+    """Remove models from this device.
+
+    With what was fetched of them so far and the hashes that were remembered; one that you added leaves your catalogue.
+    Engines that were built from them stay, and so do the copies that services have.
+    """
+    from mnv2_edge.model_store import engines_built_from, storing
+    from mnv2_engines.catalogue import read_pulled, remove_model, require_removable
+
+    environment = read_environment(os.environ)
+    home, known = _open()
+    for name in names:
+        require_removable(name, known, home)  # none is removed when one of them is mistyped
+    for name in dict.fromkeys(names):
+        record = read_pulled(home.folder(name))
+        built = engines_built_from(record.model_sha256, environment) if record else ()
+        with storing(home):
+            removed = remove_model(name, known, home, partial(_say_waiting, name))
+        back = "it left your catalogue too" if removed.own else f"`mnv2-edge models pull {name}` brings it again"
+        click.echo(f"{name} is removed, {removed.size / (1 << 20):.1f} MiB freed; {back}")
+        for engine in built:
+            click.echo(f"note: the engine {engine} that was built from it stays: mnv2-edge engines remove {engine}")
+
+
 @contextmanager
 def _options(
     name: str, timeout_s: float, tries: int, *, mirror: str | None = None, accept: str | None = None
@@ -225,8 +256,12 @@ def _options(
             accept=accept,
             patience=Patience(timeout_s=timeout_s, tries=tries),
             progress=progress,
-            waiting=lambda: _log.info("another process is at %s: waiting for it (Ctrl-C ends that)", name),
+            waiting=partial(_say_waiting, name),
         )
+
+
+def _say_waiting(name: str) -> None:
+    _log.info("another process is at %s: waiting for it (Ctrl-C ends that)", name)
 
 
 def _tell(name: str, entry: "CatalogueModel | None", pulled: "PulledModel") -> None:
@@ -258,32 +293,3 @@ def _open() -> "tuple[ModelHome, KnownModels]":
 
     home = model_home(read_environment(os.environ))
     return home, known_models(home)
-
-
-def _describe(name: str, home: "ModelHome", known: "KnownModels") -> dict[str, object]:
-    """Return everything about a model, as plain values."""
-    import msgspec
-
-    from mnv2_engines.catalogue import installed_model, read_pulled
-
-    entry = known.find(name)
-    path = installed_model(name, entry, home)
-    record = read_pulled(home.folder(name)) if entry.files else None
-    described: dict[str, object] = {
-        "name": name,
-        "installed": None if path is None else str(path),
-        "from": "your catalogue" if name in known.own else "the package's catalogue",
-        **msgspec.to_builtins(entry),
-    }
-    described.setdefault("task", entry.task)
-    if record is not None:
-        described["pulled"] = msgspec.to_builtins(record)
-    return described
-
-
-def _size(entry: "CatalogueModel") -> str:
-    file = entry.files[0] if entry.files else None
-    if file is None:
-        return "-"
-    mib = file.size / (1 << 20) if file.size is not None else file.about_mib
-    return "?" if mib is None else f"{mib:.1f} MiB"

@@ -8,6 +8,7 @@ from mnv2_engines.catalogue.obtaining import parse_mirror
 from mnv2_engines.catalogue.pins import read_pins
 from mnv2_engines.catalogue.pulling import PulledModel, PullOptions, fill_mirror, installed_model, pull_model
 from mnv2_engines.catalogue.reading import KnownModels, read_package_catalogue, read_user_catalogue
+from mnv2_engines.catalogue.removing import RemovedModel, remove_model, require_removable
 
 __all__ = [
     "CatalogueModel",
@@ -18,6 +19,7 @@ __all__ = [
     "PullOptions",
     "PulledModel",
     "RemoteFile",
+    "RemovedModel",
     "StatedPreprocess",
     "add_model",
     "fill_mirror",
@@ -28,4 +30,6 @@ __all__ = [
     "read_pins",
     "read_pulled",
     "read_user_catalogue",
+    "remove_model",
+    "require_removable",
 ]

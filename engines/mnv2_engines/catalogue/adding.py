@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from mnv2_engines.catalogue.entries import Catalogue, CatalogueModel, RemoteFile
-from mnv2_engines.catalogue.home import ModelHome, rewrite_file
+from mnv2_engines.catalogue.home import ModelHome
 from mnv2_engines.catalogue.obtaining import Obtained, Trust, obtain
+from mnv2_engines.catalogue.own import remember_entry
 from mnv2_engines.catalogue.pulling import PulledModel, PullOptions, install_obtained
-from mnv2_engines.catalogue.reading import KnownModels, read_user_catalogue
-from mnv2_engines.durable import alone_in
+from mnv2_engines.catalogue.reading import KnownModels
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.labels.named import LISTS
 
@@ -39,8 +39,8 @@ def add_model(new: NewModel, known: KnownModels, home: ModelHome, options: PullO
         if new.name not in known.own:
             raise ContractError(f"the name {new.name} is taken, the package's catalogue has one: choose another one")
         raise ContractError(
-            f"the name {new.name} is taken, you added one before: choose another one with --name, or take its entry "
-            f"out of {home.catalogue}"
+            f"the name {new.name} is taken, you added one before: choose another one with --name, or remove it "
+            f"first: `mnv2-edge models remove {new.name}`"
         )
     sources = [new.source]
     labels = new.labels
@@ -62,7 +62,7 @@ def add_model(new: NewModel, known: KnownModels, home: ModelHome, options: PullO
             for file, found in zip(files, obtained, strict=True)
         )
         pulled = install_obtained(new.name, entry, home, obtained)
-    _remember(home, new.name, msgspec.structs.replace(entry, files=pinned))
+    remember_entry(home, new.name, msgspec.structs.replace(entry, files=pinned))
     return pulled
 
 
@@ -87,13 +87,3 @@ def _file_name(source: str) -> str:
 
 def _is_address(source: str) -> bool:
     return source.startswith(("https://", "http://"))
-
-
-def _remember(home: ModelHome, name: str, entry: CatalogueModel) -> None:
-    import yaml
-
-    with alone_in(home.root):
-        own = read_user_catalogue(home.catalogue)
-        catalogue = Catalogue(version=1, models={**(own.models if own else {}), name: entry})
-        text = yaml.safe_dump(msgspec.to_builtins(catalogue), sort_keys=False, allow_unicode=True, width=110)
-        rewrite_file(home.catalogue, f"# Models that were added with `mnv2-edge models add`.\n{text}".encode())

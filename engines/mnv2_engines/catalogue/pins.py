@@ -8,7 +8,7 @@ from mnv2_engines.catalogue.home import rewrite_file
 from mnv2_engines.durable import alone_in
 from mnv2_engines.errors import CatalogueError
 
-__all__ = ["Pin", "pin_file", "read_pins"]
+__all__ = ["Pin", "forget_pins", "pin_file", "read_pins"]
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,5 +43,17 @@ def read_pins(path: Path) -> dict[str, Pin]:
 def pin_file(path: Path, key: str, pin: Pin) -> None:
     """Add a pin or replace the one there is; of two processes at once one comes after the other."""
     with alone_in(path.parent):
-        pins = _Pins({**read_pins(path), key: pin})
-        rewrite_file(path, msgspec.json.format(msgspec.json.encode(pins), indent=1) + b"\n")
+        _write(path, {**read_pins(path), key: pin})
+
+
+def forget_pins(path: Path, start: str) -> None:
+    """Remove the pins whose keys begin with `start`: what is fetched next is trusted again when it is first seen."""
+    with alone_in(path.parent):
+        pins = read_pins(path)
+        kept = {key: pin for key, pin in pins.items() if not key.startswith(start)}
+        if kept != pins:
+            _write(path, kept)
+
+
+def _write(path: Path, pins: dict[str, Pin]) -> None:
+    rewrite_file(path, msgspec.json.format(msgspec.json.encode(_Pins(pins)), indent=1) + b"\n")
