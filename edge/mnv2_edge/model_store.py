@@ -5,20 +5,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mnv2_edge.environment import Environment
-from mnv2_engines.catalogue import (
-    KnownModels,
-    ModelHome,
-    installed_model,
-    read_package_catalogue,
-    read_user_catalogue,
-)
 from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, StoreFullError, UnknownEngineError
 from mnv2_engines.store import Store
-from mnv2_engines.store.listing import list_stored
 from mnv2_engines.store.names import is_name
+
+if TYPE_CHECKING:  # it brings the readers of all formats along, and what starts as a service hardly ever needs them
+    from mnv2_engines.catalogue import KnownModels, ModelHome
 
 __all__ = ["engines_built_from", "known_models", "model_home", "pulled_model", "storing"]
 
@@ -28,13 +23,17 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def model_home(environment: Environment) -> ModelHome:
+def model_home(environment: Environment) -> "ModelHome":
     """Return where models are on this device; it need not be there yet."""
+    from mnv2_engines.catalogue import ModelHome
+
     return ModelHome(environment.home / "models")
 
 
-def known_models(home: ModelHome) -> KnownModels:
+def known_models(home: "ModelHome") -> "KnownModels":
     """Return the package's models and the user's. Raises CatalogueError where the user's cannot be read."""
+    from mnv2_engines.catalogue import KnownModels, read_package_catalogue, read_user_catalogue
+
     known = KnownModels(read_package_catalogue(), read_user_catalogue(home.catalogue))
     for name in known.hidden:
         _log.warning("%s in %s is not used: the package has a model of that name; rename yours", name, home.catalogue)
@@ -49,6 +48,8 @@ def pulled_model(word: str | None, environment: Environment) -> Path | None:
     """
     if word is None or not is_name(word) or word in Store(environment.home).names() or Path(word).exists():
         return None
+    from mnv2_engines.catalogue import installed_model
+
     home = model_home(environment)
     entry = known_models(home).models.get(word)
     if entry is None:
@@ -65,6 +66,8 @@ def pulled_model(word: str | None, environment: Environment) -> Path | None:
 
 def engines_built_from(model_sha256: str, environment: Environment) -> tuple[str, ...]:
     """Return the names of the engines in the store that were built from a model's file; what is damaged is left out."""
+    from mnv2_engines.store.listing import list_stored
+
     stored = list_stored(Store(environment.home))
     return tuple(
         entry.name for entry in stored if entry.recipe is not None and entry.recipe.model.sha256 == model_sha256
@@ -72,7 +75,7 @@ def engines_built_from(model_sha256: str, environment: Environment) -> tuple[str
 
 
 @contextmanager
-def storing(home: ModelHome) -> Iterator[None]:
+def storing(home: "ModelHome") -> Iterator[None]:
     """Say in one line what the disk has against writing below `home`: raises StoreError and its kinds."""
     try:
         yield

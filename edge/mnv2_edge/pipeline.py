@@ -117,12 +117,12 @@ class Pipeline:
         inference.start()
         try:
             while inference.is_alive() and not stop.is_set() and not self._errors() and not self._deaf():
-                self._timer.wait(self._wake, _WATCH_S)
-                self._wake.clear()
                 for capture in self._captures.values():
                     capture.check()
                 if self._heartbeat.check():
                     self._on_alive()
+                self._timer.wait(self._wake, _WATCH_S)
+                self._wake.clear()
         finally:
             stuck = self._end(inference)
         for error in self._errors():

@@ -3,6 +3,8 @@
 Ours are registered in pyproject.toml exactly as a third party's are. Nothing is imported before it is named.
 """
 
+import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -29,7 +31,7 @@ class Plugin:
 
 def installed_plugins() -> tuple[Plugin, ...]:
     """List every entry point of our groups, by group and name."""
-    points = metadata.entry_points()
+    points = _registered()
     found = {
         Plugin(group, point.name, point.value, f"{point.dist.name} {point.dist.version}" if point.dist else "?")
         for group in GROUPS
@@ -40,7 +42,7 @@ def installed_plugins() -> tuple[Plugin, ...]:
 
 def plugin_names(group: str) -> frozenset[str]:
     """Return the names registered in one of our groups."""
-    return frozenset(metadata.entry_points(group=group).names)
+    return frozenset(_registered().select(group=group).names)
 
 
 def load_plugin(group: str, name: str) -> Callable[..., Any]:
@@ -48,9 +50,9 @@ def load_plugin(group: str, name: str) -> Callable[..., Any]:
 
     Raises PluginError when there is none, when two packages claim the name, or when it cannot be imported.
     """
-    points = tuple(metadata.entry_points(group=group, name=name))
+    points = tuple(_registered().select(group=group, name=name))
     if not points:
-        known = ", ".join(sorted({point.name for point in metadata.entry_points(group=group)})) or "none"
+        known = ", ".join(sorted({point.name for point in _registered().select(group=group)})) or "none"
         raise PluginError(f"{name!r} is not among the {group}: {known}; `mnv2-edge plugins` lists them")
     if len({point.value for point in points}) > 1:
         claims = ", ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in points)
@@ -62,3 +64,13 @@ def load_plugin(group: str, name: str) -> Callable[..., Any]:
     if not callable(factory):
         raise PluginError(f"{name!r} in {group} ({points[0].value}) is not callable: a factory was expected")
     return factory  # type: ignore[no-any-return]
+
+
+def _registered() -> metadata.EntryPoints:
+    return _registered_on(tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=1)
+def _registered_on(_path: tuple[str, ...]) -> metadata.EntryPoints:
+    """Read what every installed package registers, once: a system may have hundreds, and a start asks eight times."""
+    return metadata.entry_points()

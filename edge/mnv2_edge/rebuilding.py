@@ -11,7 +11,6 @@ from mnv2_engines.engine import Engine
 from mnv2_engines.engine_reference import EngineReference
 from mnv2_engines.store import Store
 from mnv2_engines.store.reference import StoredEngine
-from mnv2_engines.store.stand_in import find_stand_in, why_rebuild
 
 __all__ = ["RebuildingEngine", "begin_rebuilding"]
 
@@ -25,6 +24,8 @@ def begin_rebuilding(store: Store, name: str) -> "RebuildingEngine | None":
 
     None when it fits, or none can. Raises as `why_rebuild` does.
     """
+    from mnv2_engines.store.stand_in import find_stand_in, why_rebuild  # they know recipes of builds
+
     why = why_rebuild(store, name)
     other = None if why is None else find_stand_in(store, name)
     if why is None or other is None:

@@ -178,6 +178,10 @@ def _read_detection(section: _DetectionSection, path: Path) -> DetectionFacts:
 def _refuse_unknown(tree: object, section: type[msgspec.Struct], path: Path, prefix: str) -> None:
     if not isinstance(tree, dict):
         return
+    if not prefix and {"version", "cameras"} <= tree.keys():
+        raise ModelError(
+            f"{path}: this is a configuration, and by its name it describes the model beside it: give it another name"
+        )
     known = [field.name for field in msgspec.structs.fields(section)]
     for key in tree:
         if key in known:

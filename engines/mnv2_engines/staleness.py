@@ -6,7 +6,6 @@ from mnv2_engines.engine import Engine
 from mnv2_engines.errors import EngineError, StaleEngineError
 from mnv2_engines.facts import TensorRtFacts
 from mnv2_engines.mending import how_to_rebuild
-from mnv2_engines.tensorrt.fingerprint import find_differences, read_fingerprint
 
 __all__ = ["explain_staleness", "require_fresh"]
 
@@ -21,6 +20,8 @@ def explain_staleness(engine: Engine, root: Path = Path("/")) -> str | None:
     """
     if engine.kind != "tensorrt":
         return None
+    from mnv2_engines.tensorrt.fingerprint import read_fingerprint
+
     try:
         require_fresh(engine, read_fingerprint(root))
     except StaleEngineError as exc:
@@ -38,6 +39,8 @@ def require_fresh(engine: Engine, here: TensorRtFacts) -> None:
         raise EngineError(
             f"the manifest of {engine.path} does not say what the plan was built for: {how_to_rebuild(engine.path)}"
         )
+    from mnv2_engines.tensorrt.fingerprint import find_differences
+
     differences = find_differences(manifest.tensorrt, here)
     if differences:
         raise StaleEngineError(

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.parity import Noise, TopClasses, clopper_pearson, compare_classes
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import FloatArray, TensorSpec, UInt8Array
-from mnv2_engines.tflite import CompiledModel
+
+if TYPE_CHECKING:  # the compiler: who opens an engine asks this module for its classes, and compiles nothing
+    from mnv2_engines.tflite import CompiledModel
 
 __all__ = [
     "ClassAxis",
@@ -103,7 +105,7 @@ _Progress: TypeAlias = Callable[[int, int], None]
 
 
 def verify(
-    compiled: CompiledModel,
+    compiled: "CompiledModel",
     pictures: Sequence[UInt8Array],
     *,
     source: str,

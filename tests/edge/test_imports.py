@@ -84,6 +84,21 @@ def test_configuration_and_errors_do_without_numpy():
     assert run(code) == ["[]"]
 
 
+def test_a_run_loads_nothing_that_builds_or_fetches():
+    """A service that was killed is back when Python has imported all it needs: compilers would double the time."""
+    code = """
+        import contextlib, sys
+        from mnv2_edge.__main__ import main
+        sys.argv = "mnv2-edge run --camera demo --format none --max-frames 1".split()
+        with contextlib.suppress(SystemExit):
+            main()
+        others = ("build", "builders", "catalogue", "inspection", "networks", "tensorrt", "tflite", "weights")
+        print("mnv2_edge.pipeline" in sys.modules)
+        print(sorted(name for name in others if f"mnv2_engines.{name}" in sys.modules))
+    """
+    assert run(code) == ["True", "[]"]
+
+
 def test_the_networks_know_nothing_of_the_runtime():
     code = """
         import pkgutil, importlib, sys, mnv2_engines

@@ -379,7 +379,7 @@ class TestBuild:
         file = RemoteFile(name="w.pth", urls=(f"{server.url}/w.pth",), sha256=hashlib.sha256(weights).hexdigest())
         entry = CatalogueModel(description="d", licence="l", classes=4, resolution=32, files=(file,), note="beware")
         catalogue = Catalogue(version=1, models={"tiny": entry}, default="tiny")
-        monkeypatch.setattr("mnv2_edge.model_store.read_package_catalogue", lambda: catalogue)
+        monkeypatch.setattr("mnv2_engines.catalogue.read_package_catalogue", lambda: catalogue)
         return server
 
     @pytest.mark.parametrize("named", [[], ["tiny"]])

@@ -51,6 +51,7 @@ def test_no_sidecar_states_nothing(tmp_path: Path) -> None:
     [
         ("preproces: {}", "no key preproces: did you mean preprocess"),
         ("preprocess: {maen: 1}", r"no key preprocess\.maen: did you mean preprocess\.mean"),
+        ("version: 1\ncameras: [{uri: demo}]", "this is a configuration, .*: give it another name"),
         ("zebra: 1", "expected one of preprocess, task, labels"),
         ("preprocess: {color: GRB}", "GRB"),
         ("preprocess: {mean: [1, 2]}", "mean"),

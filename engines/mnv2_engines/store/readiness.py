@@ -9,7 +9,6 @@ from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import CorruptEngineError, EngineError, StaleEngineError, UnbuiltEngineError
 from mnv2_engines.selftest import ensure_tested
 from mnv2_engines.staleness import explain_staleness
-from mnv2_engines.store.building import rebuild_stored
 from mnv2_engines.store.folder import Store
 
 __all__ = ["BuildPolicy", "find_trouble", "make_ready"]
@@ -36,6 +35,8 @@ def make_ready(
     allowed = isinstance(trouble, UnbuiltEngineError) if policy == "missing" else policy == "stale"
     if not allowed:
         raise trouble
+    from mnv2_engines.store.building import rebuild_stored  # the compiler: a start that builds nothing does without
+
     _log.warning("%s has to be built on this device first: %s", name, trouble)
     began = time.monotonic()
     rebuild_stored(store, name, threads=threads, cache_dir=cache_dir).require_installed()
