@@ -5,7 +5,7 @@ Ours are registered in pyproject.toml exactly as a third party's are. Nothing is
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Final
@@ -31,18 +31,18 @@ class Plugin:
 
 def installed_plugins() -> tuple[Plugin, ...]:
     """List every entry point of our groups, by group and name."""
-    points = _registered()
+    registered = _registered()
     found = {
         Plugin(group, point.name, point.value, f"{point.dist.name} {point.dist.version}" if point.dist else "?")
         for group in GROUPS
-        for point in points.select(group=group)
+        for point in registered[group]
     }
     return tuple(sorted(found, key=lambda plugin: (GROUPS.index(plugin.group), plugin.name, plugin.distribution)))
 
 
 def plugin_names(group: str) -> frozenset[str]:
     """Return the names registered in one of our groups."""
-    return frozenset(_registered().select(group=group).names)
+    return frozenset(_registered()[group].names)
 
 
 def load_plugin(group: str, name: str) -> Callable[..., Any]:
@@ -50,9 +50,9 @@ def load_plugin(group: str, name: str) -> Callable[..., Any]:
 
     Raises PluginError when there is none, when two packages claim the name, or when it cannot be imported.
     """
-    points = tuple(_registered().select(group=group, name=name))
+    points = tuple(_registered()[group].select(name=name))
     if not points:
-        known = ", ".join(sorted({point.name for point in _registered().select(group=group)})) or "none"
+        known = ", ".join(sorted({point.name for point in _registered()[group]})) or "none"
         raise PluginError(f"{name!r} is not among the {group}: {known}; `mnv2-edge plugins` lists them")
     if len({point.value for point in points}) > 1:
         claims = ", ".join(f"{point.value} ({point.dist.name if point.dist else '?'})" for point in points)
@@ -66,11 +66,12 @@ def load_plugin(group: str, name: str) -> Callable[..., Any]:
     return factory  # type: ignore[no-any-return]
 
 
-def _registered() -> metadata.EntryPoints:
+def _registered() -> Mapping[str, metadata.EntryPoints]:
     return _registered_on(tuple(sys.path))
 
 
 @functools.lru_cache(maxsize=1)
-def _registered_on(_path: tuple[str, ...]) -> metadata.EntryPoints:
+def _registered_on(_path: tuple[str, ...]) -> Mapping[str, metadata.EntryPoints]:
     """Read what every installed package registers, once: a system may have hundreds, and a start asks eight times."""
-    return metadata.entry_points()
+    points = metadata.entry_points()
+    return {group: points.select(group=group) for group in GROUPS}
