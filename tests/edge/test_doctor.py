@@ -12,17 +12,19 @@ from pathlib import Path
 import pytest
 
 from mnv2_edge import __main__ as program
+from mnv2_edge.board.storage import Usage
 from mnv2_edge.config.model import Config
 from mnv2_edge.devices import Camera
 from mnv2_edge.devices.sysfs import VideoNode
 from mnv2_edge.doctor import Check, Finding, Machine, examine
 from mnv2_edge.doctor.checks import CHECKS
+from mnv2_edge.doctor.configured import broker_logins
 from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble, log_in
 from mnv2_edge.doctor.probe import Probe, run_python
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
-from mnv2_edge.doctor.this_machine import broker_logins, this_machine
+from mnv2_edge.doctor.this_machine import this_machine
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.plugins import Plugin
@@ -70,6 +72,10 @@ def machine(tmp_path):
         run_python=well,
         run_command=lambda *_: Probe("", "there is no such program"),
         root=tmp_path / "no jetson",
+        prefix=tmp_path / "venv",
+        bits=64,
+        clock_synced=lambda: True,
+        usage=lambda _folder: Usage(1, 5 << 30, 100_000),
         list_cameras=lambda: (usb_camera(),),
         may_open=lambda _path: True,
         brokers=(BrokerLogin(parse_broker("mqtt://me@broker:1884")),),
@@ -185,6 +191,7 @@ def test_this_machines_litert_and_opencv_pass(tmp_path):
 
 class TestEngines:
     def look(self, machine, default, *checks, is_open=False):
+        (machine.home / "engines").mkdir()
         answer = Probe(json.dumps({"default": default, "checks": checks, "open": is_open}), "")
         return check_engines(change(machine, run_python=lambda *_, **__: answer))
 
@@ -378,25 +385,29 @@ class TestCommand:
     @pytest.fixture
     def here(self, machine, monkeypatch):
         monkeypatch.setattr(
-            "mnv2_edge.doctor.this_machine.this_machine", lambda brokers, _home: change(machine, brokers=brokers)
+            "mnv2_edge.doctor.this_machine.this_machine",
+            lambda brokers, _home, **_more: change(machine, brokers=brokers),
         )
 
     def test_all_well(self, here, capsys):
         assert program.main(["doctor"]) == 0
         out = capsys.readouterr().out
-        assert [line.split()[0] for line in out.splitlines()[1:]] == [check.name for check in CHECKS]
+        assert [line.split()[0] for line in out.splitlines()[1:-2]] == [check.name for check in CHECKS]
+        assert out.splitlines()[-1] == f"all {len(CHECKS)} checks are well"
         assert "To mend it" not in out
 
     def test_a_failure_is_status_1_and_its_command_is_shown_whole(self, machine, monkeypatch, capsys):
         ill = change(machine, distributions={})
-        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda _brokers, _home: ill)
+        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda *_, **__: ill)
         assert program.main(["doctor"]) == 1
-        assert capsys.readouterr().out.endswith("\nTo mend it:\n  pip install 'numpy>=1.24' 'click>=8.1'\n")
+        out = capsys.readouterr().out
+        assert "\nTo mend it:\n  packages\n    pip install 'numpy>=1.24' 'click>=8.1'\n" in out
+        assert out.splitlines()[-1] == f"1 failure, {len(CHECKS) - 1} checks well"
 
     def test_a_warning_is_status_0(self, machine, monkeypatch):
         monkeypatch.setattr(
             "mnv2_edge.doctor.this_machine.this_machine",
-            lambda _brokers, _home: change(machine, list_cameras=lambda: ()),
+            lambda *_, **__: change(machine, list_cameras=lambda: ()),
         )
         assert program.main(["doctor"]) == 0
 

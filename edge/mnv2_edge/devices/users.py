@@ -10,7 +10,7 @@ def users_of(node: Path, proc: Path = Path("/proc")) -> tuple[str, ...]:
     """Return `NAME (PID)` of every other process that has the node open; only root sees those of other users."""
     target = os.path.realpath(node)
     found = []
-    for folder in proc.iterdir():
+    for folder in proc.iterdir() if proc.is_dir() else ():
         if not folder.name.isdecimal() or int(folder.name) == os.getpid():
             continue
         try:

@@ -4,22 +4,43 @@ A check is a function from a `Machine` to a `Finding` and a line in `mnv2_edge.d
 to know of it. What it looks at beyond files it takes from the `Machine`, so that a test can invent it.
 """
 
+import os
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from mnv2_edge.board.storage import Usage, read_usage
+from mnv2_edge.clock import clock_synced
 from mnv2_edge.devices import Camera
-from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble
+from mnv2_edge.doctor.configured import Configured
+from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble, read_certificate
 from mnv2_edge.doctor.probe import Probe
 from mnv2_edge.errors import EdgeError
 from mnv2_edge.plugins import Plugin
 from mnv2_edge.service.manager import UnitState, read_state
 from mnv2_engines.errors import EnginesError
 
-__all__ = ["Check", "Finding", "Machine", "Verdict", "examine"]
+__all__ = ["Check", "Finding", "Fix", "Machine", "Verdict", "combine", "examine"]
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
+_SEVERITY: Final = ("ok", "warn", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What `--fix` may do by itself: it can be undone, and touches neither the boot files nor what is not ours."""
+
+    does: str
+    """In words, to follow `to`: `close the store to other users`."""
+    command: tuple[str, ...]
+    """What is run, and shown; `mnv2-edge` in front stands for this very program."""
+    root: bool = False
+    """Whether only root may do it. Others are shown the command: nothing here ever calls sudo."""
+    slow: bool = False
+    """Whether it may take minutes: somebody at a terminal is asked first, and without one it is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +52,8 @@ class Finding:
     why: str
     mend: str = ""
     """The command to type; empty when all is well, or when no command would help."""
+    fixes: tuple[Fix, ...] = ()
+    """What can be done about it without being asked twice; empty for most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,23 @@ class Machine:
     """`mnv2_edge.doctor.login.log_in` or what stands for it."""
     read_unit: Callable[[str], UnitState] = read_state
     """How an instance of the service is."""
+    configurations: Sequence[Configured] = ()
+    """The one that was named, or else those of the service's instances."""
+    cache: Path | None = None
+    """Where it is kept which engines were tested here."""
+    prefix: Path = Path(sys.prefix)
+    """Of this Python: a virtual environment, usually."""
+    arch: str = os.uname().machine
+    """What the kernel says: `aarch64` also to a 32-bit Python."""
+    bits: int = 64 if sys.maxsize > 2**32 else 32
+    """Of this Python."""
+    uid: int = os.geteuid()
+    usage: Callable[[Path], Usage | None] = read_usage
+    """How full the file system is on which a folder lies."""
+    clock_synced: Callable[[], bool] = clock_synced
+    now: Callable[[], float] = time.time
+    read_certificate: Callable[[BrokerLogin], bytes | None] = read_certificate
+    """The certificate that a broker shows, in DER; None when it shows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +112,27 @@ class Check:
 
 
 def examine(machine: Machine, checks: Sequence[Check]) -> tuple[tuple[str, Finding], ...]:
-    """Run every check; one that raises an error of ours has found a failure, and the rest still runs."""
+    """Run every check; one that raises an error of ours, or of the system, has failed, and the rest still runs."""
     findings = []
     for check in checks:
         try:
             finding = check.look(machine)
-        except (EdgeError, EnginesError) as exc:
+        except (EdgeError, EnginesError, OSError) as exc:
             finding = Finding("fail", str(exc))
         findings.append((check.name, finding))
     return tuple(findings)
+
+
+def combine(findings: Sequence[Finding]) -> Finding:
+    """Make one finding of several about the same matter: the worst verdict, and only what led to more than `ok`.
+
+    There has to be at least one. The command is that of the worst that has one.
+    """
+    worst = sorted(findings, key=lambda finding: -_SEVERITY.index(finding.verdict))
+    shown = [finding for finding in worst if finding.verdict != "ok"] or worst
+    return Finding(
+        worst[0].verdict,
+        "; ".join(dict.fromkeys(finding.why for finding in shown)),
+        next((finding.mend for finding in shown if finding.mend), ""),
+        tuple(fix for finding in shown for fix in finding.fixes),
+    )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine
+from mnv2_edge.service.places import Places
 
 __all__ = ["check_ribbon_cameras"]
 
@@ -28,9 +29,17 @@ def check_ribbon_cameras(machine: Machine) -> Finding:
         return Finding("ok", "there is none")
     for uri in uris:
         trouble = machine.run_python(_OPEN, uri).trouble
+        if "another program use" in trouble and (owner := _running_instance(machine)):
+            return Finding("ok", f"{uri} is in use; {owner} of the service runs, which may be it")
         if trouble:
             return Finding("fail", f"{uri}: {trouble}", _mend(uri, trouble))
     return Finding("ok", f"{', '.join(uris)} {'give' if len(uris) > 1 else 'gives'} pictures")
+
+
+def _running_instance(machine: Machine) -> str:
+    """Return an instance of the service that runs, and may have a ribbon camera open: nobody is told who has."""
+    instances = Places(machine.root).instances()
+    return next((name for name in instances if machine.read_unit(name).state in ("active", "reloading")), "")
 
 
 def _mend(uri: str, trouble: str) -> str:

@@ -7,16 +7,25 @@ from typing import Final
 
 from mnv2_edge.doctor import Check
 from mnv2_edge.doctor.cameras import check_ribbon_cameras
+from mnv2_edge.doctor.certificates import check_certificates
+from mnv2_edge.doctor.configurations import check_configurations, check_secrets
 from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
+from mnv2_edge.doctor.memory import check_cma
+from mnv2_edge.doctor.power import check_throttling
 from mnv2_edge.doctor.service import check_service
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
+from mnv2_edge.doctor.storage import check_disk, check_flash
+from mnv2_edge.doctor.system import check_board, check_venv
+from mnv2_edge.doctor.timekeeping import check_clock
 
 __all__ = ["CHECKS", "JETSON_CHECKS"]
 
 CHECKS: Final = (
+    Check("board", check_board),
     Check("python", check_python),
+    Check("venv", check_venv),
     Check("packages", check_packages),
     Check("opencv", check_opencv),
     Check("litert", check_litert),
@@ -24,7 +33,15 @@ CHECKS: Final = (
     Check("plug-ins", check_plugins),
     Check("cameras", check_cameras),
     Check("ribbon-cameras", check_ribbon_cameras),
+    Check("cma", check_cma),
+    Check("throttling", check_throttling),
+    Check("disk", check_disk),
+    Check("flash", check_flash),
+    Check("clock", check_clock),
+    Check("configurations", check_configurations),
+    Check("secrets", check_secrets),
     Check("broker", check_broker),
+    Check("certificates", check_certificates),
     Check("service", check_service),
 )
 

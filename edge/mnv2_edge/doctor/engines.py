@@ -1,14 +1,19 @@
 """Look at the engines in the store: in a child process, because a damaged one may crash it."""
 
 import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from mnv2_edge.doctor import Finding, Machine
+from mnv2_edge.doctor import Finding, Fix, Machine
 
 __all__ = ["check_engines"]
 
 _TIMEOUT_S: Final = 600.0
 _REBUILDABLE: Final = frozenset({"unbuilt", "stale", "damaged"})
+_NONE: Final = "none in {folder} yet; without one the demo network runs"
+_REBUILD: Final = ("mnv2-edge", "engines", "rebuild", "--stale")
 _VERIFY: Final = """
 import json, sys
 from pathlib import Path
@@ -28,27 +33,37 @@ except EnginesError as exc:
 
 def check_engines(machine: Machine) -> Finding:
     """Hash what the store holds, repeat every self-test, and see that one engine is the default."""
+    folder = machine.home / "engines"
+    if not folder.exists():  # which is what a child would find, after seconds on a small board
+        return Finding("ok", _NONE.format(folder=folder))
     probe = machine.run_python(_VERIFY, str(machine.home), timeout_s=_TIMEOUT_S)
     if probe.trouble:
         return Finding("fail", probe.trouble)
     told = json.loads(probe.output.splitlines()[-1])
-    default, checks = told["default"], told["checks"]
+    return _judge(told["default"], told["checks"], folder, is_open=told["open"])
+
+
+def _judge(default: str | None, checks: Sequence[Sequence[str]], folder: Path, *, is_open: bool) -> Finding:
     if not checks:
-        return Finding("ok", f"none in {machine.home / 'engines'} yet; without one the demo network runs")
+        return Finding("ok", _NONE.format(folder=folder))
     wrong = [(name, state, why) for name, state, why in checks if state != "ok"]
     if wrong:
-        mend = "mnv2-edge engines rebuild --stale" if any(state in _REBUILDABLE for _, state, _ in wrong) else ""
-        return Finding("fail", "; ".join(f"{name} is {state}: {why}" for name, state, why in wrong), mend)
-    folder = machine.home / "engines"
-    if told["open"]:
-        return Finding(
-            "warn", f"{folder} is open to other users: an engine is a program to what runs it", f"chmod 700 {folder}"
-        )
+        why = "; ".join(f"{name} is {state}: {reason}" for name, state, reason in wrong)
+        if not any(state in _REBUILDABLE for _, state, _ in wrong):
+            return Finding("fail", why)
+        return Finding("fail", why, " ".join(_REBUILD), (Fix("build them again", _REBUILD, slow=True),))
+    if is_open:
+        close = Fix(f"close {folder} to other users", ("chmod", "700", str(folder)))
+        why = f"{folder} is open to other users: an engine is a program to what runs it"
+        return Finding("warn", why, shlex.join(close.command), (close,))
     if default is None:
-        return Finding(
-            "warn",
-            "none is the default, so `mnv2-edge run` needs --model",
-            f"mnv2-edge engines default {checks[0][0]}",
-        )
+        return _without_default([name for name, _, _ in checks])
     names = ", ".join(f"{name} (default)" if name == default else name for name, _, _ in checks)
     return Finding("ok", f"{names}: whole, and pass their self-test here")
+
+
+def _without_default(names: Sequence[str]) -> Finding:
+    """Where there is one alone it is clear which one is meant."""
+    command = ("mnv2-edge", "engines", "default", names[0])
+    fixes = (Fix(f"make {names[0]}, the only engine, the default", command),) if len(names) == 1 else ()
+    return Finding("warn", "none is the default, so `mnv2-edge run` needs --model", shlex.join(command), fixes)

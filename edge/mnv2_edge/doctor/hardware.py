@@ -1,12 +1,19 @@
 """Look at what runs networks, and at cameras and brokers."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
-from mnv2_edge.doctor import Finding, Machine
+from mnv2_edge.devices import Camera
+from mnv2_edge.devices.users import users_of
+from mnv2_edge.doctor import Finding, Machine, combine
+from mnv2_edge.doctor.certificates import judge_shown_certificate
+from mnv2_edge.doctor.login import BrokerLogin
 
 __all__ = ["check_broker", "check_cameras", "check_litert"]
 
+_OURS: Final = "mnv2-edge ("
+"""How `users_of` names a process of ours."""
 _RUN_ENGINE: Final = """
 import json, sys
 from dataclasses import asdict
@@ -40,7 +47,7 @@ def check_litert(machine: Machine) -> Finding:
 
 
 def check_cameras(machine: Machine) -> Finding:
-    """Find out which cameras this user can open."""
+    """Find out which cameras this user can open, and who has them open already."""
     cameras = machine.list_cameras()
     usable = [camera for camera in cameras if camera.usable]
     if not usable:
@@ -53,15 +60,39 @@ def check_cameras(machine: Machine) -> Finding:
         return Finding(
             "fail", f"this user may not open {paths}; after the command, log in again", "sudo usermod -aG video $USER"
         )
-    return Finding("ok", "; ".join(f"{camera.camera}: {camera.node.name} ({camera.node.path})" for camera in usable))
+    return combine([_look_for_users(camera, machine) for camera in usable])
+
+
+def _look_for_users(camera: Camera, machine: Machine) -> Finding:
+    """Warn of a camera that somebody else has; that our own service has it is as it should be."""
+    users = users_of(camera.node.path, machine.root / "proc")
+    name = f"{camera.camera}: {camera.node.name} ({camera.node.path})"
+    strangers = [user for user in users if not user.startswith(_OURS)]
+    if strangers:
+        return Finding("warn", f"{name} is in use by {', '.join(strangers)}", f"sudo fuser -v {camera.node.path}")
+    return Finding("ok", f"{name}, in use by {', '.join(users)}" if users else name)
 
 
 def check_broker(machine: Machine) -> Finding:
-    """Log in to every broker that the configuration or the command line names."""
+    """Log in to every broker that a configuration or the command line names, and look at the certificate it shows."""
     if not machine.brokers:
         return Finding("ok", "none is configured; --mqtt URI or --config FILE tries one")
+    groups: dict[tuple[object, ...], list[BrokerLogin]] = {}
     for login in machine.brokers:
-        trouble = machine.log_in(login)
-        if trouble is not None:
-            return Finding("fail", f"{login.broker}: {trouble.why}", trouble.mend)
-    return Finding("ok", ", ".join(f"{login.broker} lets us in" for login in machine.brokers))
+        groups.setdefault((login.broker, login.password, login.unknown), []).append(login)
+    return combine([_try(machine, logins) for logins in groups.values()])
+
+
+def _try(machine: Machine, logins: Sequence[BrokerLogin]) -> Finding:
+    """Log in once for all instances that do so in the same way."""
+    login = logins[0]
+    instances = ", ".join(one.instance for one in logins if one.instance)
+    name = f"{login.broker} ({instances})" if instances else str(login.broker)
+    if login.wrong:
+        return Finding("fail", f"{name}: {login.unknown}")
+    trouble = machine.log_in(login)
+    if trouble is None:
+        return judge_shown_certificate(machine, login) or Finding("ok", f"{name} lets us in")
+    if login.unknown:
+        return Finding("warn", f"{name} cannot be tried, since {login.unknown}: {trouble.why}", "sudo mnv2-edge doctor")
+    return Finding("fail", f"{name}: {trouble.why}", trouble.mend)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-__all__ = ["BrokerLogin", "LoginTrouble", "log_in"]
+__all__ = ["BrokerLogin", "LoginTrouble", "log_in", "read_certificate"]
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -30,6 +30,12 @@ class BrokerLogin:
     broker: Broker
     password: str = field(default="", repr=False)
     tls: ssl.SSLContext | None = None
+    instance: str = ""
+    """Of the service, whose configuration names the broker."""
+    unknown: str = ""
+    """Why nobody here can log in as that instance does; empty when all is known."""
+    wrong: bool = False
+    """Whether that is a fault, and not only a matter of who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,20 @@ def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginTrouble | None
     return _greet(login, timeout_s)
 
 
+def read_certificate(login: BrokerLogin, timeout_s: float = 5.0) -> bytes | None:
+    """Return the certificate that the broker shows, in DER; None without TLS, or when it shows none that we trust."""
+    if login.tls is None:
+        return None
+    try:
+        with (
+            socket.create_connection((login.broker.host, login.broker.port), timeout_s) as plain,
+            login.tls.wrap_socket(plain, server_hostname=login.broker.host) as secure,
+        ):
+            return secure.getpeercert(binary_form=True)
+    except (OSError, ValueError):
+        return None
+
+
 def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> LoginTrouble | None:
     """Try to agree on encryption; apart from the rest, because paho leaves its socket open when that fails."""
     try:
@@ -64,8 +84,11 @@ def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> Login
         try:
             tls.wrap_socket(connection, server_hostname=broker.host).close()
         except OSError as exc:  # ssl.SSLError is one
+            reason = _reason(exc)
+            if "not yet valid" in reason:
+                return LoginTrouble(f"no TLS with it: {reason}, or the clock of this device is wrong", "timedatectl")
             command = f"openssl s_client -brief -connect {broker.host}:{broker.port}"
-            return LoginTrouble(f"no TLS with it: {_reason(exc)}", command)
+            return LoginTrouble(f"no TLS with it: {reason}", command)
     return None
 
 

@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-import msgspec
-
-from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.devices import list_cameras
 from mnv2_edge.doctor import Machine
+from mnv2_edge.doctor.configured import Configured
 from mnv2_edge.doctor.login import BrokerLogin, log_in
 from mnv2_edge.doctor.probe import run_command, run_python
-from mnv2_edge.environment import Environment
 from mnv2_edge.plugins import installed_plugins
-from mnv2_edge.redaction import read_secret
-from mnv2_edge.sinks.broker import parse_broker
-from mnv2_edge.sinks.settings import MqttSettings
-from mnv2_edge.sinks.tls import tls_context
 from mnv2_engines.demo import demo_engine_path
 
-__all__ = ["broker_logins", "this_machine"]
+__all__ = ["this_machine"]
 
 
-def this_machine(brokers: Sequence[BrokerLogin], home: Path) -> Machine:
+def this_machine(
+    brokers: Sequence[BrokerLogin],
+    home: Path,
+    *,
+    cache: Path | None = None,
+    configurations: Sequence[Configured] = (),
+) -> Machine:
     """Return the machine as it is; nothing is imported or opened before a check asks for it. `home` holds the store."""
     return Machine(
         python=sys.version_info[:3],
@@ -40,29 +39,9 @@ def this_machine(brokers: Sequence[BrokerLogin], home: Path) -> Machine:
         may_open=lambda path: os.access(path, os.R_OK | os.W_OK),
         brokers=brokers,
         log_in=log_in,
+        cache=cache,
+        configurations=configurations,
     )
-
-
-def broker_logins(config: Config, uri: str | None, environment: Environment) -> tuple[BrokerLogin, ...]:
-    """Return the brokers of the configuration, and the one at `uri`.
-
-    Raises ConfigError for a URI that is none, and for a password or certificate file that cannot be read.
-    """
-    settings = [
-        msgspec.convert(options, MqttSettings)
-        for sink in config.sinks
-        for name, options in sink.items()
-        if SINK_SETTINGS.get(name) is MqttSettings
-    ]
-    if uri is not None:
-        settings.append(MqttSettings(uri=uri))
-    logins = []
-    for one in settings:
-        broker = parse_broker(one.uri)
-        tls = tls_context(one.ca_file, one.cert_file, one.key_file) if broker.tls else None
-        file = one.password_file or environment.credential("mqtt-password")
-        logins.append(BrokerLogin(broker, read_secret(file, environment.mqtt_password), tls))
-    return tuple(logins)
 
 
 def _distributions() -> dict[str, str]:

@@ -1,0 +1,60 @@
+"""Do what findings say can be done about them, as `--fix` asks."""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from mnv2_edge.doctor import Finding, Fix, Machine
+
+__all__ = ["Attempt", "Outcome", "fix_all"]
+
+Outcome: TypeAlias = Literal["done", "failed", "left"]
+
+_TIMEOUT_S: Final = 300.0
+_SLOW_TIMEOUT_S: Final = 7200.0
+_OURSELVES: Final = "mnv2-edge"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one fix."""
+
+    check: str
+    does: str
+    command: str
+    """As somebody would type it; with sudo where only root may and this is not root."""
+    outcome: Outcome
+    why: str = ""
+    """Why it was left alone, or what went wrong."""
+
+
+def fix_all(
+    machine: Machine,
+    findings: Sequence[tuple[str, Finding]],
+    *,
+    dry_run: bool,
+    confirm: Callable[[Fix], bool],
+) -> tuple[Attempt, ...]:
+    """Try every fix of the findings, in their order. `confirm` is asked before one that takes minutes."""
+    return tuple(
+        _attempt(machine, name, fix, dry_run=dry_run, confirm=confirm)
+        for name, finding in findings
+        for fix in finding.fixes
+    )
+
+
+def _attempt(machine: Machine, check: str, fix: Fix, *, dry_run: bool, confirm: Callable[[Fix], bool]) -> Attempt:
+    needs_root = fix.root and machine.uid != 0
+    command = f"{'sudo ' if needs_root else ''}{shlex.join(fix.command)}"
+    if needs_root:
+        return Attempt(check, fix.does, command, "left", "only root may")
+    if dry_run:
+        return Attempt(check, fix.does, command, "left", "--dry-run")
+    if fix.slow and not confirm(fix):
+        return Attempt(check, fix.does, command, "left", "it may take minutes, and nobody said yes")
+    program = (sys.executable, "-m", "mnv2_edge") if fix.command[0] == _OURSELVES else fix.command[:1]
+    timeout_s = _SLOW_TIMEOUT_S if fix.slow else _TIMEOUT_S
+    trouble = machine.run_command(*program, *fix.command[1:], timeout_s=timeout_s).trouble
+    return Attempt(check, fix.does, command, "failed" if trouble else "done", trouble)

@@ -1,0 +1,1 @@
+"""Pack what helps with a bug into one archive, without what is nobody's business."""

@@ -1,0 +1,181 @@
+"""Collect what a report holds; each part stands alone, so that one that cannot be had does not cost the others."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import yaml
+
+from mnv2_edge import __version__
+from mnv2_edge.board.files import read_text
+from mnv2_edge.board.storage import read_mounts
+from mnv2_edge.board.system import read_system
+from mnv2_edge.config.model import SINK_SETTINGS
+from mnv2_edge.config.show import effective
+from mnv2_edge.doctor import Finding, Machine
+from mnv2_edge.doctor.configured import Configured
+from mnv2_edge.doctor.report.scrub import HIDDEN, Scrubber
+from mnv2_edge.doctor.summary import as_plain, describe
+from mnv2_edge.service.places import Places, unit_of
+
+__all__ = ["Part", "collect"]
+
+_LINES: Final = 500
+_TIMEOUT_S: Final = 30.0
+_JOURNAL: Final = ("--no-hostname", "--no-pager", "--output=short-iso")
+_KERNEL: Final = re.compile(
+    r"mmc|under-?voltage|voltage normal|out of memory|oom|ext4|i/o error|throttl|thermal|over-current|uvc|unicam|cfe|"
+    r"cma|segfault|watchdog|read-only",
+    re.IGNORECASE,
+)
+_FILES: Final = (
+    "etc/os-release",
+    "etc/rpi-issue",
+    "etc/nv_tegra_release",
+    "proc/device-tree/model",
+    "proc/device-tree/compatible",
+    "proc/sys/kernel/osrelease",
+    "proc/uptime",
+    "proc/loadavg",
+    "proc/meminfo",
+    "proc/pressure/*",
+    "proc/cpuinfo",
+    "sys/class/thermal/thermal_zone*/*",
+    "sys/class/hwmon/hwmon*/name",
+    "sys/class/hwmon/hwmon*/in0_lcrit_alarm",
+    "sys/class/hwmon/hwmon*/oc*_event_cnt",
+    "sys/block/mmcblk*/device/type",
+    "sys/block/mmcblk*/device/name",
+    "sys/block/mmcblk*/device/date",
+    "sys/block/mmcblk*/device/life_time",
+    "sys/block/mmcblk*/device/pre_eol_info",
+    "sys/fs/ext4/*/errors_count",
+    "sys/class/video4linux/*/name",
+    "sys/class/video4linux/*/index",
+    "sys/fs/cgroup/cgroup.controllers",
+)
+_KINDS: Final = frozenset({"tmpfs", "overlay", "nfs", "nfs4", "cifs", "zfs", "btrfs"})
+_ZONE_FILES: Final = re.compile(r"type|temp|trip_point_\d+_(?:type|temp)")
+_CPU_LINE: Final = re.compile(r"model name|Model|Hardware|Revision|Features|CPU ", re.IGNORECASE)
+_BOOT: Final = ("boot/firmware/config.txt", "boot/config.txt")
+_BOOT_LINE: Final = re.compile(r"\s*(?:dtoverlay|dtparam|camera_auto_detect|gpu_mem|arm_64bit|arm_freq|over_voltage)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a report."""
+
+    name: str
+    what: str
+    """In words, for the list."""
+    text: str
+    missing: str = ""
+    """Why it holds less than it should; empty when it does not."""
+
+
+def collect(machine: Machine, findings: Sequence[tuple[str, Finding]], scrubber: Scrubber) -> tuple[Part, ...]:
+    """Return every part but the list of them, already scrubbed."""
+    plain = as_plain(findings)
+    parts = [
+        Part("findings.txt", "what the checks found", scrubber.text(describe(findings))),
+        Part("findings.json", "the same for a program", _json(scrubber.plain(plain))),
+        Part("versions.json", "Python, packages, plug-ins, board", _json(scrubber.plain(_versions(machine)))),
+        Part(
+            "system.txt", "what the kernel says of board, memory, heat and disks", scrubber.text(_system(machine.root))
+        ),
+        *(_configuration(configured, scrubber) for configured in machine.configurations),
+        *(_journal(machine, name, scrubber) for name in Places(machine.root).instances()),
+        _kernel_log(machine, scrubber),
+    ]
+    return tuple(parts)
+
+
+def _versions(machine: Machine) -> dict[str, object]:
+    system = read_system(machine.root)
+    return {
+        "mnv2-edge": __version__,
+        "python": ".".join(str(part) for part in machine.python),
+        "bits": machine.bits,
+        "machine": machine.arch,
+        "board": system.model,
+        "os": system.os,
+        "kernel": system.kernel,
+        "plug-ins": sorted(f"{one.group}: {one.name} of {one.distribution}" for one in machine.plugins),
+        "packages": dict(sorted(machine.distributions.items())),
+    }
+
+
+def _system(root: Path) -> str:
+    blocks = []
+    for pattern in _FILES:
+        for file in sorted(root.glob(pattern)):
+            if "thermal_zone" in pattern and not _ZONE_FILES.fullmatch(file.name):
+                continue
+            text = read_text(file)
+            if file.name == "cpuinfo":  # of which a Pi's has its serial number
+                text = "\n".join(dict.fromkeys(line for line in text.splitlines() if _CPU_LINE.match(line)))
+            if text:
+                blocks.append(f"== /{file.relative_to(root)}\n{text}")
+    blocks.append("\n".join(["== mounts", *_mounts(root)]))
+    for name in _BOOT:
+        lines = [line for line in read_text(root / name).splitlines() if _BOOT_LINE.match(line)]
+        if lines:
+            blocks.append("\n".join([f"== /{name}, of which", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _mounts(root: Path) -> Iterator[str]:
+    """Describe what files may lie on. The source and the options of a share name hosts and users."""
+    for mount in read_mounts(root):
+        is_device = mount.source.startswith("/dev/")
+        if is_device or mount.kind in _KINDS:
+            source = mount.source if is_device else mount.kind
+            yield f"{source} {mount.target} {mount.kind} {'ro' if mount.read_only else 'rw'}"
+
+
+def _configuration(configured: Configured, scrubber: Scrubber) -> Part:
+    name = configured.instance or configured.file.stem
+    what = f"the configuration of {name}, with its defaults"
+    path = f"configurations/{scrubber.text(name)}.yaml"
+    if configured.config is None:
+        return Part(path, what, scrubber.text(f"# {configured.trouble}\n"), "it cannot be read")
+    sinks = tuple(
+        {kind: options if kind in SINK_SETTINGS else _hide_all(options) for kind, options in sink.items()}
+        for sink in configured.config.sinks
+    )
+    plain = scrubber.plain(effective(msgspec.structs.replace(configured.config, sinks=sinks)))
+    return Part(path, what, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def _hide_all(value: object) -> object:
+    """Hide what the options of a plug-in hold: what they mean is known to the plug-in alone."""
+    if isinstance(value, dict):
+        return {key: _hide_all(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_hide_all(one) for one in value]
+    return value if value is None or isinstance(value, bool) else HIDDEN
+
+
+def _journal(machine: Machine, name: str, scrubber: Scrubber) -> Part:
+    options = (f"--unit={unit_of(name)}", "--unit=mnv2-edge-engines.service", f"--lines={_LINES}", *_JOURNAL)
+    probe = machine.run_command("journalctl", *options, timeout_s=_TIMEOUT_S)
+    path, what = f"journal/{scrubber.text(name)}.txt", f"the last {_LINES} lines of the log of {name}"
+    return Part(path, what, scrubber.text(f"{probe.output}\n"), probe.trouble)
+
+
+def _kernel_log(machine: Machine, scrubber: Scrubber) -> Part:
+    """Return the lines about cards, power, heat, memory and cameras; the kernel's log tells of networks too."""
+    probe = machine.run_command("journalctl", "--dmesg", "--boot", *_JOURNAL, timeout_s=_TIMEOUT_S)
+    if not probe.output:
+        probe = machine.run_command("dmesg", timeout_s=_TIMEOUT_S)
+    lines = [line for line in probe.output.splitlines() if _KERNEL.search(line)][-_LINES:]
+    what = "lines of the kernel's log about cards, power, heat, memory and cameras"
+    return Part("kernel.txt", what, scrubber.text("\n".join([*lines, ""])), probe.trouble)
+
+
+def _json(plain: object) -> str:
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,128 @@
+"""Find out what has to stay out of a report by its value: secrets of configurations, and what names this device."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from mnv2_edge.board.files import read_text
+from mnv2_edge.config.model import SINK_SETTINGS, Config
+from mnv2_edge.doctor import Machine
+from mnv2_edge.doctor.configured import mqtt_settings
+from mnv2_edge.doctor.report.scrub import Scrubber
+from mnv2_edge.errors import ConfigError
+from mnv2_edge.identity import read_identity
+
+__all__ = ["make_scrubber"]
+
+_SECRET_VARIABLE: Final = re.compile(r"PASS|TOKEN|SECRET|KEY|CREDENTIAL", re.IGNORECASE)
+_SSID: Final = re.compile(r"^\s*ssid\s*=\s*\"?(?P<name>[^\"\n]+?)\"?\s*$", re.MULTILINE)
+_CPU_SERIAL: Final = re.compile(r"^Serial\s*:\s*(?P<serial>\w+)", re.MULTILINE)
+_SERIAL_FILES: Final = (
+    "etc/machine-id",
+    "var/lib/dbus/machine-id",
+    "proc/device-tree/serial-number",
+    "sys/firmware/devicetree/base/serial-number",
+    "sys/devices/virtual/dmi/id/product_serial",
+    "sys/devices/virtual/dmi/id/product_uuid",
+    "sys/devices/virtual/dmi/id/board_serial",
+    "proc/sys/kernel/random/boot_id",
+)
+_WIFI: Final = (
+    "etc/NetworkManager/system-connections/*",
+    "etc/wpa_supplicant/*.conf",
+    "run/NetworkManager/system-connections/*",
+)
+_COMMON_HOSTS: Final = frozenset({"raspberrypi", "ubuntu", "debian", "jetson", "localhost", "nvidia"})
+"""Names of millions of devices, and of kernel drivers."""
+_COMMON_USERS: Final = frozenset({"root", "pi", "ubuntu", "mnv2-edge"})
+_LONGEST_BYTES: Final = 64 * 1024
+_PLUGIN_SHORTEST: Final = 6
+"""A shorter option of a plug-in is more likely a word like `fast` than a secret."""
+
+
+def make_scrubber(machine: Machine, variables: Mapping[str, str]) -> Scrubber:
+    """Return what hides all that can be found out here; `variables` are the environment's."""
+    secrets = {value for name, value in variables.items() if _SECRET_VARIABLE.search(name)}
+    secrets |= {login.password for login in machine.brokers} | {login.broker.user for login in machine.brokers}
+    for configured in machine.configurations:
+        if configured.config is not None:
+            secrets |= set(_secrets_of(configured.config))
+    for file in (machine.root / "etc/credstore").glob("mnv2-edge.*"):
+        secrets |= set(_lines(file))
+    secrets |= set(_serial_numbers(machine))
+    return Scrubber(secrets, set(_names(machine.root, variables)), set(machine.distributions.values()))
+
+
+def _secrets_of(config: Config) -> Iterator[str]:
+    for camera in config.cameras:
+        yield from _secrets_of_uri(camera.uri)
+        yield from _lines(Path(camera.password_file)) if camera.password_file else ()
+    for settings in mqtt_settings(config):
+        yield from _secrets_of_uri(settings.uri)
+        for file in (settings.password_file, settings.key_file):
+            yield from _lines(Path(file)) if file else ()
+    for sink in config.sinks:
+        for name, options in sink.items():
+            if name not in SINK_SETTINGS:
+                yield from _words(options)
+
+
+def _secrets_of_uri(uri: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(uri)
+        user, at, _ = parts.netloc.rpartition("@")
+    except ValueError:
+        return
+    if at:
+        for word in (user, *user.split(":", 1)):
+            yield word
+            yield unquote(word)
+    if parts.netloc:  # `picamera:0?size=640x480` holds no secret
+        yield from (value for _, value in parse_qsl(parts.query))
+
+
+def _words(value: object) -> Iterator[str]:
+    """Return every text among the options of a plug-in: what they mean is known to nobody here."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _words(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _words(one)
+    elif not isinstance(value, bool) and len(str(value)) >= _PLUGIN_SHORTEST:
+        yield str(value)
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """Return what a file with a secret holds: all of it, and each line, as a private key has many."""
+    with suppress(OSError), file.open("rb") as opened:
+        text = opened.read(_LONGEST_BYTES).decode("utf-8", "replace")
+        yield text.strip("\r\n")
+        yield from (line for line in text.splitlines() if not line.startswith("-----"))
+
+
+def _serial_numbers(machine: Machine) -> Iterator[str]:
+    root = machine.root
+    yield from (read_text(root / name) for name in _SERIAL_FILES)
+    yield from (match["serial"] for match in _CPU_SERIAL.finditer(read_text(root / "proc/cpuinfo")))
+    yield from (
+        read_text(file) for pattern in ("serial", "cid", "csd") for file in root.glob(f"sys/block/*/device/{pattern}")
+    )
+    yield from (camera.node.serial for camera in machine.list_cameras())
+    for pattern in _WIFI:
+        for file in root.glob(pattern):
+            yield from (match["name"] for match in _SSID.finditer(read_text(file)))
+    with suppress(ConfigError):
+        yield read_identity(root=root).device_id
+
+
+def _names(root: Path, variables: Mapping[str, str]) -> Iterator[str]:
+    host = read_text(root / "proc/sys/kernel/hostname")
+    if host.lower() not in _COMMON_HOSTS:
+        yield host
+    yield from (read_text(file) for file in root.glob("sys/class/net/*/address"))
+    users = {variables.get("SUDO_USER", ""), variables.get("USER", "")}
+    yield from users - _COMMON_USERS

@@ -1,0 +1,105 @@
+"""Take out of text what identifies somebody or lets anybody in: more than logs leave out, since reports are published.
+
+What is known by its value (passwords, serial numbers, the names of networks) goes wherever it stands; the rest by its
+shape. A report is better with a hole too many than with a secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+from mnv2_edge.redaction import redact
+from mnv2_engines.printable import printable
+
+__all__ = ["HIDDEN", "Plain", "Scrubber"]
+
+HIDDEN: Final = "***"
+Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
+
+_SHORTEST: Final = 4
+"""A shorter secret would blot out half of the text; redaction has the same limit."""
+_PEM: Final = re.compile(r"-----BEGIN [^-\n]+-----.*?(?:-----END [^-\n]+-----|\Z)", re.DOTALL)
+_URI: Final = re.compile(
+    r"""(?P<scheme>\b[a-z][a-z0-9+.-]*)://(?:[^\s'"]*@)?
+    (?P<host>\[[0-9a-f:.%]+\]|[^\s/:?\#'",;()\[\]]*)(?P<port>:\d+)?(?P<rest>[/?\#][^\s'"]*)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NAMED: Final = re.compile(
+    r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|psk|ssid|credential)[\w-]*)
+    (?P<between>["']?\s*[:=]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MAC: Final = re.compile(r"\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b", re.IGNORECASE)
+_IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
+_IPV6: Final = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
+_UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"\b(?:[0-9a-f]{32,}|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])[\w-]{32,})\b")
+_OWNED: Final = re.compile(r"(?P<front>/(?:home|media|run/media)/)[^/\s'\":,;]+")
+"""Folders that are called as their user is."""
+
+
+class Scrubber:
+    """Hide `secrets` wherever they stand, and `names` where they stand as words of their own.
+
+    `versions` look like addresses and are none: `4.11.0.86` is an OpenCV.
+    """
+
+    def __init__(self, secrets: Collection[str], names: Collection[str], versions: Collection[str] = ()) -> None:
+        known = {form for secret in secrets if len(secret) >= _SHORTEST for form in (secret, quote(secret, safe=""))}
+        self._secrets = sorted(known, key=len, reverse=True)
+        words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)
+        self._names = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
+        self._versions = frozenset(versions)
+
+    def text(self, text: str) -> str:
+        """Return the text without them, printable, its lines kept."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        text = _PEM.sub(HIDDEN, redact(text))
+        text = _URI.sub(_hide_in_uri, text)
+        text = _NAMED.sub(rf"\g<name>\g<between>{HIDDEN}", text)
+        for pattern in (_UUID, _MAC, _TOKEN):
+            text = pattern.sub(HIDDEN, text)
+        text = _IPV4.sub(self._hide_address, _IPV6.sub(self._hide_address, text))
+        text = _OWNED.sub(rf"\g<front>{HIDDEN}", text)
+        if self._names is not None:
+            text = self._names.sub(HIDDEN, text)
+        return printable(text, keep="\n\t")
+
+    def plain(self, value: object) -> Plain:
+        """Return data without them: before it is written as JSON or YAML, which escape and fold what to look for."""
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.plain(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.plain(one) for one in value]
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        return self.text(str(value))
+
+    def _hide_address(self, match: "re.Match[str]") -> str:
+        text = match[0]
+        if text in self._versions:
+            return text
+        return text if _is_nobodys(text) else HIDDEN
+
+
+def _hide_in_uri(match: "re.Match[str]") -> str:
+    """Keep how and where to in one's own house; a path, a query or a user may be what lets one in."""
+    host = match["host"]
+    is_local = "." not in host.strip("[]") or host.endswith(".local") or _is_nobodys(host.strip("[]"))
+    rest = match["rest"] or ""
+    shown = host if (is_local and ":" not in host) or host == "[::1]" else HIDDEN
+    return f"{match['scheme']}://{shown}{match['port'] or ''}{rest if len(rest) <= 1 else f'/{HIDDEN}'}"
+
+
+def _is_nobodys(text: str) -> bool:
+    """Tell whether that is no address, or one that thousands of houses have: IPv6 has none but the loopback."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return True
+    if address.version == 6:
+        return address.is_loopback or address.is_unspecified
+    return not address.is_global
