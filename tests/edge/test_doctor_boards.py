@@ -27,7 +27,7 @@ CFE = Camera("picamera:0", VideoNode(Path("/dev/video0"), "rp1-cfe-csi2_ch0", 0,
     [
         (
             "raspberry-pi-5",
-            "Raspberry Pi 5 Model B Rev 1.0, Debian GNU/Linux 12 (bookworm), Raspberry Pi OS, Linux 6.12.34+rpt-rpi-2712",
+            "Raspberry Pi 5 Model B Rev 1.0, Debian GNU/Linux 12 (bookworm), Raspberry Pi OS, Linux 6.12.34",
         ),
         ("raspberry-pi-zero-2-w", "Raspberry Pi Zero 2 W Rev 1.0, Debian GNU/Linux 12 (bookworm), Linux 6.1.21-v8+"),
         ("jetson-orin-nano", "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super, Ubuntu 22.04.5 LTS"),

@@ -205,7 +205,7 @@ def _report(path: Path, machine: "Machine", findings: "Sequence[tuple[str, Findi
         *lines,
         "Nothing was sent. Look at it before you send it:",
     ]
-    told.append(f"  tar -xzf {shlex.quote(str(path))} && less {FOLDER}/* {FOLDER}/*/*")
+    told.append(f"  tar -xzf {shlex.quote(str(path))} && find {FOLDER} -type f | xargs less")
     click.echo(printable(redact("\n".join(told)), keep="\n"), err=quiet)
 
 

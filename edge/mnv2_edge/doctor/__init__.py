@@ -48,7 +48,8 @@ class Finding:
     """What one check found."""
 
     verdict: Verdict
-    """`warn`: works, but not as well as it could, or perhaps not what was meant. `fail`: does not work."""
+    """`warn`: works, but not as well as it could, or perhaps not what was meant. `fail`: does not work, or is about
+    to break."""
     why: str
     mend: str = ""
     """The command to type; empty when all is well, or when no command would help."""

@@ -1,6 +1,5 @@
 """Read the configurations that a doctor looks at, and who logs in where by them, as far as this user may know."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +92,11 @@ def instance_logins(configurations: Sequence[Configured], root: Path) -> tuple[B
 
 def _instance_login(settings: MqttSettings, instance: str, root: Path) -> BrokerLogin:
     credential = root / "etc/credstore" / f"mnv2-edge.{instance}.mqtt-password"
-    # A folder that may not be entered says nothing of what is in it.
-    hidden = not os.access(credential.parent, os.X_OK) and credential.parent.exists()
-    file = settings.password_file or (str(credential) if not hidden and credential.is_file() else None)
+    try:
+        is_there, hidden = credential.is_file(), False
+    except PermissionError:  # a folder that may not be entered says nothing of what is in it
+        is_there, hidden = False, True
+    file = settings.password_file or (str(credential) if is_there else None)
     try:
         login = _login(settings, file, "")
     except ConfigError as exc:

@@ -11,13 +11,13 @@ from mnv2_edge.board.files import read_text
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.configured import mqtt_settings
-from mnv2_edge.doctor.report.scrub import Scrubber
-from mnv2_edge.errors import ConfigError
+from mnv2_edge.doctor.report.scrub import NAMED_SECRET, Scrubber, is_public
 from mnv2_edge.identity import read_identity
 
 __all__ = ["make_scrubber"]
 
 _SECRET_VARIABLE: Final = re.compile(r"PASS|TOKEN|SECRET|KEY|CREDENTIAL", re.IGNORECASE)
+_URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
 _SSID: Final = re.compile(r"^\s*ssid\s*=\s*\"?(?P<name>[^\"\n]+?)\"?\s*$", re.MULTILINE)
 _CPU_SERIAL: Final = re.compile(r"^Serial\s*:\s*(?P<serial>\w+)", re.MULTILINE)
 _SERIAL_FILES: Final = (
@@ -48,8 +48,7 @@ def make_scrubber(machine: Machine, variables: Mapping[str, str]) -> Scrubber:
     secrets = {value for name, value in variables.items() if _SECRET_VARIABLE.search(name)}
     secrets |= {login.password for login in machine.brokers} | {login.broker.user for login in machine.brokers}
     for configured in machine.configurations:
-        if configured.config is not None:
-            secrets |= set(_secrets_of(configured.config))
+        secrets |= set(_secrets_of(configured.config) if configured.config else _secrets_of_text(configured.file))
     for file in (machine.root / "etc/credstore").glob("mnv2-edge.*"):
         secrets |= set(_lines(file))
     secrets |= set(_serial_numbers(machine))
@@ -70,16 +69,27 @@ def _secrets_of(config: Config) -> Iterator[str]:
                 yield from _words(options)
 
 
+def _secrets_of_text(file: Path) -> Iterator[str]:
+    """Return what looks like secrets in a file that is no configuration, and that messages may quote."""
+    text = read_text(file)
+    yield from (match["value"].strip("\"'") for match in NAMED_SECRET.finditer(text))
+    for match in _URI.finditer(text):
+        yield from _secrets_of_uri(match[0])
+
+
 def _secrets_of_uri(uri: str) -> Iterator[str]:
     try:
         parts = urlsplit(uri)
         user, at, _ = parts.netloc.rpartition("@")
+        host = parts.hostname or ""
     except ValueError:
         return
     if at:
         for word in (user, *user.split(":", 1)):
             yield word
             yield unquote(word)
+    if is_public(host):
+        yield host
     if parts.netloc:  # `picamera:0?size=640x480` holds no secret
         yield from (value for _, value in parse_qsl(parts.query))
 
@@ -108,14 +118,13 @@ def _serial_numbers(machine: Machine) -> Iterator[str]:
     root = machine.root
     yield from (read_text(root / name) for name in _SERIAL_FILES)
     yield from (match["serial"] for match in _CPU_SERIAL.finditer(read_text(root / "proc/cpuinfo")))
-    yield from (
-        read_text(file) for pattern in ("serial", "cid", "csd") for file in root.glob(f"sys/block/*/device/{pattern}")
-    )
+    for name in ("serial", "cid", "csd"):
+        yield from (read_text(file).removeprefix("0x") for file in root.glob(f"sys/block/*/device/{name}"))
     yield from (camera.node.serial for camera in machine.list_cameras())
     for pattern in _WIFI:
         for file in root.glob(pattern):
             yield from (match["name"] for match in _SSID.finditer(read_text(file)))
-    with suppress(ConfigError):
+    if re.fullmatch("[0-9a-f]{32}", read_text(root / "etc/machine-id")):  # of which a device's name may be made
         yield read_identity(root=root).device_id
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from mnv2_edge.redaction import redact
 from mnv2_engines.printable import printable
 
-__all__ = ["HIDDEN", "Plain", "Scrubber"]
+__all__ = ["HIDDEN", "NAMED_SECRET", "Plain", "Scrubber", "is_public"]
 
 HIDDEN: Final = "***"
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
@@ -26,7 +26,7 @@ _URI: Final = re.compile(
     (?P<host>\[[0-9a-f:.%]+\]|[^\s/:?\#'",;()\[\]]*)(?P<port>:\d+)?(?P<rest>[/?\#][^\s'"]*)?""",
     re.IGNORECASE | re.VERBOSE,
 )
-_NAMED: Final = re.compile(
+NAMED_SECRET: Final = re.compile(
     r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|psk|ssid|credential)[\w-]*)
     (?P<between>["']?\s*[:=]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;]+)""",
     re.IGNORECASE | re.VERBOSE,
@@ -59,7 +59,7 @@ class Scrubber:
             text = text.replace(secret, HIDDEN)
         text = _PEM.sub(HIDDEN, redact(text))
         text = _URI.sub(_hide_in_uri, text)
-        text = _NAMED.sub(rf"\g<name>\g<between>{HIDDEN}", text)
+        text = NAMED_SECRET.sub(rf"\g<name>\g<between>{HIDDEN}", text)
         for pattern in (_UUID, _MAC, _TOKEN):
             text = pattern.sub(HIDDEN, text)
         text = _IPV4.sub(self._hide_address, _IPV6.sub(self._hide_address, text))
@@ -79,27 +79,30 @@ class Scrubber:
         return self.text(str(value))
 
     def _hide_address(self, match: "re.Match[str]") -> str:
-        text = match[0]
-        if text in self._versions:
-            return text
-        return text if _is_nobodys(text) else HIDDEN
+        try:
+            address = ipaddress.ip_address(match[0])
+        except ValueError:  # a time of day, for one
+            return match[0]
+        return match[0] if match[0] in self._versions or _is_common(address) else HIDDEN
+
+
+def is_public(host: str) -> bool:
+    """Tell whether a host's name or address says whose house it is: not `broker`, `pi.local` or 192.168.1.20."""
+    try:
+        return not _is_common(ipaddress.ip_address(host))
+    except ValueError:
+        return "." in host and not host.lower().endswith(".local")
 
 
 def _hide_in_uri(match: "re.Match[str]") -> str:
     """Keep how and where to in one's own house; a path, a query or a user may be what lets one in."""
-    host = match["host"]
-    is_local = "." not in host.strip("[]") or host.endswith(".local") or _is_nobodys(host.strip("[]"))
+    host = HIDDEN if is_public(match["host"].strip("[]")) else match["host"]
     rest = match["rest"] or ""
-    shown = host if (is_local and ":" not in host) or host == "[::1]" else HIDDEN
-    return f"{match['scheme']}://{shown}{match['port'] or ''}{rest if len(rest) <= 1 else f'/{HIDDEN}'}"
+    return f"{match['scheme']}://{host}{match['port'] or ''}{rest if len(rest) <= 1 else f'/{HIDDEN}'}"
 
 
-def _is_nobodys(text: str) -> bool:
-    """Tell whether that is no address, or one that thousands of houses have: IPv6 has none but the loopback."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return True
-    if address.version == 6:
+def _is_common(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Tell whether thousands of houses have that address: of IPv6, which may hold a MAC, that is the loopback alone."""
+    if isinstance(address, ipaddress.IPv6Address):
         return address.is_loopback or address.is_unspecified
     return not address.is_global

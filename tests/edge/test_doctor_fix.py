@@ -1,0 +1,142 @@
+"""What `doctor --fix` does, what it leaves alone, and what it says."""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnv2_edge import __main__ as program
+from mnv2_edge.doctor import Check, Finding, Fix
+from mnv2_edge.doctor.engines import check_engines
+from mnv2_edge.doctor.fixing import fix_all
+from mnv2_edge.doctor.probe import Probe, run_command
+from support.boards import make_machine
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return make_machine(tmp_path, run_command=run_command, home=tmp_path / "home", uid=os.geteuid())
+
+
+def attempt(machine, *fixes: Fix, dry_run: bool = False, answer: bool = False):
+    return fix_all(machine, [("it", Finding("warn", "why", "", fixes))], dry_run=dry_run, confirm=lambda _: answer)
+
+
+def test_a_fix_is_run(machine, tmp_path) -> None:
+    (done,) = attempt(machine, Fix("make it", ("touch", str(tmp_path / "a b"))))
+    assert (done.check, done.does, done.outcome, done.why) == ("it", "make it", "done", "")
+    assert done.command == f"touch '{tmp_path}/a b'"
+    assert (tmp_path / "a b").exists()
+
+
+def test_one_that_goes_wrong_says_why(machine, tmp_path) -> None:
+    failed, done = attempt(machine, Fix("x", ("rmdir", str(tmp_path / "gone"))), Fix("y", ("true",)))
+    assert failed.outcome == "failed"
+    assert "No such file or directory" in failed.why
+    assert done.outcome == "done"
+
+
+def test_nothing_is_done_dry(machine, tmp_path) -> None:
+    (left,) = attempt(machine, Fix("make it", ("touch", str(tmp_path / "a"))), dry_run=True)
+    assert (left.outcome, left.why) == ("left", "--dry-run")
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_what_takes_minutes_is_asked_for(machine, tmp_path, answer) -> None:
+    (done,) = attempt(machine, Fix("make it", ("touch", str(tmp_path / "a")), slow=True), answer=answer)
+    assert done.outcome == ("done" if answer else "left")
+    assert (tmp_path / "a").exists() == answer
+
+
+def test_what_is_roots_is_shown_with_sudo_and_never_run(machine, tmp_path) -> None:
+    fix = Fix("make it", ("touch", str(tmp_path / "a")), root=True)
+    (left,) = attempt(dataclasses.replace(machine, uid=1000), fix)
+    assert (left.outcome, left.why, left.command) == ("left", "only root may", f"sudo touch {tmp_path}/a")
+    assert not (tmp_path / "a").exists()
+    (done,) = attempt(dataclasses.replace(machine, uid=0), fix)
+    assert (done.outcome, done.command) == ("done", f"touch {tmp_path}/a")
+
+
+def test_our_own_commands_run_by_this_python(machine) -> None:
+    ran = []
+    fake = dataclasses.replace(machine, run_command=lambda *command, **_: ran.append(command) or Probe("", ""))
+    (done,) = attempt(fake, Fix("x", ("mnv2-edge", "engines", "default", "signs")))
+    assert ran == [(sys.executable, "-m", "mnv2_edge", "engines", "default", "signs")]
+    assert done.command == "mnv2-edge engines default signs"
+
+
+class TestEngines:
+    def look(self, machine, default, *checks, is_open=False):
+        (machine.home / "engines").mkdir(parents=True, exist_ok=True)
+        answer = Probe(json.dumps({"default": default, "checks": checks, "open": is_open}), "")
+        return check_engines(dataclasses.replace(machine, run_python=lambda *_, **__: answer))
+
+    def test_an_open_store_is_closed(self, machine) -> None:
+        finding = self.look(machine, "signs", ("signs", "ok", ""), is_open=True)
+        folder = machine.home / "engines"
+        folder.chmod(0o755)
+        (done,) = attempt(machine, *finding.fixes)
+        assert done.outcome == "done"
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    def test_stale_engines_are_a_matter_of_minutes(self, machine) -> None:
+        (fix,) = self.look(machine, "signs", ("signs", "stale", "TensorRT 10 became 11")).fixes
+        assert fix.command == ("mnv2-edge", "engines", "rebuild", "--stale")
+        assert fix.slow
+
+    def test_only_an_only_engine_is_made_the_default(self, machine) -> None:
+        (fix,) = self.look(machine, None, ("signs", "ok", "")).fixes
+        assert fix.command == ("mnv2-edge", "engines", "default", "signs")
+        assert self.look(machine, None, ("birds", "ok", ""), ("signs", "ok", "")).fixes == ()
+
+
+class TestCommand:
+    @pytest.fixture
+    def door(self, machine, tmp_path, monkeypatch) -> Path:
+        """Return a file that a check wants to be there, and a fix can make."""
+        door = tmp_path / "door"
+
+        def look(_machine) -> Finding:
+            fix = Fix("make the door", ("touch", str(door)))
+            return Finding("ok", "it is there") if door.exists() else Finding("warn", "no door", "make one", (fix,))
+
+        checks = (Check("door", look), Check("wall", lambda _: Finding("ok", "it stands")))
+        monkeypatch.setattr("mnv2_edge.doctor.checks.CHECKS", checks)
+        monkeypatch.setattr("mnv2_edge.doctor.this_machine.this_machine", lambda *_, **__: machine)
+        return door
+
+    def test_without_fix_it_is_offered(self, door, capsys) -> None:
+        assert program.main(["doctor"]) == 0
+        assert not door.exists()
+        out = capsys.readouterr().out
+        assert out.splitlines()[-1] == "1 warning, 1 check well; `mnv2-edge doctor --fix` can mend 1 of them"
+
+    def test_it_is_done_and_looked_at_again(self, door, capsys) -> None:
+        assert program.main(["doctor", "--fix"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(f"door: done: touch {door}\n")
+        assert out.splitlines()[-1] == "all 2 checks are well"
+
+    def test_dry(self, door, capsys) -> None:
+        assert program.main(["doctor", "--fix", "--dry-run"]) == 0
+        assert capsys.readouterr().out.startswith(f"door: not done (--dry-run): touch {door}\n")
+        assert not door.exists()
+
+    def test_json_tells_what_was_done(self, door, capsys) -> None:
+        assert program.main(["doctor", "--fix", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [fix["outcome"] for fix in told["fixes"]] == ["done"]
+        assert (told["healthy"], told["warnings"], told["failures"]) == (True, 0, 0)
+
+    def test_a_warning_counts_with_strict(self, door) -> None:
+        assert program.main(["doctor"]) == 0
+        assert program.main(["doctor", "--strict"]) == 1
+        assert program.main(["doctor", "--strict", "--fix"]) == 0
+
+    def test_dry_run_alone_is_wrong_usage(self, door, capsys) -> None:
+        assert program.main(["doctor", "--dry-run"]) == 2
+        assert "add --fix" in capsys.readouterr().err
