@@ -131,6 +131,13 @@ class TestSecrets:
             finding = check_secrets(make_machine(root, configurations=configurations))
         assert finding.verdict == "ok"
 
+    def test_the_store_of_secrets_may_be_closed(self, root) -> None:
+        write_files(root, {"etc/credstore/mnv2-edge.door.mqtt-password": "swordfish\n"})
+        machine = make_machine(root)
+        with closed_to_us(root / "etc/credstore"):
+            finding = check_secrets(machine)
+        assert (finding.verdict, finding.why) == ("ok", f"{root}/etc/credstore is closed to others")
+
 
 class TestService:
     def check(self, root, unit, **changes):
@@ -145,6 +152,10 @@ class TestService:
     def test_unless_its_configuration_is_still_wrong(self, root) -> None:
         write_files(root, {"etc/mnv2-edge/door.yaml": "version: 2\n"})
         assert self.check(root, FAILED).fixes == ()
+
+    def test_without_systemd_nobody_knows(self, root) -> None:
+        finding = self.check(root, dataclasses.replace(RUNS, state="unknown", sub="", status=""))
+        assert (finding.verdict, finding.why) == ("warn", "systemd does not answer, so nothing is known of door")
 
     def test_what_somebody_stopped_stays_so(self, root) -> None:
         stopped = dataclasses.replace(RUNS, state="inactive", sub="dead", status="")

@@ -13,7 +13,8 @@ from mnv2_edge.doctor import Check, Finding, Fix
 from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.fixing import fix_all
 from mnv2_edge.doctor.probe import Probe, run_command
-from support.boards import make_machine
+from mnv2_edge.doctor.summary import offer_fixes
+from support.boards import make_machine, write_files
 
 
 @pytest.fixture
@@ -94,6 +95,53 @@ class TestEngines:
         assert self.look(machine, None, ("birds", "ok", ""), ("signs", "ok", "")).fixes == ()
 
 
+class TestEnginesOfTheService:
+    """Which root looks at, as the service's user and with the service's own Python."""
+
+    @pytest.fixture
+    def device(self, machine, tmp_path):
+        """Return what makes a device with an installed service, whose engines are so."""
+        write_files(tmp_path, {"opt/mnv2-edge/current/venv/bin/python": ""})
+        (tmp_path / "var/lib/mnv2-edge/engines").mkdir(parents=True)
+
+        def make(*checks, uid=0):
+            answer = json.dumps({"default": None, "checks": checks, "open": False})
+            return make_machine(tmp_path, {"runuser -u mnv2-edge -- env -i": answer}, home=tmp_path / "home", uid=uid)
+
+        return make
+
+    def test_all_pass(self, device) -> None:
+        finding = check_engines(device())
+        assert finding.verdict == "ok"
+        assert "; of the service: none in " in finding.why
+
+    def test_a_stale_one(self, device) -> None:
+        finding = check_engines(device(("signs", "stale", "TensorRT 10 became 11")))
+        assert (finding.verdict, finding.why) == ("fail", "of the service: signs is stale: TensorRT 10 became 11")
+        (fix,) = finding.fixes
+        assert fix.command == ("systemctl", "restart", "mnv2-edge-engines.service")
+        assert (fix.root, fix.slow) == (True, True)
+
+    def test_what_cannot_be_run(self, device) -> None:
+        broken = dataclasses.replace(device(), run_command=lambda *_, **__: Probe("", "user mnv2-edge does not exist"))
+        finding = check_engines(broken)
+        assert (finding.verdict, finding.why) == ("fail", "of the service: user mnv2-edge does not exist")
+
+    def test_others_are_not_told(self, device) -> None:
+        assert "of the service" not in check_engines(device(uid=1000)).why
+
+
+def test_what_root_could_do_is_offered_apart() -> None:
+    fixes = (Fix("close a", ("x",)), Fix("start b", ("y",), root=True), Fix("close a", ("x",)))
+    findings = [("it", Finding("warn", "why", "", fixes))]
+    assert offer_fixes(findings, 1000) == (
+        "`mnv2-edge doctor --fix` can close a",
+        "`sudo mnv2-edge doctor --fix` can start b",
+    )
+    assert offer_fixes(findings, 0) == ("`mnv2-edge doctor --fix` can close a and start b",)
+    assert offer_fixes([], 0) == ()
+
+
 class TestCommand:
     @pytest.fixture
     def door(self, machine, tmp_path, monkeypatch) -> Path:
@@ -113,7 +161,7 @@ class TestCommand:
         assert program.main(["doctor"]) == 0
         assert not door.exists()
         out = capsys.readouterr().out
-        assert out.splitlines()[-1] == "1 warning, 1 check well; `mnv2-edge doctor --fix` can mend 1 of them"
+        assert out.splitlines()[-2:] == ["1 warning, 1 check well", "`mnv2-edge doctor --fix` can make the door"]
 
     def test_it_is_done_and_looked_at_again(self, door, capsys) -> None:
         assert program.main(["doctor", "--fix"]) == 0

@@ -116,7 +116,7 @@ def command(
     if as_json:
         _print_json(findings, trial, attempts if fix else None)
     else:
-        _print(findings, attempts)
+        _print(findings, attempts, machine.uid)
         if trial is not None:
             _print_trial(machine, trial, findings)
     if report is not None:
@@ -201,7 +201,7 @@ def _report(path: Path, machine: "Machine", findings: "Sequence[tuple[str, Findi
     lines = [f"  {part.name:<32} {part.what}{f' (not all: {part.missing})' if part.missing else ''}" for part in parts]
     told = [
         "",
-        f"{path} is written, for your eyes alone. In it:",
+        f"{path} is written, and only you may read it. In it:",
         *lines,
         "Nothing was sent. Look at it before you send it:",
     ]
@@ -226,14 +226,14 @@ def _require_broker(uri: str) -> None:
         raise UsageError(f"--mqtt: {exc}") from exc
 
 
-def _print(findings: "Sequence[tuple[str, Finding]]", attempts: "Sequence[Attempt]") -> None:
+def _print(findings: "Sequence[tuple[str, Finding]]", attempts: "Sequence[Attempt]", uid: int) -> None:
     """Show what was done, then findings, and below them each command in one piece, so that it can be copied."""
-    from mnv2_edge.doctor.summary import by_severity, describe_mends, summarise
+    from mnv2_edge.doctor.summary import by_severity, describe_mends, offer_fixes, summarise
 
     for attempt in attempts:
         why = f" ({attempt.why})" if attempt.why else ""
         click.echo(printable(redact(f"{attempt.check}: {_OUTCOMES[attempt.outcome]}{why}: {attempt.command}")))
     rows = [(name, finding.verdict, redact(finding.why)) for name, finding in by_severity(findings)]
     print_table(("check", "verdict", "why"), rows, colors=_COLORS)
-    mends = describe_mends(findings)
-    click.echo("\n".join(["", *([redact(mends), ""] if mends else []), summarise(findings)]))
+    mends, offers = describe_mends(findings), () if attempts else offer_fixes(findings, uid)
+    click.echo("\n".join(["", *([redact(mends), ""] if mends else []), summarise(findings), *offers]))

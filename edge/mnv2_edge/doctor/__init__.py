@@ -52,7 +52,7 @@ class Finding:
     to break."""
     why: str
     mend: str = ""
-    """The command to type; empty when all is well, or when no command would help."""
+    """The command to type, or several, one a line; empty when all is well, or when no command would help."""
     fixes: tuple[Fix, ...] = ()
     """What can be done about it without being asked twice; empty for most."""
 
@@ -127,13 +127,13 @@ def examine(machine: Machine, checks: Sequence[Check]) -> tuple[tuple[str, Findi
 def combine(findings: Sequence[Finding]) -> Finding:
     """Make one finding of several about the same matter: the worst verdict, and only what led to more than `ok`.
 
-    There has to be at least one. The command is that of the worst that has one.
+    There has to be at least one. Commands stand in the order of what they are for, the worst first.
     """
     worst = sorted(findings, key=lambda finding: -_SEVERITY.index(finding.verdict))
     shown = [finding for finding in worst if finding.verdict != "ok"] or worst
     return Finding(
         worst[0].verdict,
         "; ".join(dict.fromkeys(finding.why for finding in shown)),
-        next((finding.mend for finding in shown if finding.mend), ""),
+        "\n".join(dict.fromkeys(finding.mend for finding in shown if finding.mend)),
         tuple(fix for finding in shown for fix in finding.fixes),
     )

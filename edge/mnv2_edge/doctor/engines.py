@@ -3,17 +3,23 @@
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.doctor import Finding, Fix, Machine
+from mnv2_edge.doctor import Finding, Fix, Machine, combine
+from mnv2_edge.doctor.probe import Probe
+from mnv2_edge.service.places import USER, Places
 
 __all__ = ["check_engines"]
 
 _TIMEOUT_S: Final = 600.0
 _REBUILDABLE: Final = frozenset({"unbuilt", "stale", "damaged"})
 _NONE: Final = "none in {folder} yet; without one the demo network runs"
-_REBUILD: Final = ("mnv2-edge", "engines", "rebuild", "--stale")
+_REBUILD: Final = Fix("build them again", ("mnv2-edge", "engines", "rebuild", "--stale"), slow=True)
+_REBUILD_SERVICE: Final = Fix(
+    "build them again", ("systemctl", "restart", "mnv2-edge-engines.service"), root=True, slow=True
+)
 _VERIFY: Final = """
 import json, sys
 from pathlib import Path
@@ -32,18 +38,44 @@ except EnginesError as exc:
 
 
 def check_engines(machine: Machine) -> Finding:
-    """Hash what the store holds, repeat every self-test, and see that one engine is the default."""
-    folder = machine.home / "engines"
-    if not folder.exists():  # which is what a child would find, after seconds on a small board
-        return Finding("ok", _NONE.format(folder=folder))
-    probe = machine.run_python(_VERIFY, str(machine.home), timeout_s=_TIMEOUT_S)
+    """Hash what the store holds, repeat every self-test, and see that one engine is the default.
+
+    Root looks at the service's store besides, as its user and with its software: an engine is a program, and what that
+    user could have put there is nothing for root to run.
+    """
+    places = Places(machine.root)
+    python = places.software / "current/venv/bin/python"
+    if machine.uid or machine.home == places.state or not python.exists():
+        return _look(machine, machine.home)
+    return combine([_look(machine, machine.home), _look_as_service(machine, python, places.state)])
+
+
+def _look(machine: Machine, home: Path) -> Finding:
+    if not (home / "engines").exists():  # which is what a child would find, after seconds on a small board
+        return Finding("ok", _NONE.format(folder=home / "engines"))
+    probe = machine.run_python(_VERIFY, str(home), timeout_s=_TIMEOUT_S)
+    return _read(probe, home / "engines", _REBUILD)
+
+
+def _look_as_service(machine: Machine, python: Path, home: Path) -> Finding:
+    if not (home / "engines").exists():
+        return Finding("ok", f"the service has {_NONE.format(folder=home / 'engines')}")
+    surroundings = ("env", "-i", f"HOME={home}", "PATH=/usr/bin:/bin")
+    command = ("runuser", "-u", USER, "--", *surroundings, str(python), "-I", "-c", _VERIFY, str(home))
+    found = _read(machine.run_command(*command, timeout_s=_TIMEOUT_S), home / "engines", _REBUILD_SERVICE)
+    return replace(found, why=f"of the service: {found.why}", mend="" if found.verdict == "warn" else found.mend)
+
+
+def _read(probe: Probe, folder: Path, rebuild: Fix) -> Finding:
     if probe.trouble:
         return Finding("fail", probe.trouble)
     told = json.loads(probe.output.splitlines()[-1])
-    return _judge(told["default"], told["checks"], folder, is_open=told["open"])
+    return _judge(told["default"], told["checks"], folder, rebuild, is_open=told["open"])
 
 
-def _judge(default: str | None, checks: Sequence[Sequence[str]], folder: Path, *, is_open: bool) -> Finding:
+def _judge(
+    default: str | None, checks: Sequence[Sequence[str]], folder: Path, rebuild: Fix, *, is_open: bool
+) -> Finding:
     if not checks:
         return Finding("ok", _NONE.format(folder=folder))
     wrong = [(name, state, why) for name, state, why in checks if state != "ok"]
@@ -51,7 +83,7 @@ def _judge(default: str | None, checks: Sequence[Sequence[str]], folder: Path, *
         why = "; ".join(f"{name} is {state}: {reason}" for name, state, reason in wrong)
         if not any(state in _REBUILDABLE for _, state, _ in wrong):
             return Finding("fail", why)
-        return Finding("fail", why, " ".join(_REBUILD), (Fix("build them again", _REBUILD, slow=True),))
+        return Finding("fail", why, f"{'sudo ' if rebuild.root else ''}{shlex.join(rebuild.command)}", (rebuild,))
     if is_open:
         close = Fix(f"close {folder} to other users", ("chmod", "700", str(folder)))
         why = f"{folder} is open to other users: an engine is a program to what runs it"

@@ -17,6 +17,9 @@ def check_service(machine: Machine) -> Finding:
     """Find instances that are down, and such that were started again more than once in a while."""
     places = Places(machine.root)
     units = {name: machine.read_unit(name) for name in places.instances()}
+    if any(unit.state == "unknown" for unit in units.values()):
+        why = f"systemd does not answer, so nothing is known of {', '.join(units)}"
+        return Finding("warn", why, "systemctl is-system-running")
     down = [f"{name} is {unit.state} ({unit.why})" for name, unit in units.items() if unit.state not in _STEADY]
     if down:
         first = next(name for name, unit in units.items() if unit.state not in _STEADY)

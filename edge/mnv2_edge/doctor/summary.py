@@ -6,7 +6,7 @@ from typing import Final
 
 from mnv2_edge.doctor import Finding
 
-__all__ = ["as_plain", "by_severity", "describe", "describe_mends", "summarise"]
+__all__ = ["as_plain", "by_severity", "describe", "describe_mends", "offer_fixes", "summarise"]
 
 _ORDER: Final = {"ok": 0, "warn": 1, "fail": 2}
 
@@ -39,21 +39,29 @@ def describe(findings: Sequence[tuple[str, Finding]]) -> str:
 
 def describe_mends(findings: Sequence[tuple[str, Finding]]) -> str:
     """Return each command in a line of its own, below the check that it is for; empty when there is none."""
-    mends = [(name, finding.mend) for name, finding in by_severity(findings) if finding.mend]
-    if not mends:
-        return ""
-    return "\n".join(["To mend it:", *(f"  {name}\n    {mend}" for name, mend in mends)])
+    lines = []
+    for name, finding in by_severity(findings):
+        if finding.mend:
+            lines += [f"  {name}", *(f"    {command}" for command in finding.mend.splitlines())]
+    return "\n".join(["To mend it:", *lines]) if lines else ""
 
 
 def summarise(findings: Sequence[tuple[str, Finding]]) -> str:
-    """Return one line: `2 failures, 1 warning, 15 checks are well`."""
+    """Return one line: `2 failures, 1 warning, 15 checks well`."""
     counts = Counter(finding.verdict for _, finding in findings)
-    parts = [_count(counts["fail"], "failure"), _count(counts["warn"], "warning")]
-    well = counts["ok"]
-    parts.append(f"all {well} checks are well" if well == len(findings) else f"{_count(well, 'check')} well")
-    fixable = sum(1 for _, finding in findings if finding.fixes)
-    hint = f"; `mnv2-edge doctor --fix` can mend {fixable} of them" if fixable else ""
-    return ", ".join(part for part in parts if part) + hint
+    if counts["ok"] == len(findings):
+        return f"all {len(findings)} checks are well"
+    parts = (_count(counts["fail"], "failure"), _count(counts["warn"], "warning"), _count(counts["ok"], "check"))
+    return ", ".join(part for part in parts if part) + (" well" if counts["ok"] else "")
+
+
+def offer_fixes(findings: Sequence[tuple[str, Finding]], uid: int) -> tuple[str, ...]:
+    """Say in a line what `--fix` could do, and in another what it could as root."""
+    fixes = [fix for _, finding in findings for fix in finding.fixes]
+    by_root = [fix.does for fix in fixes if fix.root and uid]
+    by_us = [fix.does for fix in fixes if not (fix.root and uid)]
+    offers = (("mnv2-edge doctor --fix", by_us), ("sudo mnv2-edge doctor --fix", by_root))
+    return tuple(f"`{command}` can {' and '.join(dict.fromkeys(what))}" for command, what in offers if what)
 
 
 def _count(number: int, what: str) -> str:

@@ -36,7 +36,7 @@ _IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
 _IPV6: Final = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"\b(?:[0-9a-f]{32,}|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])[\w-]{32,})\b")
-_OWNED: Final = re.compile(r"(?P<front>/(?:home|media|run/media)/)[^/\s'\":,;]+")
+_OWNED: Final = re.compile(r"(?P<front>(?<!\w)/(?:home|media|run/media)/)[^/\s'\":,;]+")
 """Folders that are called as their user is."""
 
 
