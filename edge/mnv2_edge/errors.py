@@ -10,8 +10,9 @@
     ├── LibraryMissingError        69  a library that a source needs cannot be imported    (ImportError)
     ├── AccessError                77  a folder may not be written by this user            (PermissionError)
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
-    ├── SinkFailedError        70  a sink broke while it ran, by its own fault         (RuntimeError)
+    ├── SinkFailedError            70  a sink broke while it ran, by its own fault         (RuntimeError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
+    ├── StepFailedError             1  or that command's: one that setup ran did not work  (RuntimeError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
 
 Errors of mnv2_engines are mapped to a status in `mnv2_edge.exit_status`. Each message holds the value, what was
@@ -30,6 +31,7 @@ __all__ = [
     "SourceLoginError",
     "SourceNotFoundError",
     "SourcePermissionError",
+    "StepFailedError",
     "TemporaryError",
     "UsageError",
 ]
@@ -99,6 +101,16 @@ class PluginError(EdgeError, ImportError):
     """Say which entry point is unknown or broken, and which there are."""
 
     exit_status = 78
+
+
+class StepFailedError(EdgeError, RuntimeError):
+    """Say that a command that was run for the user did not work; the status is that command's own."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, exit_status: int = 1) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
 
 
 class TemporaryError(EdgeError, RuntimeError):

@@ -93,7 +93,7 @@ def test_every_command_has_help_that_teaches_and_takes_debug(name, capsys):
     ("args", "message"),
     [
         (["rnu"], "there is no command 'rnu': did you mean 'run'?; see `mnv2-edge --help`"),
-        (["xyz"], "there is no command 'xyz': expected one of run, demo, cameras, build-engine"),
+        (["xyz"], "there is no command 'xyz': expected one of run, demo, setup, cameras"),
         (["config", "chek"], "there is no command 'chek': did you mean 'check'?; see `mnv2-edge config --help`"),
         (["plugins", "--jsom"], "o such option"),
         (["config", "check"], "issing argument 'FILE'; see `mnv2-edge config check --help`"),

@@ -19,6 +19,7 @@ PROMISED = {
     "SinkError": 69,
     "SinkFailedError": 70,
     "PluginError": 78,
+    "StepFailedError": 1,
     "TemporaryError": 75,
     "ModelError": 65,
     "UnsupportedOperatorError": 65,

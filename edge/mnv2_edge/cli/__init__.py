@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("mnv2_edge.cli.run", "Tell what a camera sees: labels on stdout, and over MQTT."),
         "demo": ("mnv2_edge.cli.demo", "Run the embedded network on embedded scenes, and judge it."),
+        "setup": ("mnv2_edge.cli.setup", "Pick camera, model and broker, try each, write the configuration."),
         "cameras": ("mnv2_edge.cli.cameras", "List the cameras, and what to type for each."),
         "build-engine": ("mnv2_edge.cli.build_engine", "Turn an ONNX network into a verified engine for this device."),
         "engines": ("mnv2_edge.cli.engines", "Look after the engines in the store."),
@@ -41,6 +42,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 _EPILOG = """\b
 Examples:
   mnv2-edge demo                              no camera needed
+  mnv2-edge setup                             from nothing to a configuration
   mnv2-edge cameras                           what is there?
   mnv2-edge run                               the first camera that works
   mnv2-edge run --camera cat.jpg --model mobilenet.tflite --labels labels.txt

@@ -45,6 +45,8 @@ class LoginTrouble:
     why: str
     mend: str
     """The command to type next."""
+    refused: bool = False
+    """It is there and answers, and does not want this user with this password."""
 
 
 def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginTrouble | None:
@@ -108,7 +110,7 @@ def _greet(login: BrokerLogin, timeout_s: float) -> LoginTrouble | None:
         _client: "Client", _data: object, _flags: "ConnectFlags", reason: "ReasonCode", _props: "Properties | None"
     ) -> None:
         who = f"the user {broker.user!r}" if broker.user else "a client without user name"
-        refusal = LoginTrouble(f"it refuses {who}: {reason}", "export MNV2_EDGE_MQTT_PASSWORD=...")
+        refusal = LoginTrouble(f"it refuses {who}: {reason}", "export MNV2_EDGE_MQTT_PASSWORD=...", refused=True)
         answers.append(refusal if reason.is_failure else None)
 
     client.on_connect = answered

@@ -1,0 +1,96 @@
+"""`mnv2-edge setup`: from nothing to a configuration that was tried, in a conversation."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from mnv2_edge.cli.common import current_session
+from mnv2_edge.cli.stopping import stop_on_signals
+from mnv2_edge.environment import read_environment
+from mnv2_edge.errors import UsageError
+from mnv2_edge.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from mnv2_edge.setup.asking import Asker
+
+__all__ = ["command"]
+
+_FILE = click.Path(path_type=Path, readable=False)
+_DEFAULT: Final = Path("mnv2-edge.yaml")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnv2-edge setup                              asks, and writes mnv2-edge.yaml
+  mnv2-edge setup door.yaml                    change it, if it is there
+  mnv2-edge setup fleet.yaml --output door.yaml
+  mnv2-edge setup door.yaml --yes              ask nothing, and still try all of it
+
+\b
+Ctrl-C ends it at any question with nothing written. Passwords are not shown; they
+go into files beside the configuration that its owner alone may read.
+"""
+)
+@click.argument("file", type=_FILE, required=False, metavar="[FILE.yaml]")
+@click.option(
+    "--output", type=_FILE, metavar="FILE", help="Where to write it. [default: FILE.yaml, else mnv2-edge.yaml]"
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.2, 60), default=2.0, show_default=True, help="How long to try each camera."
+)
+@click.option("--yes", is_flag=True, help="Take every default; exit with an error where something does not work.")
+def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool) -> int:
+    """Pick camera, model and broker, try each, and write the configuration.
+
+    Enter takes what is offered. A FILE.yaml that is there gives the answers to begin with. In the end it offers to run
+    the configuration as a service.
+    """
+    from mnv2_edge.setup.conversation import Plan, hold_conversation, offer_service
+    from mnv2_edge.setup.surroundings import Surroundings
+
+    asker = _asker(yes=yes)
+    session = current_session()
+    session.set_log_level("warning")
+    base = file or _DEFAULT
+    begin_with = base if os.path.lexists(base) else None
+    if file is not None and output is not None and begin_with is None:
+        raise UsageError(f"there is no {file} to begin with: leave it out, or name a file that is there")
+    around = Surroundings(
+        environment=read_environment(os.environ),
+        hostname=socket.gethostname(),
+        is_root=os.geteuid() == 0,
+        watch_s=seconds,
+    )
+    written: Path | None = None
+    with stop_on_signals(interrupting=True):
+        try:
+            written = hold_conversation(Plan((output or base).resolve(), begin_with), asker, around)
+            if written is not None:
+                offer_service(written, asker, around)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(f"\nstopped: {'nothing was written' if written is None else f'{written} stays'}", err=True)
+            return ExitStatus.INTERRUPTED
+    if written is None:
+        click.echo("nothing was written", err=True)
+        return ExitStatus.CHECK_FAILED
+    return ExitStatus.DONE
+
+
+def _asker(*, yes: bool) -> "Asker":
+    """Return who answers. Raises UsageError where nobody could."""
+    from mnv2_edge.cli.terminal import TerminalAsker, show_line
+    from mnv2_edge.setup.asking import DefaultAsker
+
+    if yes:
+        return DefaultAsker(show_line)
+    if sys.stdin is None or sys.stdout is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "setup asks questions, and there is no terminal: `mnv2-edge config init FILE` writes a file to edit, "
+            "`mnv2-edge setup --yes` takes every default"
+        )
+    return TerminalAsker()

@@ -1,0 +1,178 @@
+"""Pick where results go besides the terminal, and see whether the broker lets this device in."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble
+from mnv2_edge.errors import ConfigError, SinkError, UsageError
+from mnv2_edge.redaction import add_secret, read_secret, redact
+from mnv2_edge.setup.asking import Asker, Option
+from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_edge.sinks.broker import parse_broker
+from mnv2_edge.sinks.settings import MqttSettings
+from mnv2_edge.sinks.tls import tls_context
+from mnv2_engines.printable import printable
+
+__all__ = ["pick_broker", "take_broker"]
+
+_LOCAL: Final = "mqtt://localhost"
+_Way: TypeAlias = Literal["configured", "local", "address", "none"]
+_Away: TypeAlias = Literal["other", "none"]
+_Next: TypeAlias = Literal["login", "ca", "again", "keep"] | _Away
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A broker, and the password that was typed for it; the settings know where another one is."""
+
+    settings: MqttSettings
+    typed: str = field(default="", repr=False)
+
+
+def pick_broker(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
+    """Ask for the broker and for Home Assistant; log in once."""
+    asker.show("Broker", "heading")
+    present = draft.broker
+    while True:
+        settings = _choose(present, asker, around)
+        if settings is None:
+            return draft.with_broker(None, "")
+        names_user = settings != present and bool(parse_broker(settings.uri).user)
+        attempt = _Attempt(settings, _ask_password(parse_broker(settings.uri).user, asker) if names_user else "")
+        found = _try(attempt, asker, around)
+        if found == "none":
+            return draft.with_broker(None, "")
+        if isinstance(found, _Attempt):
+            break
+    host = parse_broker(found.settings.uri).host
+    default = found.settings.homeassistant if present is not None else "homeassistant" in host
+    homeassistant = asker.confirm("Does Home Assistant listen there?", default=default)
+    settings = msgspec.structs.replace(found.settings, homeassistant=homeassistant)
+    return draft.with_broker(settings, found.typed or _from_environment(settings, around))
+
+
+def _from_environment(settings: MqttSettings, around: Surroundings) -> str:
+    """Return a password that only this shell knows: a file has to keep it where none does."""
+    return "" if settings.password_file else around.environment.mqtt_password
+
+
+def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings) -> MqttSettings | None:
+    options: list[Option[_Way]] = []
+    if present is not None:
+        options.append(Option("configured", present.uri, "as configured"))
+    if around.broker_answers_here() and (present is None or parse_broker(present.uri).host != "localhost"):
+        options.append(Option("local", "the broker on this machine", _LOCAL))
+    options += [
+        Option("address", "a broker elsewhere", "Home Assistant's mosquitto, for example"),
+        Option("none", "none", "results go to the terminal alone"),
+    ]
+    default = 0 if len(options) > 2 else len(options) - 1
+    chosen = asker.choose("Where shall results go?", options, default)
+    if chosen == "configured":
+        return present
+    if chosen == "local":
+        return _elsewhere(present, _LOCAL)
+    if chosen == "address":
+        return _elsewhere(
+            present, asker.ask("Its address, as in homeassistant.local or mqtts://host:8883", take_broker)
+        )
+    return None
+
+
+def _elsewhere(present: MqttSettings | None, uri: str) -> MqttSettings:
+    """Keep how results are published; credentials belong to the broker that they were given for."""
+    if present is None:
+        return MqttSettings(uri=uri)
+    if uri == present.uri:
+        return present
+    return msgspec.structs.replace(present, uri=uri, password_file=None, ca_file=None, cert_file=None, key_file=None)
+
+
+def take_broker(text: str) -> str:
+    """Return the URI of a broker, of which the scheme may be left out. Raises UsageError."""
+    text = text.strip()
+    uri = text if "://" in text else f"mqtt://{text}"
+    try:
+        parse_broker(uri)
+    except ConfigError as exc:
+        if "holds a password" in str(exc):
+            raise UsageError(
+                "leave the password out of the address: it is asked for in a moment, and not shown"
+            ) from exc
+        raise UsageError(str(exc)) from exc
+    return uri
+
+
+def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _Away:
+    """Log in, and mend what keeps us from it; `other` or `none` when it shall be another broker, or none."""
+    while True:
+        broker = parse_broker(attempt.settings.uri)
+        asker.show(f"mnv2-edge doctor --mqtt {printable(attempt.settings.uri)}", "command")
+        trouble = _log_in(attempt, around)
+        if trouble is None:
+            asker.show(f"it lets {broker.user or 'us'} in", "good")
+            return attempt
+        hint = "" if trouble.refused or not trouble.mend else f"; try `{trouble.mend}`"
+        error = SinkError(printable(redact(f"{broker}: {trouble.why}{hint}")))
+        following = asker.recover(error, list(_ways_on(trouble, tls=broker.tls)))
+        if following == "login":
+            attempt = _ask_login(attempt.settings, asker)
+        elif following == "ca":
+            ca_file = asker.ask("The certificate of who signed the broker's (PEM)", _take_certificates)
+            attempt = dataclasses.replace(attempt, settings=msgspec.structs.replace(attempt.settings, ca_file=ca_file))
+        elif following == "keep":
+            return attempt
+        elif following != "again":
+            return following
+
+
+def _ways_on(trouble: LoginTrouble, *, tls: bool) -> Iterator[Option[_Next]]:
+    ways: list[Option[_Next]] = [Option("other", "another address"), Option("again", "try it again")]
+    login: Option[_Next] = Option("login", "give a user and a password")
+    yield from [login, *ways] if trouble.refused else [*ways, login]
+    if tls:
+        yield Option("ca", "name a CA file", "for a broker whose certificate is of your own making")
+    yield Option("keep", "keep it all the same", "it will be tried again and again")
+    yield Option("none", "no broker")
+
+
+def _log_in(attempt: _Attempt, around: Surroundings) -> LoginTrouble | None:
+    settings = attempt.settings
+    broker = parse_broker(settings.uri)
+    try:
+        tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file) if broker.tls else None
+        password = attempt.typed or read_secret(settings.password_file, around.environment.mqtt_password)
+    except ConfigError as exc:
+        return LoginTrouble(str(exc), "")
+    return around.log_in(BrokerLogin(broker, password, tls))
+
+
+def _ask_login(settings: MqttSettings, asker: Asker) -> _Attempt:
+    """Ask who logs in, and with which password."""
+    broker = parse_broker(settings.uri)
+    user = asker.ask("User", str.strip, default=broker.user)
+    password = _ask_password(user, asker) if user else ""
+    scheme, _, rest = settings.uri.partition("://")
+    host = rest.rpartition("@")[2]
+    uri = f"{scheme}://{quote(user, safe='')}@{host}" if user else f"{scheme}://{host}"
+    return _Attempt(msgspec.structs.replace(settings, uri=uri, password_file=None), password)
+
+
+def _ask_password(user: str, asker: Asker) -> str:
+    password = asker.ask_secret(f"Password of {printable(user)}")
+    add_secret(password)
+    return password
+
+
+def _take_certificates(text: str) -> str:
+    """Return the absolute path of a file with certificates. Raises ConfigError."""
+    path = str(Path(text.strip()).expanduser().absolute())
+    tls_context(path, None, None)
+    return path

@@ -1,0 +1,238 @@
+"""Pick a camera, and see whether it gives pictures."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from mnv2_edge.camera_test import CameraReport, examine_source
+from mnv2_edge.config.model import CameraConfig
+from mnv2_edge.devices import Camera
+from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
+from mnv2_edge.redaction import add_secret, redact
+from mnv2_edge.setup.asking import Asker, Option
+from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_edge.sources.address import split_address
+from mnv2_edge.sources.uri import parse_uri
+from mnv2_engines.printable import printable
+
+__all__ = ["NETWORK", "Found", "find_cameras", "pick_cameras", "take_address"]
+
+NETWORK: Final = frozenset({"rtsp", "rtsps", "http", "https"})
+_Way: TypeAlias = Literal["address", "file", "demo", "configured"]
+_Next: TypeAlias = Literal["again", "login", "other", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A camera that this machine has."""
+
+    uri: str
+    """What the configuration will say."""
+    names: frozenset[str]
+    """Everything that means it."""
+    label: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """An address without the password, and the password."""
+
+    uri: str
+    password: str
+
+
+def pick_cameras(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
+    """Ask for every camera of the draft, and for more where this machine has more; try each."""
+    found = find_cameras(asker, around)
+    index = 0
+    while True:
+        several = len(draft.config.cameras) > 1
+        asker.show(f"Camera {index + 1}" if several or index else "Camera", "heading")
+        draft = _pick_one(draft, index, found, asker, around)
+        index += 1
+        if index < len(draft.config.cameras):
+            continue
+        taken = {camera.uri for camera in draft.config.cameras}
+        if all(taken & camera.names for camera in found) or not asker.confirm("Another camera?", default=False):
+            return draft
+
+
+def find_cameras(asker: Asker, around: Surroundings) -> tuple[Found, ...]:
+    """Return the cameras of this machine, and say what keeps some from being found."""
+    nodes = around.list_cameras()
+    usable = [camera for camera in nodes if camera.usable]
+    ribbons = around.list_ribbons(nodes)
+    if ribbons.trouble:
+        asker.show(printable(redact(ribbons.trouble)), "doubt")
+    return (
+        *(_usb(camera, alone=len(usable) == 1) for camera in usable),
+        *(
+            Found(one.camera, frozenset({one.camera}), f"{one.model}, ribbon", " ".join(one.sizes[:4]))
+            for one in ribbons.cameras
+        ),
+    )
+
+
+def _usb(camera: Camera, *, alone: bool) -> Found:
+    """Name a camera by its number while it is the only one, else by what stays when others are plugged in."""
+    node, stable = camera.node, camera.node.stable
+    names = {camera.camera, str(node.path)} | ({str(stable), f"usb:{stable.name}"} if stable else set())
+    uri = camera.camera if alone or stable is None else f"usb:{stable.name}"
+    return Found(uri, frozenset(names), node.name or str(node.path), "; ".join((str(node.path), *camera.formats)))
+
+
+def _pick_one(draft: Draft, index: int, found: tuple[Found, ...], asker: Asker, around: Surroundings) -> Draft:
+    known = draft.config.cameras[index : index + 1]
+    present = known[0] if known else CameraConfig()
+    configured = bool(known) and not draft.is_new
+    taken = {camera.uri for place, camera in enumerate(draft.config.cameras) if place != index}
+    while True:
+        login = _choose(present if configured else None, taken, found, asker)
+        camera = _changed(present, login.uri) if configured else CameraConfig(uri=login.uri)
+        draft = draft.with_camera(index, camera, login.password, tried=False)
+        tried = _try(draft, index, asker, around)
+        if tried is not None:
+            return tried
+
+
+def _changed(present: CameraConfig, uri: str) -> CameraConfig:
+    """Keep what belongs to the place where a camera hangs; a password belongs to the camera."""
+    if uri == present.uri:
+        return present
+    return msgspec.structs.replace(present, uri=uri, password_file=None, pace=None)
+
+
+def _choose(present: CameraConfig | None, taken: set[str], found: tuple[Found, ...], asker: Asker) -> _Login:
+    free = [camera for camera in found if not taken & camera.names]
+    options: list[Option[Found | _Way]] = [Option(camera, camera.label, camera.detail) for camera in free]
+    default = 0
+    if present is not None:
+        here = [place for place, camera in enumerate(free) if present.uri in camera.names]
+        if here:
+            default = here[0]
+        else:
+            options.insert(0, Option("configured", printable(redact(present.uri)), "as configured"))
+    options += [
+        Option("address", "a network camera", "rtsp://, or motion JPEG over http://"),
+        Option("file", "a picture, a folder or a video"),
+        Option("demo", "the demo film", "rendered road signs: no camera needed"),
+    ]
+    if not free and present is None:
+        default = len(options) - 1
+        asker.show("No camera is connected that gives pictures: `mnv2-edge cameras --all` tells more.", "doubt")
+    chosen = asker.choose("Which camera?", options, default)
+    if isinstance(chosen, Found):
+        uri = present.uri if present is not None and present.uri in chosen.names else chosen.uri
+        return _Login(uri, "")
+    if chosen == "configured" and present is not None:
+        return _Login(present.uri, "")
+    if chosen == "address":
+        return _ask_login(asker.ask("Its address, as in rtsp://user@camera.local/stream", take_address), asker)
+    if chosen == "file":
+        return _Login(asker.ask("Its path", _take_path), "")
+    return _Login("demo", "")
+
+
+def take_address(text: str) -> tuple[str, str]:
+    """Return the address of a network camera without the password in it, and that password. Raises UsageError."""
+    text = text.strip()
+    if parse_uri(text).kind not in NETWORK:
+        raise UsageError(f"{redact(text)!r} is no address: expected one that begins with rtsp:// or http://")
+    address = split_address(text, "")
+    scheme, _, rest = text.partition("://")
+    host = rest.partition("@")[2] if "@" in rest.partition("/")[0] else rest
+    uri = f"{scheme}://{quote(address.user, safe='')}@{host}" if address.user else text
+    add_secret(address.password)
+    if redact(uri) != uri:
+        raise UsageError(
+            f"{redact(uri)} holds a password among its options, which every reader of the file would see: leave it out"
+        )
+    return uri, address.password
+
+
+def _ask_login(given: tuple[str, str], asker: Asker) -> _Login:
+    uri, password = given
+    if password:
+        asker.show("The password goes into a file of its own, not into the configuration.")
+    elif split_address(uri, "").user:
+        password = asker.ask_secret(f"Password of {split_address(uri, '').user}")
+    add_secret(password)
+    return _Login(uri, password)
+
+
+def _take_path(text: str) -> str:
+    """Return an absolute path, since the configuration may be run from any folder. Raises UsageError."""
+    path = Path(text.strip()).expanduser().absolute()
+    if not text.strip() or not path.exists():
+        raise UsageError(f"there is no {text.strip() or 'path'}: expected a picture, a folder of pictures or a video")
+    return str(path)
+
+
+def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft | None:
+    """Watch the camera and return the draft with what came of it; None when another one shall be picked."""
+    while True:
+        camera = draft.config.cameras[index]
+        shown = printable(redact(camera.uri))
+        asker.show(f"mnv2-edge cameras test {shown}", "command")
+        try:
+            report = _watch(camera, draft.camera_secret(index, around.environment), around)
+        except EdgeError as exc:
+            following = asker.recover(exc, list(_ways_on(camera, exc)))
+        else:
+            for line in _describe(camera, report):
+                asker.show(line, "good")
+            for doubt in report.doubts if parse_uri(camera.uri).kind != "file" else ():
+                asker.show(printable(redact(doubt)), "doubt")
+            return draft.with_camera(index, camera, draft.camera_passwords.get(index, ""), tried=True)
+        if following == "login":
+            login = _ask_login(_ask_user(camera.uri, asker), asker)
+            draft = draft.with_camera(index, _changed(camera, login.uri), login.password, tried=False)
+        elif following == "keep":
+            return draft
+        elif following == "other":
+            return None
+
+
+def _ways_on(camera: CameraConfig, error: EdgeError) -> Iterator[Option[_Next]]:
+    if isinstance(error, SourceLoginError) and parse_uri(camera.uri).kind in NETWORK:
+        yield Option("login", "give user and password again")
+    yield Option("other", "pick another camera")
+    yield Option("again", "try it again")
+    yield Option("keep", "keep it all the same", "it will be waited for")
+
+
+def _ask_user(uri: str, asker: Asker) -> tuple[str, str]:
+    """Ask for the user of an address."""
+    user = asker.ask("User", str.strip, default=split_address(uri, "").user)
+    scheme, _, rest = uri.partition("://")
+    host = rest.partition("@")[2] if "@" in rest.partition("/")[0] else rest
+    return (f"{scheme}://{quote(user, safe='')}@{host}" if user else f"{scheme}://{host}"), ""
+
+
+def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraReport:
+    """Read for some seconds. Raises SourceError when nothing comes."""
+    source = around.open_source(
+        camera.uri, camera_id="camera", rotate=camera.rotate, flip=camera.flip, secret=secret, stall_s=camera.stall_s
+    )
+    with closing(source):
+        report, _ = examine_source(source, around.watch_s, threading.Event())
+    if not report.frames:
+        why = report.trouble or "it opens and gives no picture"
+        raise SourceError(f"{redact(camera.uri)}: {why}")
+    return report
+
+
+def _describe(camera: CameraConfig, report: CameraReport) -> Iterator[str]:
+    size = f"{report.width}x{report.height}"
+    if parse_uri(camera.uri).kind == "file":
+        yield f"{size}, {'pictures can be read' if report.frames > 1 else 'a picture'}"
+    else:
+        yield f"{size} at {report.rate:.1f} frames/s"

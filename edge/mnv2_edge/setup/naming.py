@@ -1,0 +1,78 @@
+"""Give the device a name, and tell it from others that are configured here."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mnv2_edge.config.model import Config
+from mnv2_edge.config.read import read_config
+from mnv2_edge.errors import ConfigError
+from mnv2_edge.identity import read_identity, topic_safe
+from mnv2_edge.setup.asking import Asker
+from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.surroundings import Surroundings
+
+__all__ = ["pick_name"]
+
+_OF_EVERYBODY: Final = frozenset({"", "localhost", "raspberrypi", "debian", "ubuntu", "jetson", "nvidia-desktop"})
+"""Host names that the next device on the network may have as well."""
+
+
+def pick_name(draft: Draft, path: Path, asker: Asker, around: Surroundings) -> Draft:
+    """Ask for the device's name; for an instance too where another configuration goes by that name already."""
+    asker.show("Name", "heading")
+    device = draft.config.device
+    unnamed = read_identity(instance=device.instance).device_id
+    asker.show(
+        "Topics and records carry it, for all who read them. Without a name it is "
+        f"{unnamed}: the board's serial number, or made of this machine's id."
+    )
+    default = device.name or (around.hostname if draft.is_new and around.hostname not in _OF_EVERYBODY else "")
+    name = asker.ask("What is this device called? (- for none)", _name_or_none, default=default or "-")
+    draft = draft.with_config(device=msgspec.structs.replace(device, name=name))
+    others = dict(_others(path, around))
+    device_id = _device_id(draft.config)
+    if device_id in others:
+        asker.show(f"{others[device_id]} goes by that name already: an instance tells the two apart.", "doubt")
+        instance = asker.ask("What is this one for?", _instance_beside(draft.config, others), default=path.stem)
+        draft = draft.with_config(device=msgspec.structs.replace(draft.config.device, instance=instance))
+    return draft
+
+
+def _name_or_none(text: str) -> str | None:
+    """Return the name; None for a dash. Raises ConfigError for one that has no letter and no digit."""
+    text = text.strip()
+    if text in ("", "-"):
+        return None
+    topic_safe(text, "device name")
+    return text
+
+
+def _instance_beside(config: Config, others: dict[str, Path]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        text = text.strip()
+        topic_safe(text, "instance")
+        if _device_id(config, text) in others:
+            raise ConfigError(f"{text!r} is taken too: expected a word of its own")
+        return text
+
+    return check
+
+
+def _device_id(config: Config, instance: str | None = None) -> str:
+    device = config.device
+    return read_identity(name=device.name, instance=device.instance if instance is None else instance).device_id
+
+
+def _others(path: Path, around: Surroundings) -> Iterator[tuple[str, Path]]:
+    """Yield by which id each installed configuration goes, but for the one that will be replaced."""
+    for name in around.places.instances():
+        other = around.places.configuration(name)
+        if name == path.stem or other == path:
+            continue
+        try:
+            yield _device_id(read_config(other)), other
+        except ConfigError:
+            continue  # it is broken, or not for this user to read: it has its own troubles

@@ -1,0 +1,57 @@
+"""Hold what the setup sees of this machine and does to it, so that a test can invent it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mnv2_edge.devices import Camera, list_cameras
+from mnv2_edge.devices.ribbons import Ribbons, list_ribbons
+from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble, log_in
+from mnv2_edge.environment import Environment
+from mnv2_edge.service.places import Places
+from mnv2_edge.sources import FrameSource
+from mnv2_edge.sources.opening import open_source
+from mnv2_engines.tensorrt.jetson import is_jetson
+
+__all__ = ["Surroundings", "broker_answers_here", "run_ourselves"]
+
+
+def run_ourselves(arguments: Sequence[str], secrets: Mapping[str, str]) -> int:
+    """Run `mnv2-edge ARGUMENTS` in a process of its own, on the same terminal; return its exit status.
+
+    `secrets` go into its environment, which no other user can read.
+    """
+    command = [sys.executable, "-m", "mnv2_edge", *arguments]
+    return subprocess.run(command, check=False, env={**os.environ, **secrets}).returncode
+
+
+def broker_answers_here() -> bool:
+    """Say whether something listens where a broker does, on this very machine: no packet leaves it."""
+    try:
+        socket.create_connection(("localhost", 1883), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """This machine."""
+
+    environment: Environment
+    places: Places = field(default_factory=Places)
+    hostname: str = ""
+    is_root: bool = False
+    is_jetson: bool = field(default_factory=is_jetson)
+    watch_s: float = 2.0
+    """How long a camera, and then the network on it, is watched."""
+    list_cameras: Callable[[], tuple[Camera, ...]] = list_cameras
+    list_ribbons: Callable[[Sequence[Camera]], Ribbons] = list_ribbons
+    open_source: Callable[..., FrameSource] = open_source
+    """`mnv2_edge.sources.opening.open_source` or what stands for it."""
+    log_in: Callable[[BrokerLogin], LoginTrouble | None] = log_in
+    broker_answers_here: Callable[[], bool] = broker_answers_here
+    run_ourselves: Callable[[Sequence[str], Mapping[str, str]], int] = run_ourselves

@@ -1,0 +1,68 @@
+"""A machine to set up: its cameras are invented, its disk, engines and networks are real."""
+
+import dataclasses
+
+import pytest
+
+from mnv2_edge.devices import Camera
+from mnv2_edge.devices.ribbons import Ribbons
+from mnv2_edge.devices.sysfs import VideoNode
+from mnv2_edge.environment import read_environment
+from mnv2_edge.service.places import Places
+from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_engines.store import Store
+from support.engines import write_engine
+
+
+@pytest.fixture
+def around(tmp_path):
+    """Return a machine without cameras, broker, engines and network, on which nothing else was ever installed."""
+
+    def run_nothing(arguments, _secrets):
+        raise AssertionError(f"nobody asked for {arguments}")
+
+    return Surroundings(
+        environment=read_environment({"MNV2_EDGE_HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path)}),
+        places=Places(tmp_path / "root"),
+        hostname="porch",
+        watch_s=0.2,
+        list_cameras=tuple,
+        list_ribbons=lambda _nodes: Ribbons((), ""),
+        broker_answers_here=lambda: False,
+        run_ourselves=run_nothing,
+        is_jetson=False,
+    )
+
+
+@pytest.fixture
+def make_node(tmp_path):
+    """Return what makes the camera of a number."""
+
+    def make(number: int, name: str, stable: str | None = None) -> Camera:
+        link = None if stable is None else tmp_path / "dev/v4l/by-id" / stable
+        node = VideoNode(tmp_path / f"dev/video{number}", name, 0, "uvcvideo", "usb", stable=link)
+        return Camera(str(number), node, "", ("MJPG 1280x720 640x480",))
+
+    return make
+
+
+@pytest.fixture
+def having(around):
+    """Return what gives the machine something else."""
+    return lambda **changes: dataclasses.replace(around, **changes)
+
+
+@pytest.fixture
+def put_engines(around):
+    """Return what puts engines into the machine's store, the demo's under other names, and makes one the default."""
+
+    def put(*names: str, default: str) -> None:
+        store = Store(around.environment.home)
+        store.folder.mkdir(parents=True)
+        for name in names:
+            with store.staging(name) as staging:
+                write_engine(staging.folder / f"{name}.tflite", name)
+                staging.publish()
+        store.set_default(default)
+
+    return put

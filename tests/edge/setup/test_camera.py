@@ -1,0 +1,198 @@
+"""Cameras are found, named so that they stay the same, tried, and mended or left."""
+
+import pytest
+
+from mnv2_edge.config.model import CameraConfig, Config
+from mnv2_edge.devices.ribbons import RibbonCamera, Ribbons
+from mnv2_edge.errors import SourceError, SourceLoginError, SourceNotFoundError, SourcePermissionError, UsageError
+from mnv2_edge.setup.asking import DefaultAsker
+from mnv2_edge.setup.camera import pick_cameras, take_address
+from mnv2_edge.setup.draft import Draft
+from mnv2_edge.sources.opening import open_source
+from support.asking import Answers
+from support.fakes import FilmSource
+
+NEW = Draft(Config(version=1), is_new=True)
+BUSY = "/dev/video0 is in use by another program: zoom (4711) has it open"
+
+
+def opening(*results):
+    """Return what opens cameras: the first gives the first result, the last one is given again and again."""
+    left = list(results)
+    opened = []
+
+    def open_it(uri, **options):
+        opened.append((uri, options["secret"]))
+        result = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(result, Exception):
+            raise result
+        return result()
+
+    open_it.opened = opened
+    return open_it
+
+
+def good():
+    return FilmSource(1000, live=True, endless=True, period_s=0.01)
+
+
+class TestFinding:
+    def test_the_only_camera_goes_by_its_number_which_another_device_has_too(self, having, make_node):
+        node = make_node(0, "HD Pro Webcam C920", "usb-C920-video-index0")
+        asker = Answers()
+        draft = pick_cameras(NEW, asker, having(list_cameras=lambda: (node,), open_source=opening(good)))
+        assert draft.config.cameras == (CameraConfig(uri="0"),)
+        assert asker.offered == [
+            ["HD Pro Webcam C920", "a network camera", "a picture, a folder or a video", "the demo film"]
+        ]
+        assert "8x8 at " in asker.text
+        assert "mnv2-edge cameras test 0" in asker.lines
+
+    def test_one_of_several_goes_by_what_stays_when_they_are_plugged_in_otherwise(self, having, make_node):
+        nodes = (make_node(0, "C920", "usb-C920"), make_node(1, "C270", "usb-C270"))
+        around = having(list_cameras=lambda: nodes, open_source=opening(good))
+        draft = pick_cameras(NEW, Answers(("Which camera?", "C270"), ("Another", "no")), around)
+        assert [camera.uri for camera in draft.config.cameras] == ["usb:usb-C270"]
+
+    def test_the_others_can_be_added(self, having, make_node):
+        nodes = (make_node(0, "C920", "usb-C920"), make_node(1, "C270", "usb-C270"))
+        around = having(list_cameras=lambda: nodes, open_source=opening(good))
+        asker = Answers(("Another", "yes"))
+        draft = pick_cameras(NEW, asker, around)
+        assert [camera.uri for camera in draft.config.cameras] == ["usb:usb-C920", "usb:usb-C270"]
+        assert "C920" not in asker.offered[1]
+
+    def test_ribbon_cameras_too_and_why_some_are_missing(self, having):
+        ribbon = RibbonCamera("picamera:0", "imx708", "/base/i2c", ("4608x2592", "2304x1296"))
+        ribbons = Ribbons((ribbon,), "libcamera could not be asked")
+        asker = Answers()
+        draft = pick_cameras(NEW, asker, having(list_ribbons=lambda _: ribbons, open_source=opening(good)))
+        assert draft.config.cameras[0].uri == "picamera:0"
+        assert "libcamera could not be asked" in asker.lines
+
+    def test_without_any_the_film_is_what_enter_means(self, around):
+        draft = pick_cameras(NEW, Answers(), around)
+        assert draft.config.cameras == (CameraConfig(uri="demo"),)
+        assert not draft.untried
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            SourceError(BUSY),
+            SourcePermissionError("/dev/video0 may not be opened by this user: join the group video"),
+            SourceNotFoundError("there is no camera 0"),
+        ],
+    )
+    def test_it_is_said_and_another_is_picked(self, having, make_node, error):
+        node = make_node(0, "C920")
+        around = having(list_cameras=lambda: (node,), open_source=opening(error, good))
+        asker = Answers(("What now?", "pick another"), ("Which camera?", "C920"), ("Which camera?", "the demo film"))
+        assert pick_cameras(NEW, asker, around).config.cameras[0].uri == "demo"
+        assert asker.troubles == [str(error)]
+
+    def test_it_is_tried_again(self, having, make_node):
+        around = having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY), good))
+        draft = pick_cameras(NEW, Answers(("What now?", "try it again")), around)
+        assert (draft.config.cameras[0].uri, draft.untried) == ("0", frozenset())
+
+    def test_it_is_kept_all_the_same(self, having, make_node):
+        around = having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY)))
+        draft = pick_cameras(NEW, Answers(("What now?", "keep it")), around)
+        assert (draft.config.cameras[0].uri, draft.untried) == ("0", {0})
+
+    def test_one_that_opens_and_gives_nothing_is_no_camera(self, having, make_node):
+        silent = opening(lambda: FilmSource(0, live=True, endless=True))
+        asker = Answers(("What now?", "keep it"))
+        pick_cameras(NEW, asker, having(list_cameras=lambda: (make_node(0, "C920"),), open_source=silent))
+        assert asker.troubles == ["0: it opens and gives no picture"]
+
+    def test_where_nobody_can_be_asked_it_ends_the_setup(self, having, make_node):
+        around = having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY)))
+        with pytest.raises(SourceError, match="in use by another program"):
+            pick_cameras(NEW, DefaultAsker(lambda _text, _mark: None), around)
+
+
+class TestAddress:
+    def test_a_password_is_asked_for_and_stays_out_of_it(self, having):
+        opener = opening(good)
+        asker = Answers(
+            ("Which camera?", "a network"), ("Its address", "rtsp://ann@cam/stream2"), ("Password of ann", "horse4711")
+        )
+        draft = pick_cameras(NEW, asker, having(open_source=opener))
+        assert draft.config.cameras[0].uri == "rtsp://ann@cam/stream2"
+        assert draft.camera_passwords == {0: "horse4711"}
+        assert opener.opened == [("rtsp://ann@cam/stream2", "horse4711")]
+        assert "horse4711" not in f"{asker.text}{draft!r}"
+
+    def test_a_refused_login_is_asked_for_again(self, having):
+        opener = opening(SourceLoginError("rtsp://cam/ refuses the login (401)"), good)
+        asker = Answers(
+            ("Which camera?", "a network"),
+            ("Its address", "rtsp://cam/"),
+            ("What now?", "give user"),
+            ("User", "bob@home"),
+            ("Password of bob@home", "battery17"),
+        )
+        draft = pick_cameras(NEW, asker, having(open_source=opener))
+        assert draft.config.cameras[0].uri == "rtsp://bob%40home@cam/"
+        assert opener.opened[1] == ("rtsp://bob%40home@cam/", "battery17")
+
+    @pytest.mark.parametrize(
+        ("text", "uri", "password"),
+        [
+            ("rtsp://cam/a?b=c", "rtsp://cam/a?b=c", ""),
+            ("rtsp://ann:horse%2F1@cam:8554/a", "rtsp://ann@cam:8554/a", "horse/1"),
+            ("http://a%40b:w0rd@cam/mjpg?x=y@z", "http://a%40b@cam/mjpg?x=y@z", "w0rd"),
+            ("rtsps://[::1]:322/a", "rtsps://[::1]:322/a", ""),
+        ],
+    )
+    def test_a_password_in_it_is_taken_out(self, text, uri, password):
+        assert take_address(text) == (uri, password)
+
+    @pytest.mark.parametrize("text", ["cam.local", "0", "", "demo", "rtsp://", "http://cam/a?password=horse4711"])
+    def test_what_is_none(self, text):
+        with pytest.raises(UsageError) as excinfo:
+            take_address(text)
+        assert "horse4711" not in str(excinfo.value)
+
+
+class TestExisting:
+    def test_what_it_says_is_kept(self, having, make_node):
+        node = make_node(0, "C920", "usb-C920")
+        camera = CameraConfig(uri=str(node.node.path), id="door", rotate=180, roi=(0, 0, 1, 0.5))
+        draft = Draft(Config(version=1, cameras=(camera,)), is_new=False)
+        around = having(list_cameras=lambda: (node,), open_source=opening(good))
+        assert pick_cameras(draft, Answers(), around) == draft
+
+    def test_one_that_is_not_here_is_offered_first(self, having):
+        draft = Draft(
+            Config(version=1, cameras=(CameraConfig(uri="rtsp://ann@cam/", password_file="/p"),)), is_new=False
+        )
+        asker = Answers(("What now?", "keep it"))
+        again = pick_cameras(draft, asker, having(open_source=opening(SourceError("away"))))
+        assert asker.offered[0][0] == "rtsp://ann@cam/"
+        assert again.config == draft.config
+
+    def test_another_camera_hangs_in_the_same_place_and_has_its_own_password(self, having):
+        camera = CameraConfig(uri="rtsp://ann@cam/", id="door", rotate=90, password_file="/p")
+        draft = Draft(Config(version=1, cameras=(camera,)), is_new=False)
+        asker = Answers(("Which camera?", "the demo film"))
+        (changed,) = pick_cameras(draft, asker, having(open_source=open_source)).config.cameras
+        assert changed == CameraConfig(uri="demo", id="door", rotate=90)
+
+
+def test_a_folder_of_pictures_is_named_in_full(having, tmp_path, monkeypatch):
+    import cv2
+    import numpy as np
+
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / "photos" / name), np.full((20, 30, 3), 99, np.uint8))
+    monkeypatch.chdir(tmp_path)
+    asker = Answers(("Which camera?", "a picture"), ("Its path", "nowhere"), ("Its path", "photos"))
+    draft = pick_cameras(NEW, asker, having())
+    assert draft.config.cameras[0].uri == str(tmp_path / "photos")
+    assert "30x20, pictures can be read" in asker.lines
+    assert "there is no nowhere" in asker.troubles[0]
