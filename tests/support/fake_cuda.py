@@ -51,6 +51,7 @@ def make_cudart(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole module
                         raise GpuError(NO_DEVICE)
                     value = function(*args)
                 except GpuError as exc:
+                    gpu.last_error = exc.code
                     return (Error(exc.code), *[None] * results)
                 return (Error.cudaSuccess, value)[: 1 + results]
 
@@ -92,6 +93,9 @@ def make_cudart(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole module
             return Error(INSUFFICIENT_DRIVER), None
         return (Error.cudaSuccess, 1) if gpu.present else (Error(NO_DEVICE), None)
 
+    def last_error():
+        return (Error(gpu.take_last_error()),)
+
     module = ModuleType("cuda.bindings.runtime")
     functions = {
         "cudaGetDeviceCount": device_count,
@@ -99,6 +103,7 @@ def make_cudart(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole module
         "cudaDriverGetVersion": driver_version,
         "cudaRuntimeGetVersion": runtime_version,
         "cudaGetErrorString": lambda error: (Error.cudaSuccess, NAMES[error.value][1].encode()),
+        "cudaGetLastError": last_error,
         "cudaHostAlloc": answers(1)(lambda size, flags: gpu.allocate(size, "mapped" if flags & 2 else "pinned")),
         "cudaHostGetDevicePointer": answers(1)(lambda address, _flags: gpu.device_pointer(address)),
         "cudaFreeHost": answers(0)(lambda address: gpu.free(address, "pinned", "mapped")),

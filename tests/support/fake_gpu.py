@@ -21,6 +21,7 @@ OUT_OF_MEMORY = 2
 INSUFFICIENT_DRIVER = 35
 NO_DEVICE = 100
 INVALID_HANDLE = 400
+ILLEGAL_STATE = 401
 ILLEGAL_ADDRESS = 700
 CAPTURE_UNSUPPORTED = 900
 CAPTURE_INVALIDATED = 901
@@ -35,6 +36,7 @@ NAMES = {
     ),
     NO_DEVICE: ("cudaErrorNoDevice", "no CUDA-capable device is detected"),
     INVALID_HANDLE: ("cudaErrorInvalidResourceHandle", "invalid resource handle"),
+    ILLEGAL_STATE: ("cudaErrorIllegalState", "the operation cannot be performed in the present state"),
     ILLEGAL_ADDRESS: ("cudaErrorIllegalAddress", "an illegal memory access was encountered"),
     CAPTURE_UNSUPPORTED: ("cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing"),
     CAPTURE_INVALIDATED: (
@@ -81,6 +83,10 @@ class FakeGpu:
         self.free_bytes = 1 << 32
         self.capturable = True
         """False: whatever is launched into a capture is refused, as some networks are."""
+        self.instantiable = True
+        """False: what was captured cannot be made ready to launch, as for want of memory."""
+        self.last_error = 0
+        """Of CUDA's runtime: it stays until it is asked for, by whomever."""
         self.launched_graphs = 0
         self.copied_bytes = 0
         self._lock = threading.RLock()
@@ -99,6 +105,11 @@ class FakeGpu:
         for name, kept in (("stream", self.streams), ("graph", self.graphs), ("executable graph", self.executables)):
             held += [name] * len(kept)
         return sorted(held)
+
+    def take_last_error(self) -> int:
+        """Return the last error of the runtime, and forget it."""
+        error, self.last_error = self.last_error, 0
+        return error
 
     # memory
 
@@ -205,13 +216,20 @@ class FakeGpu:
     def end_capture(self, handle: int) -> int:
         stream = self._stream(handle)
         recorded, stream.recording = stream.recording, None
-        if recorded is None or stream.spoiled:
+        if recorded is None:
+            raise GpuError(ILLEGAL_STATE)
+        if stream.spoiled:
             raise GpuError(CAPTURE_INVALIDATED)
         graph = self.handle()
         self.graphs[graph] = recorded
         return graph
 
+    def is_capturing(self, handle: int) -> bool:
+        return self._stream(handle).recording is not None
+
     def instantiate(self, graph: int) -> int:
+        if not self.instantiable:
+            raise GpuError(OUT_OF_MEMORY)
         executable = self.handle()
         self.executables[executable] = list(self.graphs[graph])
         return executable

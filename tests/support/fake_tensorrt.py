@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import onnxruntime
 
-from support.fake_gpu import POISON, FakeGpu, GpuError, Work
+from support.fake_gpu import NAMES, POISON, FakeGpu, GpuError, Work
 
 MAGIC = b"fake plan\0"
 
@@ -106,6 +106,7 @@ def make_tensorrt(gpu: FakeGpu, version: str = "10.3.0") -> ModuleType:  # noqa:
             self._engine = engine
             self._addresses: dict[str, int] = {}
             self._shapes: dict[str, tuple[int, ...]] = {}
+            self._stopped = False  # half way through a capture: what it is left in is nobody's promise
 
         def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
             self._shapes[name] = tuple(shape)
@@ -124,9 +125,14 @@ def make_tensorrt(gpu: FakeGpu, version: str = "10.3.0") -> ModuleType:  # noqa:
                     return engine._refuse(f"Address is not set for tensor {name}")
                 if tensor.mode is TensorIOMode.INPUT and -1 in tuple(tensor.shape) and name not in self._shapes:
                     return engine._refuse(f"the shape of {name} is not specified")
+            if not gpu.is_capturing(int(stream_handle)) and (error := gpu.take_last_error()):
+                return engine._refuse(f"Cuda Runtime ({NAMES[error][1]})")  # somebody else's, as it cannot know
+            compute = (lambda: None) if self._stopped else self._compute
             try:
-                gpu.put(int(stream_handle), Work(self._poison, self._compute))
+                gpu.put(int(stream_handle), Work(self._poison, compute))
             except GpuError as exc:
+                self._stopped = True
+                gpu.last_error = exc.code
                 return engine._refuse(f"enqueue failed: {exc}")
             return True
 

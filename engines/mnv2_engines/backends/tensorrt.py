@@ -99,8 +99,6 @@ class TensorRtBackend:
         self._requests: dict[int, Request] = {}
         self._resources: contextlib.ExitStack | None = None
         with cuda.current(), contextlib.ExitStack() as stack:
-            self._stream = cuda.create_stream()
-            stack.callback(cuda.destroy_stream, self._stream)
             self._plan = LoadedPlan(trt, plan, name, outputs)
             stack.callback(self._plan.close)
             self._outputs = tuple(
@@ -186,7 +184,7 @@ class TensorRtBackend:
     def _new_buffer(self) -> TensorArray:
         """Return a new buffer; what else it needs is made by the thread that infers with it first."""
         source = SharedTensor(self._cuda, self._plan.input, mapped=self._mapped)
-        self._requests[_address(source.array)] = Request(self._plan, self._cuda, self._stream, source, self._outputs)
+        self._requests[_address(source.array)] = Request(self._plan, self._cuda, source, self._outputs)
         return source.array
 
     def _run(self, request: Request) -> None:
@@ -202,7 +200,6 @@ class TensorRtBackend:
             _log.warning("%s runs without CUDA graphs, a little slower: %s", self._name, exc)
 
     def _close_requests(self) -> None:
-        self._cuda.synchronize(self._stream)
         for request in self._requests.values():
             request.close()
         self._requests.clear()

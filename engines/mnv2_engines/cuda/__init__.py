@@ -51,7 +51,7 @@ class CudaRuntime(Protocol):
 
     @property
     def has_graphs(self) -> bool:
-        """Tell whether work can be captured into a graph; else the four methods for it raise InferenceError."""
+        """Tell whether work can be captured into a graph; else the five methods for it raise InferenceError."""
         ...
 
     @property
@@ -101,6 +101,13 @@ class CudaRuntime(Protocol):
 
     def end_capture(self, stream: int) -> int:
         """Return what was recorded as a graph that is ready to be launched."""
+        ...
+
+    def abandon_capture(self, stream: int) -> None:
+        """End a capture in which something has failed, and forget what was recorded and that it failed.
+
+        Raises nothing that CUDA says: there may be no capture left to end.
+        """
         ...
 
     def launch_graph(self, graph: int, stream: int) -> None:

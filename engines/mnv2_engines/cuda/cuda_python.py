@@ -126,6 +126,18 @@ class CudaPythonRuntime:
         self._graphs[int(ready)] = ready
         return int(ready)
 
+    def abandon_capture(self, stream: int) -> None:
+        """End a capture that has failed.
+
+        Also take CUDA's last error away: it stays this thread's until it is asked for, and libraries that ask after a
+        launch of their own would take it for theirs.
+        """
+        rt = self._cudart
+        error, graph = rt.cudaStreamEndCapture(self._streams[stream])
+        if error == rt.cudaError_t.cudaSuccess:  # something else than CUDA has refused, as TensorRT may
+            rt.cudaGraphDestroy(graph)
+        rt.cudaGetLastError()
+
     def launch_graph(self, graph: int, stream: int) -> None:
         """Begin to do what the graph holds."""
         self._check("cudaGraphLaunch", self._cudart.cudaGraphLaunch(self._graphs[graph], self._streams[stream]))

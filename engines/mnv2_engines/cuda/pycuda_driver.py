@@ -119,6 +119,10 @@ class PycudaRuntime:
         """Raise InferenceError."""
         raise InferenceError(f"{self.name} cannot capture graphs (stream {stream}): install cuda-python for them")
 
+    def abandon_capture(self, stream: int) -> None:
+        """Raise InferenceError."""
+        raise InferenceError(f"{self.name} cannot capture graphs (stream {stream}): install cuda-python for them")
+
     def launch_graph(self, graph: int, stream: int) -> None:
         """Raise InferenceError."""
         raise InferenceError(f"{self.name} cannot launch graph {graph} (stream {stream}): install cuda-python for them")

@@ -1,6 +1,5 @@
 """Run the network on one input buffer, again and again."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,31 +12,34 @@ __all__ = ["Request"]
 
 
 class Request:
-    """Hold an input buffer, an execution context whose addresses never change, and the graph made of both.
+    """Hold an input buffer, an execution context whose addresses never change, a stream, and the graph made of them.
 
     A context of its own for each buffer: a graph must not outlive a change to the context that it was captured from.
-    All but the constructor happens in the thread that infers.
+    A stream of its own, so that context and stream can be given up together when a capture fails. All but the
+    constructor happens in the thread that infers.
     """
 
     def __init__(
-        self, plan: LoadedPlan, cuda: CudaRuntime, stream: int, source: SharedTensor, outputs: Sequence[SharedTensor]
+        self, plan: LoadedPlan, cuda: CudaRuntime, source: SharedTensor, outputs: Sequence[SharedTensor]
     ) -> None:
         self._plan = plan
         self._cuda = cuda
-        self._stream = stream
         self.source = source
         self._outputs = outputs
         self._context: Any = None
+        self._stream: int | None = None
         self._graph: int | None = None
 
     def run(self) -> None:
         """Do the whole of it and wait until the outputs are there."""
+        if self._stream is None:
+            self._stream = self._cuda.create_stream()
         if self._graph is not None:
             self._cuda.launch_graph(self._graph, self._stream)
         else:
             if self._context is None:
                 self._context = self._bind()
-            self._enqueue()
+            self._enqueue(self._stream)
         self._cuda.synchronize(self._stream)
 
     @property
@@ -46,26 +48,42 @@ class Request:
         return self._graph is not None
 
     def capture(self) -> None:
-        """Make a graph of what `run` does; TensorRT wants to have run once before.
+        """Make a graph of what `run` has done: TensorRT wants to have run once before.
 
-        Raises InferenceError when that cannot be captured; `run` works as before then.
+        Raises InferenceError when that cannot be captured; `run` works as before then, with a new context and stream.
+        CUDA lets a stream go on once its capture was ended; of a context that was stopped half way through `enqueue`
+        TensorRT promises nothing.
         """
-        self._cuda.begin_capture(self._stream)
+        if self._stream is None:
+            raise InferenceError("there is nothing to capture: run once before")
         try:
-            self._enqueue()
+            self._cuda.begin_capture(self._stream)
+            self._enqueue(self._stream)
+            self._graph = self._cuda.end_capture(self._stream)
         except InferenceError:
-            with contextlib.suppress(InferenceError):  # the stream stays unusable until its capture has been ended
-                self._cuda.destroy_graph(self._cuda.end_capture(self._stream))
+            self._cuda.abandon_capture(self._stream)
+            self._give_up()
             raise
-        self._graph = self._cuda.end_capture(self._stream)
 
     def close(self) -> None:
-        """Free the graph, then the context that it came from, then the memory. Safe to call twice."""
+        """Wait for what is running, then free the graph, the context that it came from, the stream and the memory.
+
+        Safe to call twice.
+        """
+        if self._stream is not None:
+            self._cuda.synchronize(self._stream)
+        self._give_up()
+        self.source.close()
+
+    def _give_up(self) -> None:
+        """Free what the next `run` makes anew."""
         if self._graph is not None:
             self._cuda.destroy_graph(self._graph)
             self._graph = None
         self._context = None
-        self.source.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._cuda.destroy_stream(stream)
 
     def _bind(self) -> Any:  # noqa: ANN401 - TensorRT's IExecutionContext
         context = self._plan.make_context()
@@ -73,8 +91,8 @@ class Request:
             self._plan.bind(context, tensor.name, tensor.address)
         return context
 
-    def _enqueue(self) -> None:
-        self.source.send(self._stream)
-        self._plan.enqueue(self._context, self._stream)
+    def _enqueue(self, stream: int) -> None:
+        self.source.send(stream)
+        self._plan.enqueue(self._context, stream)
         for output in self._outputs:
-            output.fetch(self._stream)
+            output.fetch(stream)

@@ -1,5 +1,6 @@
 """The backend on the executing fake: what it computes, what it refuses, and that its mistakes would be seen."""
 
+import contextlib
 import functools
 import gc
 import logging
@@ -25,6 +26,7 @@ from mnv2_engines.errors import (
 from mnv2_engines.facts import OutputFacts, VerificationFacts
 from mnv2_engines.frame_path import FramePreparer
 from mnv2_engines.tensorrt.plan import LoadedPlan
+from mnv2_engines.tensorrt.request import Request
 from mnv2_engines.tensorrt.shared_tensor import SharedTensor
 from mnv2_engines.testing import check_backend
 from support.fake_jetson import ORIN, PROVIDERS, FakeJetson, write_plan
@@ -238,6 +240,37 @@ def test_a_network_that_cannot_be_captured_runs_without_a_graph(jetson, plan, ne
     assert jetson.gpu.live == []
 
 
+def test_a_graph_that_cannot_be_made_ready_is_done_without(jetson, plan, network) -> None:
+    jetson.gpu.instantiable = False
+    with closing(open_tensorrt(plan, root=jetson.root)) as backend:
+        assert is_right(backend, network)
+        assert "no CUDA graphs" in backend.report().device
+    gc.collect()
+    assert jetson.gpu.live == []
+
+
+def test_a_capture_that_fails_later_leaves_the_graphs_that_there_are(jetson, plan, network) -> None:
+    with closing(open_tensorrt(plan, root=jetson.root)) as backend:
+        first, second = backend.allocate_input(), backend.allocate_input()
+        jetson.gpu.capturable = False
+        for buffer in (second, first, second):
+            buffer[...] = pictures(backend.input_spec, 1)[0]
+            np.testing.assert_allclose(backend.infer(buffer)[0], reference(network, buffer)[0], atol=1e-5)
+        assert jetson.gpu.launched_graphs == 1
+
+
+def test_an_engine_that_must_have_graphs_infers_after_a_capture_that_failed(jetson, plan, network) -> None:
+    with closing(open_tensorrt(plan, graph="always", root=jetson.root)) as backend:
+        backend.allocate_input()
+        buffer = backend.allocate_input()
+        buffer[...] = pictures(backend.input_spec, 1)[0]
+        jetson.gpu.capturable = False
+        with pytest.raises(InferenceError, match="not permitted when stream is capturing"):
+            backend.infer(buffer)
+        jetson.gpu.capturable = True
+        np.testing.assert_allclose(backend.infer(buffer)[0], reference(network, buffer)[0], atol=1e-5)
+
+
 # What must never be deserialised
 
 
@@ -429,6 +462,27 @@ def test_one_context_for_all_buffers_would_be_seen(jetson, plan, network, monkey
 
     monkeypatch.setattr(LoadedPlan, "bind", bind_once)
     assert broken(jetson, plan, network, "mapped")
+
+
+def test_going_on_with_the_context_of_a_failed_capture_would_be_seen(jetson, plan, network, monkeypatch) -> None:
+    monkeypatch.setattr(Request, "_give_up", lambda _self: None)
+    jetson.gpu.capturable = False
+    with closing(open_tensorrt(plan, root=jetson.root)) as backend:
+        assert not is_right(backend, network)
+
+
+def test_an_error_that_a_failed_capture_leaves_behind_would_be_seen(jetson, plan, monkeypatch) -> None:
+    def end_only(self, stream):
+        with contextlib.suppress(InferenceError):
+            self.end_capture(stream)
+
+    monkeypatch.setattr(CudaPythonRuntime, "abandon_capture", end_only)
+    jetson.gpu.capturable = False
+    with (
+        closing(open_tensorrt(plan, root=jetson.root)) as backend,
+        pytest.raises(InferenceError, match="execute_async_v3 was refused: Cuda Runtime"),
+    ):
+        backend.infer(backend.allocate_input())
 
 
 def test_memory_that_is_freed_too_early_would_be_seen(jetson, plan, network) -> None:

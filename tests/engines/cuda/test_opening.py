@@ -82,7 +82,13 @@ def test_pycuda_has_no_graphs_and_says_what_has(jetson) -> None:
     assert not cuda.has_graphs
     with cuda.current():
         stream = cuda.create_stream()
-        for call in (cuda.begin_capture, cuda.end_capture, cuda.destroy_graph, lambda one: cuda.launch_graph(one, one)):
+        for call in (
+            cuda.begin_capture,
+            cuda.end_capture,
+            cuda.abandon_capture,
+            cuda.destroy_graph,
+            lambda one: cuda.launch_graph(one, one),
+        ):
             with pytest.raises(InferenceError, match="install cuda-python"):
                 call(stream)
 
