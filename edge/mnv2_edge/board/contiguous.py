@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnv2_edge.board.files import read_text
+from mnv2_engines.meminfo import read_meminfo
 
 __all__ = ["Contiguous", "read_contiguous"]
 
@@ -18,9 +18,6 @@ class Contiguous:
 
 def read_contiguous(root: Path = Path("/")) -> Contiguous | None:
     """Read `CmaTotal` and `CmaFree` of /proc/meminfo; None for a kernel without CMA."""
-    found = dict(line.split(":", 1) for line in read_text(root / "proc/meminfo").splitlines() if ":" in line)
-    try:
-        total, free = (int(found[name].split()[0]) // 1024 for name in ("CmaTotal", "CmaFree"))
-    except (KeyError, IndexError, ValueError):
-        return None
+    kib = read_meminfo(root)
+    total, free = kib.get("CmaTotal", 0) // 1024, kib.get("CmaFree", 0) // 1024
     return Contiguous(total, free) if total else None

@@ -1,16 +1,31 @@
 """Read the small files of /proc and /sys."""
 
+import os
 from pathlib import Path
+from typing import Final
 
 __all__ = ["read_number", "read_text"]
 
+_AT_ONCE: Final = 1 << 16
+
 
 def read_text(path: Path) -> str:
-    """Return what the file holds, stripped; empty when it is missing, or may not be read, or its device is going."""
+    """Return what the file holds, stripped; empty when it is missing, or may not be read, or its device is going.
+
+    Asked for what is not powered, a driver says EAGAIN, as those of a Jetson's sensors do: Python's own files make a
+    TypeError of that before 3.14 (python/cpython issue 109523), and a FIFO that nobody writes would never open.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t")
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return ""
+    try:
+        parts = list(iter(lambda: os.read(file, _AT_ONCE), b""))
+    except OSError:
+        return ""
+    finally:
+        os.close(file)
+    return b"".join(parts).decode("utf-8", errors="replace").strip("\0 \n\t")
 
 
 def read_number(path: Path, base: int = 10) -> int | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_engines.errors import MemoryShortageError
+from mnv2_engines.meminfo import read_meminfo
 
 __all__ = ["FreeMemory", "estimate_mib", "read_free_memory", "require_memory"]
 
@@ -47,9 +48,7 @@ def estimate_mib(model_bytes: int) -> int:
 
 def read_free_memory(root: Path = Path("/")) -> FreeMemory | None:
     """Read `/proc/meminfo` under `root`; None where there is none."""
-    try:
-        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
-        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-        return FreeMemory(kib["MemAvailable"] // 1024, kib["SwapFree"] // 1024)
-    except (OSError, ValueError, KeyError, IndexError):
+    kib = read_meminfo(root)
+    if "MemAvailable" not in kib or "SwapFree" not in kib:
         return None
+    return FreeMemory(kib["MemAvailable"] // 1024, kib["SwapFree"] // 1024)

@@ -1,0 +1,87 @@
+"""Read how much memory is left, for this machine and for this process.
+
+The machine: `MemAvailable` of /proc/meminfo. The process: what its control groups may have (cgroup v2, `memory.high`
+and `memory.max`, the unit's MemoryHigh= and MemoryMax=), less what they hold and cannot give back. `memory.current`
+alone misleads: it counts every file that was ever read, which the kernel drops when it is short of memory.
+
+/proc/pressure/memory says how much of the time somebody waited for memory (the kernel's
+Documentation/accounting/psi.rst). Raspberry Pi OS has it only with `psi=1` in cmdline.txt, since its kernels are built
+with CONFIG_PSI_DEFAULT_DISABLED, and has control groups of memory only with `cgroup_enable=memory`.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mnv2_edge.board.files import read_number, read_text
+from mnv2_engines.meminfo import read_meminfo
+
+__all__ = ["Memory", "read_memory"]
+
+_MIB: Final = 1 << 20
+_WAITED: Final = re.compile(r"^some avg10=(?P<percent>[0-9.]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How much memory is left."""
+
+    total_mib: int
+    available_mib: int
+    """What programs can still get without swapping."""
+    group_mib: int | None
+    """What this process' control groups can still get before the kernel slows them down or kills; None: no limit."""
+    waited_percent: float | None
+    """Of the last ten seconds, in which some program waited for memory; None where the kernel does not say."""
+    swap_free_mib: int
+
+    @property
+    def left_mib(self) -> int:
+        """Return how much this process can still get."""
+        return self.available_mib if self.group_mib is None else min(self.available_mib, self.group_mib)
+
+
+def read_memory(root: Path = Path("/")) -> Memory | None:
+    """Read what the kernel says; None where it does not say how much is available."""
+    kib = read_meminfo(root)
+    if "MemAvailable" not in kib or "MemTotal" not in kib:
+        return None
+    waited = _WAITED.search(read_text(root / "proc/pressure/memory"))
+    return Memory(
+        total_mib=kib["MemTotal"] // 1024,
+        available_mib=kib["MemAvailable"] // 1024,
+        group_mib=_read_group_mib(root),
+        waited_percent=_percent(waited["percent"]) if waited else None,
+        swap_free_mib=kib.get("SwapFree", 0) // 1024,
+    )
+
+
+def _read_group_mib(root: Path) -> int | None:
+    """Return the least that any group of this process can still get; the limits of all groups above hold for it too."""
+    mount = root / "sys/fs/cgroup"
+    lines = read_text(root / "proc/self/cgroup").splitlines()
+    path = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), None)
+    if path is None:
+        return None
+    folder = mount / path
+    groups = [folder, *(parent for parent in folder.parents if parent.is_relative_to(mount))]
+    return min((left for left in map(_left_mib, groups) if left is not None), default=None)
+
+
+def _left_mib(group: Path) -> int | None:
+    limits = [read_number(group / name) for name in ("memory.high", "memory.max")]  # "max" is no number: no limit
+    limit = min((value for value in limits if value is not None), default=None)
+    current = read_number(group / "memory.current")
+    if limit is None or current is None:
+        return None
+    stat = dict(line.split(" ", 1) for line in read_text(group / "memory.stat").splitlines() if " " in line)
+    files = sum(int(stat[name]) for name in ("active_file", "inactive_file") if stat.get(name, "").isdigit())
+    return max(0, limit - max(0, current - files)) // _MIB
+
+
+def _percent(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
