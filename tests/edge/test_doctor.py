@@ -108,6 +108,16 @@ def test_a_check_that_raises_an_error_of_ours_has_failed_and_the_rest_runs(machi
     assert findings[1][1].verdict == "ok"
 
 
+def test_a_check_that_may_not_look_has_failed_too_and_each_is_announced(machine):
+    def fail(_machine):
+        raise PermissionError(13, "Permission denied", "/root/x")
+
+    announced = []
+    findings = examine(machine, [Check("a", fail), Check("b", check_python)], announced.append)
+    assert findings[0][1] == Finding("fail", "/root/x cannot be looked at: Permission denied")
+    assert announced == ["a", "b"]
+
+
 def test_an_old_python(machine):
     finding = check_python(change(machine, python=(3, 9, 2)))
     assert finding.verdict == "fail"

@@ -279,6 +279,15 @@ class TestCommand:
         assert program.main(["doctor", "--report", str(path), "--force"]) == 0
         assert tarfile.is_tarfile(path)
 
+    @pytest.mark.parametrize("place", ["", "below/"])
+    def test_a_folder_of_somebody_else(self, capsys, place) -> None:
+        with open_folder() as folder:
+            (folder / "closed/below").mkdir(parents=True)
+            with closed_to_us(folder / "closed"):
+                status = program.main(["doctor", "--report", f"{folder}/closed/{place}r.tar.gz"])
+        assert status == 77
+        assert "choose a folder of your own" in capsys.readouterr().err
+
     def test_a_folder_that_is_not_there(self, tmp_path, capsys) -> None:
         assert program.main(["doctor", "--report", str(tmp_path / "gone/r.tar.gz")]) == 2
         assert "is no folder" in capsys.readouterr().err

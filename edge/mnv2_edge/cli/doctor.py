@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mnv2_edge import __version__
+from mnv2_edge.cli.check_progress import show_checks
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.tables import print_table
-from mnv2_edge.errors import ConfigError, UsageError
+from mnv2_edge.errors import AccessError, ConfigError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, refuse_password_in_argv
 from mnv2_engines.printable import printable
@@ -103,7 +104,8 @@ def command(
         _require_new(report, force=force)
     machine = _look_around(config_file, mqtt)
     checks = (*CHECKS, *JETSON_CHECKS) if tensorrt or is_jetson(machine.root) else CHECKS
-    findings = examine(machine, checks)
+    with show_checks() as announce:
+        findings = examine(machine, checks, announce)
     attempts = _fix(machine, findings, dry_run=dry_run) if fix else ()
     if any(attempt.outcome == "done" for attempt in attempts):
         again = {attempt.check for attempt in attempts}
@@ -210,10 +212,18 @@ def _report(path: Path, machine: "Machine", findings: "Sequence[tuple[str, Findi
 
 
 def _require_new(path: Path, *, force: bool) -> None:
-    if path.exists() and (not force or not path.is_file()):
-        raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path.parent} is no folder: expected the name of a file in one")
+    """Raise UsageError or AccessError now, and not after minutes of looking around, when the file cannot be written."""
+    folder = path.parent
+    try:
+        if path.exists() and not (force and path.is_file()):
+            raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder: expected the name of a file in one")
+        is_ours = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+    except PermissionError:
+        is_ours = False
+    if not is_ours:
+        raise AccessError(f"{folder} may not be written by this user: choose a folder of your own")
 
 
 def _require_broker(uri: str) -> None:

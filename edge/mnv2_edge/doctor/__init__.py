@@ -112,14 +112,22 @@ class Check:
     look: Callable[[Machine], Finding]
 
 
-def examine(machine: Machine, checks: Sequence[Check]) -> tuple[tuple[str, Finding], ...]:
-    """Run every check; one that raises an error of ours, or of the system, has failed, and the rest still runs."""
+def examine(
+    machine: Machine, checks: Sequence[Check], announce: Callable[[str], None] = lambda _name: None
+) -> tuple[tuple[str, Finding], ...]:
+    """Run every check; one that raises an error of ours, or of the system, has failed, and the rest still runs.
+
+    `announce` is called with the name of each before it runs.
+    """
     findings = []
     for check in checks:
+        announce(check.name)
         try:
             finding = check.look(machine)
-        except (EdgeError, EnginesError, OSError) as exc:
+        except (EdgeError, EnginesError) as exc:
             finding = Finding("fail", str(exc))
+        except OSError as exc:
+            finding = Finding("fail", f"{exc.filename or check.name} cannot be looked at: {exc.strerror or exc}")
         findings.append((check.name, finding))
     return tuple(findings)
 
