@@ -1,4 +1,7 @@
-"""A Debian with its own systemd, installed from a bundle, without a network."""
+"""A Debian with its own systemd, installed from a bundle, without a network.
+
+The tests run file by file, in the order in which they stand: they install, use, upgrade and remove one system.
+"""
 
 import os
 import shutil
@@ -10,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from support.booted import Booted
-from support.installed import HANGING_TASK, INSTALL_S, Instance, all_files
+from support.installed import FAULTY_TASK, INSTALL_S, Instance, all_files
 from support.roots.bootable import BootableRoot, bootable_root
 from support.roots.cache import RootUnavailableError
 from support.roots.needed import need_root
+
+_MEASURED: list[str] = []
 
 
 @pytest.fixture(scope="session", params=os.environ.get("MNV2_EDGE_SYSTEMS", "bookworm").split())
@@ -60,14 +65,29 @@ def files_before(bare: Booted) -> set[str]:
 def machine(bare: Booted, files_before: set[str]) -> Booted:
     """Return the system with the service installed, from the bundle."""
     bare.run("/shared/install.sh", "--offline", "/shared/bundle.tar", timeout_s=INSTALL_S)
-    bare.write("/shared-plugin.py", HANGING_TASK)
     site = f"/opt/mnv2-edge/current/venv/lib/python{bare.python}/site-packages"
-    bare.run("mv", "/shared-plugin.py", f"{site}/hanging_task.py")
-    bare.write(f"{site}/hanging_task-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: hanging-task\nVersion: 1\n")
-    bare.write(
-        f"{site}/hanging_task-1.dist-info/entry_points.txt", "[mnv2_engines.tasks]\nhanging = hanging_task:Hanging\n"
-    )
+    bare.write(f"{site}/faulty_task.py", FAULTY_TASK)
+    bare.write(f"{site}/faulty_task-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: faulty-task\nVersion: 1\n")
+    points = "[mnv2_engines.tasks]\nfaulty = faulty_task:Faulty\n"
+    bare.write(f"{site}/faulty_task-1.dist-info/entry_points.txt", points)
     return bare
+
+
+Measured = Callable[[str], None]
+
+
+@pytest.fixture
+def measured(system: BootableRoot) -> Measured:
+    """Return what has a figure printed at the end: docs/operations.md has those of a quiet machine."""
+    return lambda line: _MEASURED.append(f"Python {system.python}: {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    if _MEASURED:
+        terminalreporter.section("measured")
+        for line in _MEASURED:
+            terminalreporter.line(line)
 
 
 Start = Callable[..., "Instance"]

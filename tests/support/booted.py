@@ -1,5 +1,7 @@
 """Boot a tree with its own systemd as PID 1, and run commands in it."""
 
+import itertools
+import os
 import shutil
 import signal
 import subprocess
@@ -12,19 +14,29 @@ from support.roots.bootable import BootableRoot
 from support.roots.cache import RootUnavailableError
 
 BOOT_S = 60
+_NUMBER = itertools.count(1)
 
-# The last word is for systemd 256 and newer, which else refuse the control groups of an older host.
 # In a mount namespace of its own, so that nothing has to be unmounted: what is written goes to a folder of the test,
 # /run is on a memory disk as systemd-nspawn wants it, and so is /tmp inside, as small as on a Raspberry Pi Zero.
+# In control groups of its own as well, or two systems would end each other's services. systemd-nspawn mounts a memory
+# controller of version 1 read-only: made writable before systemd looks, so that it enforces the limits of units.
+# The last word is for systemd 256 and newer, which else refuse the control groups of an older host.
 _BOOT = """
+root=$1 folder=$2 triplet=$3
+shift 3
 mount -t tmpfs tmpfs /run
-mkdir -p "$2/upper/etc" "$2/work" "$2/root"
-echo "127.0.0.1 localhost" > "$2/upper/etc/hosts"  # an installer writes it, debootstrap does not
-mount -t overlay overlay -o "lowerdir=$1/tree,upperdir=$2/upper,workdir=$2/work" "$2/root" || exit 125
-export LD_LIBRARY_PATH="$1/tools/usr/lib/$3/systemd"  # libsystemd-shared
-exec "$1/tools/usr/bin/systemd-nspawn" --quiet --register=no --keep-unit --private-network --console=pipe \
-    --tmpfs=/tmp:size=64M --machine=mnv2-edge-test --directory="$2/root" --bind-ro="$2/shared:/shared" \
-    --boot SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
+mkdir -p "$folder/upper/etc" "$folder/work" "$folder/root"
+echo "127.0.0.1 localhost" > "$folder/upper/etc/hosts"  # an installer writes it, debootstrap does not
+mount -t overlay overlay -o "lowerdir=$root/tree,upperdir=$folder/upper,workdir=$folder/work" "$folder/root" || exit 125
+for group; do
+    mkdir "$group" && echo $$ > "$group/cgroup.procs" || exit 125
+done
+export LD_LIBRARY_PATH="$root/tools/usr/lib/$triplet/systemd"  # libsystemd-shared
+exec "$root/tools/usr/bin/systemd-nspawn" --quiet --register=no --keep-unit --private-network --console=pipe \
+    --tmpfs=/tmp:size=64M --machine=mnv2-edge-test --directory="$folder/root" --bind-ro="$folder/shared:/shared" \
+    --kill-signal=SIGRTMIN+3 /bin/sh -c "
+        [ ! -d /sys/fs/cgroup/memory ] || mount -o remount,bind,rw /sys/fs/cgroup/memory
+        exec /lib/systemd/systemd SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
 """
 
 
@@ -39,8 +51,9 @@ class Booted:
         self.shared = folder / "shared"
         self.shared.mkdir(parents=True)
         triplet = next((root.tools / "usr/lib").glob("*-linux-gnu")).name
+        self._groups = _own_groups(f"mnv2-edge-test-{os.getpid()}-{next(_NUMBER)}")
         self._process = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", _BOOT, "boot", str(root.path), str(folder), triplet],
+            ["unshare", "--mount", "sh", "-c", _BOOT, "boot", root.path, folder, triplet, *self._groups],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -98,6 +111,10 @@ class Booted:
                 self._process.kill()
                 self._process.communicate()
         shutil.rmtree(self._folder / "upper", ignore_errors=True)
+        for group in self._groups:
+            for place, _, _ in os.walk(group, topdown=False):
+                with suppress(OSError):  # the kernel has not let go of its last process yet
+                    Path(place).rmdir()
 
     def _wait_for_init(self) -> int:
         """Return the process id, outside, of the systemd inside."""
@@ -113,6 +130,17 @@ class Booted:
                         return child
             time.sleep(0.05)
         raise RootUnavailableError("systemd-nspawn did not boot")
+
+
+def _own_groups(name: str) -> list[Path]:
+    """Return a group below ours, not made yet, for each hierarchy that counts; none for version 2 alone."""
+    groups = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, ours = line.split(":", 2)
+        hierarchy = Path("/sys/fs/cgroup", controllers.removeprefix("name=") or "unified")
+        if controllers in ("name=systemd", "memory", "") and hierarchy.is_dir():
+            groups.append(hierarchy / ours.lstrip("/") / name)
+    return groups
 
 
 def _children(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""What the tests of the service share: an instance, a task that hangs, a bundle whose version never gets ready."""
+"""What the tests of the service share: an instance, a task with faults, a bundle whose version never gets ready."""
 
 import hashlib
 import re
@@ -10,24 +10,34 @@ from support.booted import Booted
 
 INSTALL_S = 300
 
-HANGING_TASK = '''
+DEMO = "{uri: 'demo?fps=20&size=320x240', id: door}"
+MQTT = "[{mqtt: {uri: 'mqtt://localhost'}}]"
+
+FAULTY_TASK = '''
 import os, time
 from pathlib import Path
 from mnv2_engines.tasks.classify import make_classify
 
-class Hanging:
-    """Classify, until a file names this process: then never return, as a driver that is stuck does."""
+class Faulty:
+    """Classify, until a file names this process: then never return, as a driver that is stuck does, or eat memory."""
 
     def __init__(self, options):
         self._task = make_classify(options)
         self.name = self._task.name
 
     def decode(self, outputs, view):
-        file = Path("/run/hang-inference")
-        if file.exists() and file.read_text().strip() == str(os.getpid()):
+        file = Path("/run/fault")
+        fault, _, pid = file.read_text().partition(" ") if file.exists() else ("", "", "")
+        if pid == str(os.getpid()):
+            eaten = bytearray(600 << 20) if fault == "eat" else b""
             time.sleep(3600)
         return self._task.decode(outputs, view)
 '''
+
+
+def config(camera: str = DEMO, *, sinks: str = "[]", more: str = "") -> str:
+    """Return a configuration of one camera."""
+    return f"version: 1\ncameras: [{camera}]\nsinks: {sinks}\n{more}"
 
 
 class Instance:
