@@ -10,7 +10,8 @@ from mnv2_edge.config.model import Config, SaveConfig
 from mnv2_edge.devices import Camera
 from mnv2_edge.devices.sysfs import VideoNode
 from mnv2_edge.doctor.configured import Configured
-from mnv2_edge.doctor.memory import check_cma
+from mnv2_edge.doctor.heat import check_temperature
+from mnv2_edge.doctor.memory import check_cma, check_ram
 from mnv2_edge.doctor.power import check_throttling
 from mnv2_edge.doctor.probe import Probe
 from mnv2_edge.doctor.storage import check_disk, check_flash
@@ -269,6 +270,63 @@ class TestCma:
 
     def test_a_kernel_without(self, tmp_path) -> None:
         assert check_cma(board("laptop", tmp_path, list_cameras=lambda: (UNICAM,))).verdict == "ok"
+
+
+class TestRam:
+    def test_boards_with_enough(self, tmp_path) -> None:
+        finding = check_ram(board("raspberry-pi-5", tmp_path))
+        assert finding.verdict == "ok"
+        assert finding.why == "7215 of 8063 MiB can still be had, and 511 MiB of swap are free"
+
+    def test_a_small_board_that_is_full(self, tmp_path) -> None:
+        finding = check_ram(board("raspberry-pi-zero-2-w", tmp_path))
+        assert finding.verdict == "warn"
+        assert finding.why.startswith("89 of 417 MiB can still be had, and 17 MiB of swap are free; a run takes about")
+
+    def test_a_board_that_waits_for_memory(self, tmp_path) -> None:
+        machine = board("laptop", tmp_path)
+        pressure = (
+            "some avg10={:.2f} avg60=20.11 avg300=4.05 total=12345678\nfull avg10=1.00 avg60=0 avg300=0 total=1\n"
+        )
+        write_files(tmp_path, {"proc/pressure/memory": pressure.format(44.5)})
+        assert "programs waited for memory 44 % of the time" in check_ram(machine).why
+        write_files(tmp_path, {"proc/pressure/memory": pressure.format(3)})
+        assert check_ram(machine).verdict == "ok"
+
+    def test_a_kernel_that_does_not_say(self, tmp_path) -> None:
+        assert check_ram(make_machine(tmp_path)).verdict == "ok"
+
+
+class TestTemperature:
+    @pytest.mark.parametrize(
+        ("name", "verdict", "why"),
+        [
+            ("raspberry-pi-5", "ok", "cpu-thermal 55 °C; slows itself down at 80"),
+            (
+                "raspberry-pi-zero-2-w",
+                "warn",
+                "cpu-thermal 76 °C, and will slow itself down at 80: give it a heat sink",
+            ),
+            ("raspberry-pi-4", "warn", "cpu-thermal 81 °C, and slows itself down from 80 on: give it a heat sink"),
+            ("jetson-orin-nano", "ok", "cpu-thermal 52 °C; slows itself down at 99"),
+            ("laptop", "ok", "x86_pkg_temp 96 °C"),
+        ],
+    )
+    def test_boards(self, tmp_path, name, verdict, why) -> None:
+        finding = check_temperature(board(name, tmp_path))
+        assert finding.verdict == verdict
+        assert finding.why.startswith(why)
+        assert bool(finding.mend) == (verdict != "ok")
+
+    def test_about_to_turn_itself_off(self, tmp_path) -> None:
+        machine = board("jetson-orin-nano", tmp_path)
+        (tmp_path / "sys/class/thermal/thermal_zone8/temp").write_text("100500")
+        finding = check_temperature(machine)
+        assert finding.verdict == "fail"
+        assert finding.why.startswith("tj-thermal 100 °C, and turns itself off at 104")
+
+    def test_no_sensor(self, tmp_path) -> None:
+        assert check_temperature(make_machine(tmp_path)).verdict == "ok"
 
 
 class TestClock:

@@ -11,8 +11,9 @@ from mnv2_edge.doctor.certificates import check_certificates
 from mnv2_edge.doctor.configurations import check_configurations, check_secrets
 from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
+from mnv2_edge.doctor.heat import check_temperature
 from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
-from mnv2_edge.doctor.memory import check_cma
+from mnv2_edge.doctor.memory import check_cma, check_ram
 from mnv2_edge.doctor.power import check_throttling
 from mnv2_edge.doctor.service import check_service
 from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
@@ -34,6 +35,8 @@ CHECKS: Final = (
     Check("cameras", check_cameras),
     Check("ribbon-cameras", check_ribbon_cameras),
     Check("cma", check_cma),
+    Check("ram", check_ram),
+    Check("temperature", check_temperature),
     Check("throttling", check_throttling),
     Check("disk", check_disk),
     Check("flash", check_flash),

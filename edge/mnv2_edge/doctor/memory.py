@@ -3,17 +3,35 @@
 from typing import Final
 
 from mnv2_edge.board.contiguous import read_contiguous
+from mnv2_edge.board.memory import read_memory
 from mnv2_edge.doctor import Finding, Machine
 
-__all__ = ["check_cma"]
+__all__ = ["check_cma", "check_ram"]
 
 _NEEDED_MIB: Final = 32
 """Four buffers of a sensor's picture, 2304x1296 at 10 bits, and four of 640x480 in colour: 19 MiB, and some room. An
 estimate by the sizes in picamera2's configurations; never measured on a Pi."""
+_RUN_MIB: Final = 120
+"""A run with an ImageNet engine takes 113 MiB at its peak (docs/performance.md)."""
+_WAITED_PERCENT: Final = 30.0
+_BIGGEST: Final = "ps -eo rss,comm --sort=-rss | head"
 _RECEIVER: Final = "unicam"
 """The driver of boards before the Pi 5, whose own needs no memory in one piece."""
-_LARGE_BOARD_MIB: Final = 900
-"""The overlay's cma-256 needs 1 GB of memory; the kernel counts a little less."""
+
+
+def check_ram(machine: Machine) -> Finding:
+    """Find too little memory for one more run; what instances of the service have they have already."""
+    memory = read_memory(machine.root)
+    if memory is None:
+        return Finding("ok", "the kernel does not say how much is free")
+    why = (
+        f"{memory.left_mib} of {memory.total_mib} MiB can still be had, and {memory.swap_free_mib} MiB of swap are free"
+    )
+    if memory.left_mib + memory.swap_free_mib < _RUN_MIB:
+        return Finding("warn", f"{why}; a run takes about {_RUN_MIB} MiB", _BIGGEST)
+    if memory.waited_percent is not None and memory.waited_percent > _WAITED_PERCENT:
+        return Finding("warn", f"{why}; programs waited for memory {memory.waited_percent:.0f} % of the time", _BIGGEST)
+    return Finding("ok", why)
 
 
 def check_cma(machine: Machine) -> Finding:
