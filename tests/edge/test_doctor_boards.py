@@ -335,7 +335,13 @@ class TestClock:
         assert (finding.verdict, finding.why) == ("ok", "synchronised; a real-time clock is there")
 
     def test_not_synchronised(self, tmp_path) -> None:
-        finding = check_clock(board("raspberry-pi-5", tmp_path / "5", clock_synced=lambda: False))
+        machine = board("raspberry-pi-5", tmp_path / "5", clock_synced=lambda: False)
+        finding = check_clock(machine)
+        assert (finding.verdict, finding.mend) == ("warn", "sudo apt install systemd-timesyncd")
+        write_files(
+            machine.root, {"usr/lib/systemd/ntp-units.d/80-systemd-timesync.list": "systemd-timesyncd.service\n"}
+        )
+        finding = check_clock(machine)
         assert finding.verdict == "warn"
         assert "a real-time clock is there" in finding.why
         assert finding.mend.startswith("sudo timedatectl set-ntp true")

@@ -59,7 +59,7 @@ def _look(machine: Machine, home: Path) -> Finding:
 
 def _look_as_service(machine: Machine, python: Path, home: Path) -> Finding:
     if not (home / "engines").exists():
-        return Finding("ok", f"the service has {_NONE.format(folder=home / 'engines')}")
+        return Finding("ok", f"of the service: none in {home / 'engines'}")
     surroundings = ("env", "-i", f"HOME={home}", "PATH=/usr/bin:/bin")
     command = ("runuser", "-u", USER, "--", *surroundings, str(python), "-I", "-c", _VERIFY, str(home))
     found = _read(machine.run_command(*command, timeout_s=_TIMEOUT_S), home / "engines", _REBUILD_SERVICE)

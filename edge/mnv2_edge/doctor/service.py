@@ -37,7 +37,7 @@ def _restarts(machine: Machine, units: Mapping[str, UnitState]) -> tuple[Fix, ..
     """Start again what systemd gave up on, unless its configuration is still wrong; what somebody stopped stays so."""
     wrong = {configured.instance for configured in machine.configurations if configured.trouble}
     return tuple(
-        Fix(f"start {name} again", ("systemctl", "restart", unit_of(name)), root=True, slow=True)
+        Fix(f"start {name} again", ("systemctl", "restart", unit_of(name)), root=True)
         for name, unit in units.items()
         if unit.state == "failed" and name not in wrong
     )
