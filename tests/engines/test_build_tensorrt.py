@@ -83,7 +83,7 @@ def test_a_plan_is_built_verified_and_installed(build, jetson, tmp_path, caplog)
     assert (facts.source, facts.images, facts.runtime) == ("scenes", 16, "TensorRT 10.3.0")
     assert facts.outputs[0].sqnr_db > 40
     assert facts.agreement.share == 1.0
-    assert (tmp_path / "cache" / "tensorrt" / "timings-10.3.0.bin").is_file()
+    assert (tmp_path / "cache" / "tensorrt" / "timings-10.3.0-cuda12.6-Orin-8.7.bin").is_file()
     with closing(open_tensorrt(result.path, root=jetson.root)) as backend:
         recheck_engine(backend, engine)
 

@@ -16,6 +16,8 @@ from mnv2_engines.tensorrt import builder as builder_module
 from mnv2_engines.tensorrt.builder import PlanOptions, ShapeRange, build_plan
 from mnv2_engines.tensorrt.network import make_network_file
 from mnv2_engines.tensorrt.onnx_file import encode_model, fix_batch, load_model
+from mnv2_engines.tensorrt.timing_cache import TimingCache
+from support.fake_jetson import ORIN
 from support.random_networks import networks
 from support.tensorrt_gate import RELEASES, Gate, GateError
 
@@ -115,12 +117,13 @@ def test_ctrl_c_ends_a_build(gate, halves, capfd):
 def test_a_timing_cache_is_kept_and_a_damaged_one_made_anew(gate, halves, tmp_path, caplog):
     """RTX' timing caches are empty and accept anything: what refuses damaged ones is in test_timing_cache.py."""
     trt = gate("10.3.0")
-    first = build_plan(trt, halves, PlanOptions(), cache_dir=tmp_path)
-    file = tmp_path / "tensorrt" / "timings-10.3.0.bin"
+    timings = TimingCache(ORIN, tmp_path)
+    first = build_plan(trt, halves, PlanOptions(), timings=timings)
+    file = timings.path
     assert file.stat().st_size > 0
     file.write_bytes(b"damaged")
     with caplog.at_level(logging.WARNING):
-        assert build_plan(trt, halves, PlanOptions(), cache_dir=tmp_path) == first
+        assert build_plan(trt, halves, PlanOptions(), timings=timings) == first
     assert file.read_bytes() != b"damaged"
 
 

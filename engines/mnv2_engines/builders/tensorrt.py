@@ -18,7 +18,7 @@ from mnv2_engines.cuda.opening import open_cuda
 from mnv2_engines.device import describe_device
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import BuildError
-from mnv2_engines.facts import GoldenTest
+from mnv2_engines.facts import GoldenTest, TensorRtFacts
 from mnv2_engines.golden import RawBackend, record_golden, shrink_picture, test_card
 from mnv2_engines.pixel_table import pixel_table
 from mnv2_engines.selftest import recheck_engine
@@ -28,6 +28,7 @@ from mnv2_engines.tensorrt.memory import read_free_memory, require_memory
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.network import NetworkFile, make_network_file
 from mnv2_engines.tensorrt.onnx_file import fix_batch, load_model
+from mnv2_engines.tensorrt.timing_cache import TimingCache
 from mnv2_engines.tflite import CompiledModel, compile_model
 from mnv2_engines.verification import PictureNetwork, Verification, compare_networks
 
@@ -65,7 +66,7 @@ class TensorRtBuilder:
             stack.callback(cuda.close)
             facts = describe_tensorrt(trt, cuda.gpu, self.root)
             versions = {"tensorrt": facts.tensorrt, "cuda": cuda.name, **versions_of("ai-edge-litert", "onnx", "numpy")}
-            plan = _build(trt, cuda, file, request, progress)
+            plan = _build(trt, cuda, facts, file, request, progress)
             outputs = tuple(spec.name for spec in reference.outputs)
             backend = stack.enter_context(
                 closing(TensorRtBackend(trt, cuda, plan, str(request.output), outputs=outputs))
@@ -96,7 +97,12 @@ def _final_operators(reference: CompiledModel) -> dict[str, str]:
 
 
 def _build(
-    trt: ModuleType, cuda: CudaRuntime, file: NetworkFile, request: BuildRequest, progress: BuildProgress
+    trt: ModuleType,
+    cuda: CudaRuntime,
+    facts: TensorRtFacts,
+    file: NetworkFile,
+    request: BuildRequest,
+    progress: BuildProgress,
 ) -> bytes:
     progress("build", 0, 100)
     options = PlanOptions(
@@ -109,7 +115,7 @@ def _build(
             trt,
             file.onnx,
             options,
-            cache_dir=request.cache_dir,
+            timings=TimingCache(facts, request.cache_dir) if request.cache_dir is not None else None,
             progress=lambda percent: progress("build", percent, 100),
         )
     progress("build", 100, 100)

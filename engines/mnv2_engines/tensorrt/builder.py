@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -57,12 +56,12 @@ def build_plan(
     onnx: bytes,
     options: PlanOptions,
     *,
-    cache_dir: Path | None = None,
+    timings: TimingCache | None = None,
     progress: PercentDone = lambda _percent: None,
 ) -> bytes:
     """Return the plan of an ONNX file; minutes on a Jetson, and bound to its GPU and to this TensorRT.
 
-    `trt` is the module (`module.import_tensorrt`). Timings are kept in `cache_dir`. TensorRT itself only returns None,
+    `trt` is the module (`module.import_tensorrt`). `timings` are read, and added to. TensorRT itself only returns None,
     False or -1; every error holds what it said. Raises ModelError for a network that it does not take,
     BackendUnavailableError without a GPU, MemoryShortageError, BuildError for the rest. Ctrl-C or SIGTERM: what the
     program's own handler raises, or KeyboardInterrupt; at once from 10 on, on 8.6 when the build has ended.
@@ -70,7 +69,7 @@ def build_plan(
     log = TensorRtLog()
     logger = make_logger(trt, log)
     with catch_interrupts() as interrupted:
-        plan = _build(trt, log, logger, onnx, options, cache_dir, progress, interrupted.is_set)
+        plan = _build(trt, log, logger, onnx, options, timings, progress, interrupted.is_set)
     if plan is None:
         raise _explain(trt, log, "built nothing")
     return plan
@@ -82,7 +81,7 @@ def _build(
     logger: object,
     onnx: bytes,
     options: PlanOptions,
-    cache_dir: Path | None,
+    timings: TimingCache | None,
     progress: PercentDone,
     interrupted: Callable[[], bool],
 ) -> bytes | None:
@@ -94,7 +93,6 @@ def _build(
     _set_precision(trt, config, options.precision)
     if options.shapes:
         _add_profile(builder, config, options.shapes, log)
-    timings = TimingCache(trt, cache_dir) if cache_dir is not None else None
     if timings is not None:
         timings.load(config)
     if hasattr(trt, "IProgressMonitor"):  # 8.6 has none: one long silence, and Ctrl-C counts at its end

@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+
+from mnv2_engines.facts import TensorRtFacts
 
 __all__ = ["TimingCache"]
 
@@ -17,15 +18,17 @@ _log = logging.getLogger(__name__)
 
 
 class TimingCache:
-    """One file of timings for one version of TensorRT.
+    """One file of timings for one GPU, as one TensorRT on one CUDA has timed it.
 
-    TensorRT itself refuses timings of another GPU or version. The file can be made again: whatever is wrong with it or
+    So two GPUs in one machine, or boards that share a home, keep theirs apart. What differs behind one name, as the
+    boards do that all are an `Orin`, TensorRT itself refuses. The file can be made again: whatever is wrong with it or
     its folder costs time, never the build. Two builds at once lose nothing: the second adds to what the first wrote.
     """
 
-    def __init__(self, trt: ModuleType, folder: Path) -> None:
-        version = re.sub(r"[^\w.-]", "_", str(trt.__version__))
-        self.path = folder / "tensorrt" / f"timings-{version}.bin"
+    def __init__(self, facts: TensorRtFacts, folder: Path) -> None:
+        parts = (facts.tensorrt, f"cuda{facts.cuda}", facts.gpu, facts.compute_capability)
+        name = "-".join(re.sub(r"[^\w.]", "_", part) for part in parts)
+        self.path = folder / "tensorrt" / f"timings-{name}.bin"
 
     def load(self, config: Any) -> None:  # noqa: ANN401 - TensorRT has no types
         """Give the file's timings to an `IBuilderConfig`, or an empty cache that it fills."""

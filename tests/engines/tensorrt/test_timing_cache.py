@@ -2,13 +2,13 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from mnv2_engines.tensorrt.timing_cache import TimingCache
+from support.fake_jetson import ORIN
 
-TRT = SimpleNamespace(__version__="10.3.0")
 MAGIC = b"timings of Orin:"
 
 
@@ -68,17 +68,17 @@ def build(cache, *layers):
 
 
 def test_a_second_build_knows_what_the_first_has_timed(tmp_path, caplog):
-    cache = TimingCache(TRT, tmp_path)
-    assert cache.path == tmp_path / "tensorrt" / "timings-10.3.0.bin"
+    cache = TimingCache(ORIN, tmp_path)
+    assert cache.path == tmp_path / "tensorrt" / "timings-10.3.0-cuda12.6-Orin-8.7.bin"
     assert build(cache, b"conv") == set()
-    assert build(TimingCache(TRT, tmp_path), b"add") == {b"conv"}
+    assert build(TimingCache(ORIN, tmp_path), b"add") == {b"conv"}
     assert build(cache) == {b"conv", b"add"}
     assert caplog.text == ""
 
 
 @pytest.mark.parametrize("content", [b"\0\0\0\0", b"timings of another GPU:conv"])
 def test_what_does_not_fit_is_made_anew_and_said(content, tmp_path, caplog):
-    cache = TimingCache(TRT, tmp_path)
+    cache = TimingCache(ORIN, tmp_path)
     build(cache, b"conv")
     cache.path.write_bytes(content)
     with caplog.at_level(logging.WARNING):
@@ -90,23 +90,35 @@ def test_what_does_not_fit_is_made_anew_and_said(content, tmp_path, caplog):
 def test_builds_at_once_lose_nothing(tmp_path):
     layers = [f"layer {index}".encode() for index in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda layer: build(TimingCache(TRT, tmp_path), layer), layers))
-    assert build(TimingCache(TRT, tmp_path)) == set(layers)
+        list(pool.map(lambda layer: build(TimingCache(ORIN, tmp_path), layer), layers))
+    assert build(TimingCache(ORIN, tmp_path)) == set(layers)
     assert sorted(path.name for path in (tmp_path / "tensorrt").iterdir()) == [
-        "timings-10.3.0.bin",
-        "timings-10.3.0.lock",
+        "timings-10.3.0-cuda12.6-Orin-8.7.bin",
+        "timings-10.3.0-cuda12.6-Orin-8.7.lock",
     ]
 
 
 def test_a_folder_that_cannot_be_made_costs_time_only(tmp_path, caplog):
     (tmp_path / "tensorrt").write_text("a file")
-    cache = TimingCache(TRT, tmp_path)
+    cache = TimingCache(ORIN, tmp_path)
     with caplog.at_level(logging.WARNING):
         assert build(cache, b"conv") == set()
     assert "cannot be written" in caplog.text
     assert "the next build times everything again" in caplog.text
 
 
-def test_a_version_makes_no_path(tmp_path):
-    cache = TimingCache(SimpleNamespace(__version__="../11.4+local"), tmp_path)
-    assert cache.path.parent == tmp_path / "tensorrt"
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [("tensorrt", "10.7.0"), ("cuda", "13.0"), ("gpu", "NVIDIA RTX A2000"), ("compute_capability", "8.6")],
+)
+def test_another_gpu_or_release_has_timings_of_its_own(field, other, tmp_path, caplog):
+    here, there = (TimingCache(facts, tmp_path) for facts in (ORIN, msgspec.structs.replace(ORIN, **{field: other})))
+    build(here, b"conv")
+    assert build(there, b"add") == set()
+    assert build(here) == {b"conv"}
+    assert caplog.text == ""
+
+
+def test_names_make_no_path(tmp_path):
+    facts = msgspec.structs.replace(ORIN, tensorrt="../11.4+local", gpu="NVIDIA A/B..\0")
+    assert TimingCache(facts, tmp_path).path.parent == tmp_path / "tensorrt"
