@@ -5,6 +5,7 @@ from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine
 from mnv2_engines.errors import MemoryShortageError
+from mnv2_engines.tensorrt.builder import WORKSPACE_MIB
 from mnv2_engines.tensorrt.jetson import is_jetson, read_jetson
 from mnv2_engines.tensorrt.memory import read_free_memory, require_memory
 
@@ -88,7 +89,7 @@ def check_memory(machine: Machine) -> Finding:
     if free is None:
         return Finding("warn", "how much memory is free is unknown: there is no /proc/meminfo")
     try:
-        require_memory(_TYPICAL_MODEL_BYTES, free)
+        require_memory(_TYPICAL_MODEL_BYTES, WORKSPACE_MIB, free)
     except MemoryShortageError as exc:
         return Finding("warn", str(exc), "sudo systemctl isolate multi-user.target")
     return Finding("ok", f"{free.available} MiB of memory and {free.swap} MiB of swap are free")

@@ -53,7 +53,7 @@ class TensorRtBuilder:
         progress("read", 0, 1)
         trt = import_tensorrt(self.root)
         model = load_model(request.model)
-        require_memory(model.ByteSize(), read_free_memory(self.root))
+        require_memory(model.ByteSize(), request.workspace_mib, read_free_memory(self.root))
         reference = compile_model(request.model, pictures=(), preprocess=request.preprocess, precision="fp32")
         fix_batch(model)
         file = make_network_file(trt, model, "fp32" if request.precision == "fp32" else "fp16")
