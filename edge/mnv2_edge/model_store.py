@@ -13,9 +13,9 @@ from mnv2_engines.store import Store
 from mnv2_engines.store.names import is_name
 
 if TYPE_CHECKING:  # it brings the readers of all formats along, and what starts as a service hardly ever needs them
-    from mnv2_engines.catalogue import KnownModels, ModelHome
+    from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome
 
-__all__ = ["engines_built_from", "known_models", "model_home", "pulled_model", "storing"]
+__all__ = ["engines_built_from", "known_models", "missing_model", "model_home", "pulled_model", "storing"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +57,14 @@ def pulled_model(word: str | None, environment: Environment) -> Path | None:
     path = installed_model(word, entry, home)
     if path is not None and path.suffix == ".tflite":
         return path
+    raise UnknownEngineError(missing_model(word, entry))
+
+
+def missing_model(name: str, entry: "CatalogueModel") -> str:
+    """Say that a model of the catalogue cannot run yet, and the command after which it can."""
     if entry.becomes == ".onnx":
-        raise UnknownEngineError(
-            f"no engine of {word} was built yet: build one with `mnv2-edge build-engine {word} --calibration FOLDER`"
-        )
-    raise UnknownEngineError(f"{word} is in the catalogue and not here: fetch it with `mnv2-edge models pull {word}`")
+        return f"no engine of {name} was built yet: build one with `mnv2-edge build-engine {name} --calibration FOLDER`"
+    return f"{name} is in the catalogue and not here: fetch it with `mnv2-edge models pull {name}`"
 
 
 def engines_built_from(model_sha256: str, environment: Environment) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import Final
 
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.model_store import known_models
-from mnv2_engines.catalogue import ModelHome, installed_model
+from mnv2_edge.model_store import known_models, missing_model
+from mnv2_engines.catalogue import KnownModels, ModelHome, installed_model
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine
 
@@ -36,7 +36,7 @@ def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tup
     """Return which store has the engine `name`, or the default engine where none is named.
 
     None when there is nothing to bring: the service has it already, or nobody ever built one and the demo network runs.
-    Raises ConfigError for a name that nobody has.
+    Raises ConfigError for a name that nobody has, with the command that brings a model of the catalogue.
     """
     for store in stores:
         wanted = name or store.default()
@@ -44,6 +44,10 @@ def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tup
             return store, wanted
     if name is None or name in target.names():
         return None
+    for store in stores:
+        entry = _known_to(store).models.get(name)
+        if entry is not None:
+            raise ConfigError(f"{missing_model(name, entry)}, then install the service again")
     places = ", ".join(str(store.folder) for store in (*stores, target))
     raise ConfigError(f"no engine is called {name} in {places}: mnv2-edge build-engine MODEL.onnx --name {name}")
 
@@ -53,9 +57,8 @@ def find_pulled(name: str, stores: Sequence[Store], target: Store) -> Path | Non
     if any(name in store.names() for store in (*stores, target)):
         return None
     for store in stores:
-        home = ModelHome(store.folder.parent / "models")
-        entry = known_models(home).models.get(name)
-        path = None if entry is None else installed_model(name, entry, home)
+        entry = _known_to(store).models.get(name)
+        path = None if entry is None else installed_model(name, entry, _models_beside(store))
         if path is not None and path.suffix == ".tflite":
             return path
     return None
@@ -83,3 +86,11 @@ def give_to(folder: Path, user: str) -> None:
     for place, folders, files in os.walk(folder):
         for name in (".", *folders, *files):
             os.chown(Path(place) / name, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+
+
+def _known_to(store: Store) -> KnownModels:
+    return known_models(_models_beside(store))
+
+
+def _models_beside(store: Store) -> ModelHome:
+    return ModelHome(store.folder.parent / "models")

@@ -73,6 +73,19 @@ def test_a_name_that_nobody_has(users, services):
         find_engine("birds", [users], services)
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("mobilenet-v2", "`mnv2-edge build-engine mobilenet-v2 --calibration FOLDER`"),
+        ("coral-mobilenet-v2", "`mnv2-edge models pull coral-mobilenet-v2`"),
+    ],
+)
+def test_a_model_of_the_catalogue_comes_with_the_command_that_brings_it(users, services, name, command):
+    assert find_pulled(name, [users], services) is None
+    with pytest.raises(ConfigError, match=f"{command}, then install the service again"):
+        find_engine(name, [users], services)
+
+
 def test_who_types_sudo_has_a_store_too(tmp_path):
     user = getpass.getuser()
     stores = stores_of_installer({"HOME": str(tmp_path), "SUDO_USER": user})

@@ -39,6 +39,15 @@ def test_a_mistake_is_one_line(tmp_path, args, status, words):
     assert words in error
 
 
+def test_a_model_that_was_not_built_comes_with_the_command_that_builds_it(tmp_path):
+    config = tmp_path / "door.yaml"
+    config.write_text("version: 1\ncameras: [{uri: demo}]\nengine: {model: mobilenet-v2}\n")
+    done = call("service", "install", config, "--dry-run", home=tmp_path)
+    assert done.returncode == 78
+    (error,) = errors(done.stderr)
+    assert "`mnv2-edge build-engine mobilenet-v2 --calibration FOLDER`, then install the service again" in error
+
+
 def test_no_instance_is_not_healthy(tmp_path):
     done = call("service", "status", home=tmp_path)
     assert done.returncode == 1
