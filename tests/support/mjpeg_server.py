@@ -7,6 +7,7 @@ import http.server
 import re
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -24,11 +25,21 @@ def picture(number: int, size: tuple[int, int] = (64, 48)) -> bytes:
 class MjpegServer:
     """Serve pictures at `fps` from a thread each client; `freeze` keeps connections open and sends nothing."""
 
-    def __init__(self, *, fps: float = 100, lengths: bool = True, login: str = "", port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        fps: float = 100,
+        lengths: bool = True,
+        login: str = "",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        protocol: str = "HTTP/1.0",
+    ) -> None:
         self.fps = fps
         self.lengths = lengths
         self.login = login
         self.digest: tuple[str, str] | None = None
+        self.protocol = protocol
         self.size = (64, 48)
         self.requests: list[str] = []
         self.kind = "multipart/x-mixed-replace; boundary=frame"
@@ -36,11 +47,12 @@ class MjpegServer:
         self._frozen = threading.Event()
         self._sockets: set[socket.socket] = set()
         self._port = port
+        self._tls = tls
         self.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/stream"
+        return f"https://localhost:{self._port}/stream" if self._tls else f"http://127.0.0.1:{self._port}/stream"
 
     def start(self) -> None:
         """Listen again at the port of before."""
@@ -49,6 +61,7 @@ class MjpegServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             disable_nagle_algorithm = True
+            protocol_version = owner.protocol
 
             def do_GET(self) -> None:
                 owner.serve(self)
@@ -65,6 +78,8 @@ class MjpegServer:
 
         self._server = Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_address[1]
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

@@ -1,11 +1,14 @@
 """Take the address of a network camera apart: user and password are not part of what is shown."""
 
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mnv2_edge.errors import SourceLoginError, UsageError
 
 __all__ = ["Address", "login_refused", "split_address", "take_options"]
+
+_ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Address:
 def split_address(uri: str, secret: str) -> Address:
     """Take ``scheme://[user[:password]@]host[:port]/path?query`` apart.
 
-    `secret` is the password unless the URI has one. Raises UsageError when there is no host or the port is none.
+    `secret` is the password unless the URI has one. What may not stand in an address is escaped, as a browser does; the
+    rest stays as it was written. Raises UsageError when there is no host or the port is none.
     """
     try:
         parts = urlsplit(uri)
@@ -41,7 +45,7 @@ def split_address(uri: str, secret: str) -> Address:
         raise UsageError(f"the camera's address has no host: expected {parts.scheme}://user@host/path")
     netloc = f"[{host}]" if ":" in host else host
     netloc = netloc if port is None else f"{netloc}:{port}"
-    path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    path = quote(urlunsplit(("", "", parts.path or "/", parts.query, "")), safe=_ASCII)
     return Address(
         url=f"{parts.scheme.lower()}://{netloc}{path}",
         host=host,

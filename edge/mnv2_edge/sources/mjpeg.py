@@ -1,11 +1,8 @@
 """Read motion JPEG over HTTP, as webcams, ESP32 cameras and most IP cameras offer it."""
 
-import contextlib
 import http.client
 import logging
 import math
-import select
-import socket
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -15,32 +12,46 @@ import numpy as np
 from mnv2_edge.errors import SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.address import Address, login_refused, split_address
+from mnv2_edge.sources.address import Address, login_refused, split_address, take_options
+from mnv2_edge.sources.certificates import TLS_OPTIONS, Trust, read_trust
 from mnv2_edge.sources.guard import Guard
+from mnv2_edge.sources.jpeg_size import count_pixels
 from mnv2_edge.sources.multipart import JpegParts
 from mnv2_edge.sources.pictures import is_cut
 from mnv2_edge.sources.web_login import authorization
+from mnv2_edge.sources.web_stream import WebStream
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["MjpegSource", "open_mjpeg"]
 
 _log = logging.getLogger(__name__)
-_CONNECT_S: Final = 3.0
 _FIRST_S: Final = 8.0  # nobody can close it before it is open, so that may not take for ever
-_SILENCE_S: Final = 10.0  # a backstop: whoever supervises closes a silent source sooner
+_LEAST_SILENCE_S: Final = 10.0
+_AFTER_SUPERVISOR_S: Final = 1.0  # a backstop: whoever supervises closes a silent source sooner
 _CHUNK: Final = 256 * 1024
 _AHEAD: Final = 8 * 1024 * 1024  # read on for a newer picture at most so far
+_MOST_PIXELS: Final = 100_000_000  # no camera has as many, and decoding them takes 300 MB
 
 
 def open_mjpeg(options: SourceOptions) -> "MjpegSource":
     """Open ``http://[user@]host[:port]/path?query``, or https; the query is the camera's own.
 
-    Raises SourceLoginError when the camera refuses the user or password, SourceError when it cannot be reached or gives
-    no motion JPEG.
+    But for ``ca_file=FILE`` and ``verify=no`` of https, which mean what they do with rtsps. Raises SourceLoginError
+    when the camera refuses the user or password, SourceError when it cannot be reached, its certificate is not
+    accepted, or it gives no motion JPEG, UsageError for options that make no sense.
     """
     if options.pace == "max":
         raise UsageError("--pace max has no meaning for a camera: it comes at its own rate")
-    return MjpegSource(split_address(options.uri, options.secret), options.camera_id)
+    secure = options.uri[:6].lower() == "https:"
+    uri, ours = take_options(options.uri, TLS_OPTIONS) if secure else (options.uri, {})
+    trust = read_trust("https", ours) if secure else None
+    silence_s = max(_LEAST_SILENCE_S, options.stall_s + _AFTER_SUPERVISOR_S)
+    source = MjpegSource(split_address(uri, options.secret), options.camera_id, trust=trust, silence_s=silence_s)
+    if trust is not None and not trust.verify:  # here, so that a camera that is away is not warned of again and again
+        _log.warning(
+            "%s: the camera's certificate is not checked (verify=no): anybody on the way may be it", options.camera_id
+        )
+    return source
 
 
 class MjpegSource:
@@ -50,17 +61,19 @@ class MjpegSource:
     indices are passed over too. It is open once a picture came.
     """
 
-    def __init__(self, address: Address, source_id: str) -> None:
+    def __init__(self, address: Address, source_id: str, *, trust: Trust | None, silence_s: float) -> None:
         self._address = address
         self._source_id = source_id
         self._skipped = 0
         self._index = -1
-        self._socket: socket.socket | None = None
-        self._response = self._connect()
-        self._guard = Guard(self._response.close)
+        self._silence_s = _FIRST_S
+        self._stream = self._connect(trust)
+        self._guard = Guard(self._stream.close)
         try:
             self._parts = JpegParts(self._boundary())
             self._first = self._read(time.monotonic() + _FIRST_S)
+            self._silence_s = silence_s
+            self._stream.wait_at_most(silence_s)
         except BaseException:
             self._guard.close()
             raise
@@ -90,55 +103,34 @@ class MjpegSource:
     def close(self) -> None:
         """End the connection at once, also under a read."""
         self._guard.close()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # the other end was quicker
-                self._socket.shutdown(socket.SHUT_RDWR)
+        self._stream.shut()
 
-    def _connect(self) -> http.client.HTTPResponse:
+    def _connect(self, trust: Trust | None) -> WebStream:
         """Ask for the stream, and again with a login when the camera wants one; never more often than that."""
-        response = self._ask(None)
-        if response.status == 401:
-            answer = authorization(response.headers.get("WWW-Authenticate", ""), self._address)
+        stream = WebStream(self._address, trust, None, self._silence_s)
+        if stream.response.status == 401:
+            answer = authorization(stream.response.headers.get("WWW-Authenticate", ""), self._address)
             if answer is not None:
-                response.close()
-                response = self._ask(answer)
-        if response.status == 200:
-            return response
-        response.close()
-        shown, why = self._address.shown, f"{response.status} {response.reason}"
-        if response.status in (401, 403):
+                stream.close()
+                stream = WebStream(self._address, trust, answer, self._silence_s)
+        if stream.response.status == 200:
+            return stream
+        stream.close()
+        shown, why = self._address.shown, f"{stream.response.status} {stream.response.reason}"
+        if stream.response.status in (401, 403):
             raise login_refused(shown, why)
-        elsewhere = response.headers.get("Location")
+        elsewhere = stream.response.headers.get("Location")
         hint = f"it is at {elsewhere}" if elsewhere else "its manual names the address of its MJPEG stream"
         raise SourceError(f"{shown} answers {why}: {hint}")
 
-    def _ask(self, login: str | None) -> http.client.HTTPResponse:
-        address = self._address
-        secure = address.url.startswith("https:")
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        headers = {"User-Agent": "mnv2-edge", **({} if login is None else {"Authorization": login})}
-        connection = kind(address.host, address.port, timeout=_CONNECT_S)
-        try:
-            connection.connect()
-            self._socket = connection.sock
-            connection.request("GET", address.path, headers=headers)
-            response = connection.getresponse()
-            self._socket.settimeout(_SILENCE_S)
-        except (OSError, http.client.HTTPException) as exc:
-            connection.close()
-            raise SourceError(
-                f"{address.shown} cannot be reached: {exc}; `ping {address.host}` tells whether the camera is on"
-            ) from exc
-        return response
-
     def _boundary(self) -> str:
-        kind = self._response.headers.get_content_type()
+        kind = self._stream.response.headers.get_content_type()
         if kind != "multipart/x-mixed-replace":
             raise SourceError(
                 f"{self._address.shown} gives {kind} and no motion JPEG (multipart/x-mixed-replace): its manual names "
                 "the address of its MJPEG stream; for H.264 use rtsp://"
             )
-        return self._response.headers.get_boundary() or ""
+        return self._stream.response.headers.get_boundary() or ""
 
     def _read(self, give_up_at: float = math.inf) -> Frame | None:
         """Return the newest picture that can be decoded; None when closed.
@@ -163,33 +155,39 @@ class MjpegSource:
         """Return at least one picture, and all that have arrived; none when closed."""
         pictures: list[bytes] = []
         read = 0
-        while not pictures or (read < _AHEAD and self._more_has_come()):
+        while not pictures or (read < _AHEAD and self._stream.more_has_come()):
             if time.monotonic() > give_up_at:
                 raise SourceError(f"{self._address.shown} gives no whole picture in {_FIRST_S:g} s: is it motion JPEG?")
             try:
-                data = self._response.read1(_CHUNK)
+                data = self._stream.receive(_CHUNK)
             except (OSError, http.client.HTTPException, ValueError) as exc:
                 if pictures or self._guard.closed:
                     break
-                raise SourceError(f"{self._address.shown} stopped: {type(exc).__name__} {exc}") from exc
+                silent = isinstance(exc, TimeoutError)
+                why = f"nothing came for {self._silence_s:g} s" if silent else f"{type(exc).__name__} {exc}"
+                raise SourceError(f"{self._address.shown} stopped: {why}") from exc
             if not data:
                 if pictures or self._guard.closed:
                     break
                 raise SourceError(f"{self._address.shown} ended the stream")
             read += len(data)
-            pictures += self._parts.feed(data)
+            pictures += self._cut(data)
         return pictures
 
-    def _more_has_come(self) -> bool:
-        if self._socket is None or self._socket.fileno() < 0:
-            return False
-        return bool(select.select([self._socket], [], [], 0)[0])
+    def _cut(self, data: bytes) -> list[bytes]:
+        try:
+            return self._parts.feed(data)
+        except SourceError as exc:
+            raise SourceError(f"{self._address.shown}: {exc}") from exc
 
 
 def _decode(jpeg: bytes) -> UInt8Array | None:
     import cv2
 
-    if is_cut(jpeg):
+    if not jpeg or is_cut(jpeg) or count_pixels(jpeg) > _MOST_PIXELS:
         return None
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
     return None if pixels is None else np.asarray(pixels, np.uint8)

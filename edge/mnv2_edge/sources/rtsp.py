@@ -12,14 +12,14 @@ from mnv2_edge.errors import LibraryMissingError, SourceError, SourceLoginError,
 from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.address import Address, split_address, take_options
 from mnv2_edge.sources.av_stream import AvSource
-from mnv2_edge.sources.certificates import Trust, explain_refusal, read_trust
+from mnv2_edge.sources.certificates import TLS_OPTIONS, Trust, explain_refusal, read_trust
 from mnv2_edge.sources.gst import SINK, GstSource, build_pipeline
 from mnv2_edge.sources.libraries import import_av, import_gstreamer
 
 __all__ = ["open_rtsp", "rtsp_pipeline"]
 
 _log = logging.getLogger(__name__)
-_OURS: Final = frozenset({"ca_file", "keyframes", "library", "timeout", "transport", "verify"})
+_OURS: Final = TLS_OPTIONS | {"keyframes", "library", "timeout", "transport"}
 _TRANSPORTS: Final = ("tcp", "udp")
 _LIBRARIES: Final = ("auto", "gstreamer", "pyav")
 _UDP_LATENCY_MS: Final = 50  # packets may overtake each other

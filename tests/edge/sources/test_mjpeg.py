@@ -1,22 +1,29 @@
+import gc
 import itertools
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from mnv2_edge.errors import SourceError, SourceLoginError
+from mnv2_edge.errors import SourceError, SourceLoginError, UsageError
 from mnv2_edge.reader import Camera, Supervision
 from mnv2_edge.sources.mjpeg import MjpegSource
-from mnv2_edge.sources.multipart import JpegParts
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.testing import check_source
 from support.leaks import check_flat
 from support.mjpeg_server import MjpegServer, picture
+from support.raw_server import RawServer
+from support.tls_server import make_certificate
 from support.watching import Watched
+
+HEADER = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
 
 
 @pytest.fixture
@@ -173,40 +180,150 @@ class TestSupervised:
         assert watched.capture.join(1)
 
 
+def test_a_refused_connection_is_closed_at_once() -> None:
+    """Of a camera that keeps connections alive; Python warns of those that nobody closed."""
+    server = MjpegServer(login="ann:hush", protocol="HTTP/1.1")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        open_it(server.url.replace("//", "//ann@"), secret="hush").close()
+        gc.collect()
+    server.kill()
+    assert [str(one.message) for one in warned] == []
+
+
+class TestHostile:
+    """What no camera should send; each time one line says what, and a new attempt may follow."""
+
+    @pytest.fixture
+    def serve(self) -> Iterator[Callable[[Callable[[], Iterable[bytes]]], RawServer]]:
+        servers: list[RawServer] = []
+
+        def serve(answer: Callable[[], Iterable[bytes]]) -> RawServer:
+            servers.append(RawServer(answer))
+            return servers[-1]
+
+        yield serve
+        for server in servers:
+            server.close()
+
+    @pytest.mark.parametrize(
+        ("parts", "said"),
+        [
+            (lambda: [b"Content-Length: 1073741824\r\n\r\n\xff\xd8"], "1024 MiB is announced: expected at most 32 MiB"),
+            (lambda: [b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n\xff\xd8"], "MiB is announced"),
+            (lambda: itertools.repeat(b"X-Header: 1\r\n" * 1000), "no picture begins in 1 MiB"),
+            (lambda: itertools.chain([b"\r\n\xff\xd8"], itertools.repeat(bytes(1 << 20))), "no picture ends in 32 MiB"),
+            (list, "gives no whole picture"),
+        ],
+    )
+    def test_a_stream_is_given_up(self, serve, monkeypatch, parts, said) -> None:
+        monkeypatch.setattr("mnv2_edge.sources.mjpeg._FIRST_S", 5 if said.startswith(("no", "1024", "MiB")) else 0.3)
+        server = serve(lambda: itertools.chain([HEADER + b"--frame\r\n"], parts(), server.drip(b"x" * 10**6)))
+        with pytest.raises(SourceError) as caught:
+            open_it(server.url)
+        assert said in str(caught.value)
+        assert str(caught.value).startswith(server.url)
+
+    @pytest.mark.parametrize("header", [HEADER, b"", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000])
+    def test_an_answer_that_drips_is_given_up(self, serve, monkeypatch, header) -> None:
+        """A time-out for each read never strikes: something always comes."""
+        monkeypatch.setattr("mnv2_edge.sources.web_stream._ANSWER_S", 0.3)
+        server = serve(lambda: server.drip(header.removesuffix(b"\r\n\r\n") + b"X: y\r\n" * 10**5))
+        with pytest.raises(SourceError, match=r"has not answered in 0\.3 s"):
+            open_it(server.url)
+
+    def test_silence_is_said(self, serve, monkeypatch) -> None:
+        monkeypatch.setattr("mnv2_edge.sources.mjpeg._FIRST_S", 0.2)
+        server = serve(lambda: [HEADER])
+        with pytest.raises(SourceError, match=r"stopped: nothing came for 0\.2 s"):
+            open_it(server.url)
+
+    def test_a_slow_camera_may_be_as_silent_as_its_supervisor_allows(self, serve, monkeypatch) -> None:
+        monkeypatch.setattr("mnv2_edge.sources.mjpeg._LEAST_SILENCE_S", 0.1)
+        monkeypatch.setattr("mnv2_edge.sources.mjpeg._AFTER_SUPERVISOR_S", 0.0)
+        part = b"--frame\r\n\r\n" + picture(1) + b"\r\n--frame\r\n"
+
+        def answer() -> Iterator[bytes]:
+            yield HEADER + part
+            time.sleep(0.5)
+            yield part
+
+        server = serve(answer)
+        with closing(open_source(server.url, camera_id="cam", stall_s=20)) as source:
+            assert len(list(itertools.islice(source, 2))) == 2
+        with closing(open_source(server.url, camera_id="cam", stall_s=0.1)) as source:
+            frames = iter(source)
+            next(frames)
+            with pytest.raises(SourceError, match=r"nothing came for 0\.1 s"):
+                next(frames)
+
+    def test_what_opencv_refuses_is_skipped(self, serve) -> None:
+        huge = bytearray(picture(1))
+        at = huge.index(b"\xff\xc0")
+        huge[at + 5 : at + 9] = b"\xff\xff\xff\xff"  # 65535 x 65535: 12 GB, if it were believed
+        empty = b"--frame\r\nContent-Length: 0\r\n\r\n\xff\xd8\r\n"
+        parts = b"--frame\r\n\r\n" + bytes(huge) + b"\r\n" + empty + b"--frame\r\n\r\n" + picture(7)
+        server = serve(lambda: [HEADER, b"--frame\r\n\r\n\xff\xd8\r\n", parts, b"\r\n--frame\r\n"])
+        with closing(open_it(server.url)) as source:
+            assert abs(int(next(iter(source)).pixels[0, 0, 0]) - 7) <= 2
+
+    @pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".local", ".local"])
+    def test_a_name_that_no_host_has(self, host: str) -> None:
+        with pytest.raises(SourceError, match="cannot be reached"):
+            open_it(f"http://{host}/x")
+
+    def test_an_address_is_escaped_as_browsers_do(self, server: MjpegServer) -> None:
+        open_it(server.url + "/größe 1?tür=%20&a=1").close()
+        assert server.requests == ["/stream/gr%C3%B6%C3%9Fe%201?t%C3%BCr=%20&a=1"]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("certificates"), "camera", "localhost")
+
+
+class TestHttps:
+    @pytest.fixture
+    def secure(self, certificate: tuple[Path, Path]) -> Iterator[MjpegServer]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server = MjpegServer(tls=context)
+        yield server
+        server.kill()
+
+    def test_a_certificate_that_nobody_vouches_for_is_refused(self, secure: MjpegServer) -> None:
+        with pytest.raises(SourceError, match="its certificate is not accepted") as caught:
+            open_it(secure.url)
+        assert "add ca_file=camera.pem to the address" in str(caught.value)
+        assert secure.requests == []
+
+    def test_one_that_the_user_has_named_is_accepted(self, secure: MjpegServer, certificate: tuple[Path, Path]) -> None:
+        with closing(open_it(f"{secure.url}?a=1&ca_file={certificate[0]}")) as source:
+            assert len(list(itertools.islice(source, 5))) == 5
+        assert secure.requests == ["/stream?a=1"]
+
+    def test_unchecked_it_is_warned_of(self, secure: MjpegServer, caplog: pytest.LogCaptureFixture) -> None:
+        open_it(secure.url + "?verify=no").close()
+        assert "certificate is not checked (verify=no)" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("query", "said"), [("?verify=yes", "expected ca_file=FILE, or verify=no"), ("?ca_file=none", "cannot be used")]
+    )
+    def test_options_that_make_no_sense(self, query: str, said: str) -> None:
+        with pytest.raises(UsageError, match=f"https: .*{said}"):
+            open_it(f"https://localhost:1/x{query}")
+
+    def test_plain_http_leaves_the_query_to_the_camera(self, server: MjpegServer) -> None:
+        open_it(server.url + "?verify=1").close()
+        assert server.requests == ["/stream?verify=1"]
+
+
 def test_500_openings_leave_nothing_behind(server: MjpegServer) -> None:
     def cycle() -> None:
         with closing(open_it(server.url)) as source:
             next(iter(source))
 
     check_flat(cycle)
-
-
-class TestParts:
-    whole = picture(9)
-
-    def part(self, head: bytes = b"") -> bytes:
-        return b"--b\r\nContent-Type: image/jpeg\r\n" + head + b"\r\n" + self.whole + b"\r\n"
-
-    @pytest.mark.parametrize("size", [1, 7, 1000])
-    @pytest.mark.parametrize("boundary", ["b", "--b", '"b"'])
-    @pytest.mark.parametrize("with_length", [True, False])
-    def test_however_the_bytes_come(self, size: int, boundary: str, with_length: bool) -> None:
-        head = f"Content-Length: {len(self.whole)}\r\n".encode() if with_length else b""
-        stream = self.part(head) * 3 + b"--b\r\n"
-        parts = JpegParts(boundary)
-        found = [jpeg for start in range(0, len(stream), size) for jpeg in parts.feed(stream[start : start + size])]
-        assert found == [self.whole] * 3
-
-    def test_a_preview_inside_does_not_end_the_picture(self) -> None:
-        outer = self.whole[:2] + b"\xff\xe1\x00\x10" + self.whole + self.whole[2:]
-        stream = b"--b\r\n\r\n" + outer + b"\r\n--b\r\n"
-        assert JpegParts("b").feed(stream) == [outer]
-
-    def test_a_stream_of_something_else_is_given_up(self) -> None:
-        parts = JpegParts("b")
-        assert parts.feed(bytes(32 * 1024 * 1024)) == []
-        with pytest.raises(SourceError, match="no motion JPEG"):
-            parts.feed(b"x")
 
 
 def test_a_real_photograph_survives(server: MjpegServer) -> None:

@@ -1,0 +1,103 @@
+"""Ask a camera for its stream over HTTP or HTTPS, within a time that no camera can draw out."""
+
+import contextlib
+import http.client
+import select
+import socket
+import ssl
+import threading
+from typing import Final
+
+from mnv2_edge.errors import SourceError
+from mnv2_edge.sources.address import Address
+from mnv2_edge.sources.certificates import Trust, word_refusal
+
+__all__ = ["WebStream"]
+
+_CONNECT_S: Final = 3.0
+_ANSWER_S: Final = 5.0
+"""For handshake, request and header together: each read has a time-out of its own, and a byte a second meets that."""
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class WebStream:
+    """Own a connection and the answer that comes over it; it is open once the whole header came."""
+
+    def __init__(self, address: Address, trust: Trust | None, login: str | None, silence_s: float) -> None:
+        """Ask; `trust` is None for http, `login` goes into the header. Raises SourceError."""
+        self._late = threading.Event()
+        host, port = address.host, address.port or _PORTS["http" if trust is None else "https"]
+        try:
+            self._socket = socket.create_connection((host, port), _CONNECT_S)
+        except (OSError, ValueError) as exc:  # ValueError: a name that cannot be one of a host
+            raise SourceError(_unreached(address, exc)) from exc
+        watchdog = threading.Timer(_ANSWER_S, self._give_up)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            self.response = self._ask(address, port, trust, login)
+            self.wait_at_most(silence_s)
+        except (OSError, http.client.HTTPException, ValueError) as exc:
+            self._socket.close()
+            refusal = word_refusal(address, port, exc)
+            raise SourceError(self._unanswered(address) or refusal or _unreached(address, exc)) from exc
+        finally:
+            watchdog.cancel()
+            watchdog.join()
+        if self._late.is_set():  # a header that is cut off looks like a whole one
+            self.close()
+            raise SourceError(self._unanswered(address))
+
+    def wait_at_most(self, silence_s: float) -> None:
+        """Have `receive` raise TimeoutError when nothing comes for so long."""
+        self._socket.settimeout(silence_s)
+
+    def receive(self, size: int) -> bytes:
+        """Return what has come, `size` bytes at most; nothing at the end. Raises OSError, HTTPException, ValueError."""
+        return self.response.read1(size)
+
+    def more_has_come(self) -> bool:
+        """Say whether `receive` would return at once; False when closed."""
+        if self._socket.fileno() < 0:
+            return False
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def shut(self) -> None:
+        """End the connection at once, also under a read in another thread, which returns then."""
+        with contextlib.suppress(OSError):  # the other end was quicker, or it is closed
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Free the connection; not while another thread reads."""
+        self.response.close()
+        self._socket.close()
+
+    def _ask(self, address: Address, port: int, trust: Trust | None, login: str | None) -> http.client.HTTPResponse:
+        if trust is not None:
+            context = trust.context()
+            plain = self._socket  # whose descriptor the other one takes over
+            self._socket = context.wrap_socket(plain, server_hostname=address.host, do_handshake_on_connect=False)
+            self._socket.do_handshake()
+        connection = http.client.HTTPConnection(address.host, port)
+        connection.default_port = _PORTS["http" if trust is None else "https"]  # which the Host header leaves out
+        connection.sock = self._socket
+        headers = {"User-Agent": "mnv2-edge", **({} if login is None else {"Authorization": login})}
+        connection.request("GET", address.path, headers=headers)
+        return connection.getresponse()
+
+    def _give_up(self) -> None:
+        self._late.set()
+        self.shut()
+
+    def _unanswered(self, address: Address) -> str:
+        if not self._late.is_set():
+            return ""
+        return f"{address.shown} has not answered in {_ANSWER_S:g} s: is it a camera, and is its network good?"
+
+
+def _unreached(address: Address, error: Exception) -> str:
+    return f"{address.shown} cannot be reached: {error}; `ping {address.host}` tells whether the camera is on"
