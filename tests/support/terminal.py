@@ -65,15 +65,21 @@ class Terminal:
             self._seen += text.index(question) + len(question)
         self.type(keys)
 
-    def pick(self, question: str, label: str) -> None:
-        """Wait for a question and type the number of the option that begins with `label`."""
-        self.answer(question, "")
-        listed = self.text[: self._seen].splitlines()
-        (number, *_) = (line.split()[0] for line in reversed(listed) if re.match(rf" +\d+  {label}", line))
-        self.type(f"{number}\r")
-
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
+
+    def leave(self, question: str, keys: str = "\x03") -> int:
+        """Wait for a question, type Ctrl-C, and return the exit status.
+
+        One that comes just before Python blocks in read(2) is noticed with the next key only, so it is typed again.
+        """
+        self.answer(question, keys)
+        for _ in range(12):
+            try:
+                return self.wait(5)
+            except subprocess.TimeoutExpired:
+                self.type(keys)
+        return self.wait()
 
     def hang_up(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

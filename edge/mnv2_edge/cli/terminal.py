@@ -56,14 +56,19 @@ class TerminalAsker:
         show_line(text, mark)
 
     def choose(self, question: str, options: "Sequence[Option[T]]", default: int = 0) -> T:
-        """Show the options with a number each, and return the value of the one whose number is typed."""
+        """Show the options with a number each; return the value of the one whose number, or name, is typed."""
         for line in _list(options):
             click.echo(line)
 
         def check(text: str) -> T:
+            named = [option for option in options if option.label.casefold() == text.casefold()]
+            begun = [option for option in options if option.label.casefold().startswith(text.casefold())]
+            for found in (named, begun):
+                if len(found) == 1:
+                    return found[0].value
             number = int(text) if text.isascii() and text.isdecimal() else 0
             if not 1 <= number <= len(options):
-                raise click.UsageError(f"expected a number from 1 to {len(options)}")
+                raise click.UsageError(f"expected a number from 1 to {len(options)}, or the beginning of a name")
             return options[number - 1].value
 
         return self._prompt(question, check, default=str(default + 1))

@@ -4,9 +4,11 @@ import contextlib
 import os
 import pwd
 import shutil
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 import yaml
 
@@ -18,7 +20,12 @@ from mnv2_edge.service.places import USER, Places
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.store.names import is_name
 
-__all__ = ["Copy", "Plan", "carry_out", "plan_installation"]
+__all__ = ["Copy", "Plan", "carry_out", "plan_installation", "readable_by_service"]
+
+_Kind: TypeAlias = Literal["engine", "labels", "secret"]
+_SECRETS: Final = ("password_file", "ca_file", "cert_file", "key_file")
+_HOMES: Final = (Path("/home"), Path("/root"), Path("/run/user"))
+"""What systemd's ProtectHome= hides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +55,65 @@ class Plan:
 
 
 def plan_installation(
-    source: Path, name: str, places: Places, pulled: Callable[[str], Path | None] = lambda _name: None
+    source: Path,
+    name: str,
+    places: Places,
+    pulled: Callable[[str], Path | None] = lambda _name: None,
+    can_read: Callable[[Path], bool] | None = None,
 ) -> Plan:
     """Look at a configuration and say what to do; nothing is changed.
 
-    An engine or label file that it names is copied, since the service sees no home folder; a name of the engine store
-    and a label list of the package stay. `pulled` gives the file of a model that was pulled; None for a name of the
+    An engine or label file that it names is copied, since the service sees no home folder; so are passwords and
+    certificates that it could not read where they are. A name of the engine store and a label list of the package stay.
+    `pulled` gives the file of a model that was pulled; None for a name of the
     store. Comments and order stay as well. Raises ConfigError, and ModelError for a MODEL.yaml that cannot be read.
     """
     config = read_config(source)
     require_sound(config)
     text = source.read_text(encoding="utf-8-sig")
-    copies, pieces, done = [], [], 0
-    for start, end, value, is_engine in _file_values(text):
+    copies: list[Copy] = []
+    pieces, done = [], 0
+    for start, end, value, kind in _file_values(text):
         path = source.parent / value
+        is_engine = kind == "engine"
         if is_engine and not path.exists() and is_name(value):
             model = pulled(value)
             if model is None:
                 continue  # of the store
             path = model
-        if not is_engine and path.name in LISTS and not path.exists():
+        if kind == "labels" and path.name in LISTS and not path.exists():
             continue  # of the package
         if not path.is_file():
             raise ConfigError(
                 f"{source} names {value}, which is not there: expected a file, from the folder of {source}"
             )
-        target = places.files(name) / path.name
-        copies.append(Copy(path.resolve(), target, is_engine, files_beside(path.resolve()) if is_engine else ()))
+        path = path.resolve()
+        is_copy = path.is_relative_to(places.files(name).resolve())  # of the installation before, which is replaced
+        if kind == "secret" and not is_copy and (can_read or readable_by_service)(path):
+            continue
+        target = places.files(name) / (_free_name(path, copies) if kind == "secret" else path.name)
+        copies.append(Copy(path, target, is_engine, files_beside(path) if is_engine else ()))
         pieces += [text[done:start], str(target)]
         done = end
     engine_file = any(copy.is_engine for copy in copies)
     engine_name = None if engine_file else config.engine.model
     text = "".join([*pieces, text[done:]])
     return Plan(name, places.configuration(name), text, tuple(copies), engine_file, engine_name)
+
+
+def readable_by_service(path: Path) -> bool:
+    """Say whether the service can read a file where it is; what is above it in the tree is taken to be open."""
+    if any(path.is_relative_to(home) for home in _HOMES):
+        return False
+    status = path.stat()
+    if status.st_mode & stat.S_IROTH:
+        return True
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwnam(USER)
+        owns = status.st_uid == user.pw_uid and status.st_mode & stat.S_IRUSR
+        shares = status.st_gid == user.pw_gid and status.st_mode & stat.S_IRGRP
+        return bool(owns or shares)
+    return False
 
 
 def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> None:
@@ -108,17 +141,35 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
         raise AccessError(f"{exc.filename or folder} cannot be written: {exc.strerror or exc}") from exc
 
 
-def _file_values(text: str) -> Iterator[tuple[int, int, str, bool]]:
-    """Yield start, end, value and whether it is the engine, of what names a file, in the order of the text."""
+def _file_values(text: str) -> Iterator[tuple[int, int, str, _Kind]]:
+    """Yield start, end, value and kind of what names a file, in the order of the text."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     top = _mapping(root)
-    found = [(_mapping(top.get("engine")).get("model"), True), (top.get("labels"), False)]
+    found: list[tuple[yaml.Node | None, _Kind]] = [
+        (_mapping(top.get("engine")).get("model"), "engine"),
+        (top.get("labels"), "labels"),
+    ]
+    found += [(_mapping(camera).get("password_file"), "secret") for camera in _items(top.get("cameras"))]
+    for sink in _items(top.get("sinks")):
+        for options in _mapping(sink).values():
+            found += [(_mapping(options).get(key), "secret") for key in _SECRETS]
     places = [
-        (node.start_mark.index, node.end_mark.index, node.value, is_engine)
-        for node, is_engine in found
+        (node.start_mark.index, node.end_mark.index, node.value, kind)
+        for node, kind in found
         if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
     ]
     yield from sorted(places)
+
+
+def _items(node: yaml.Node | None) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _free_name(path: Path, copies: Sequence[Copy]) -> str:
+    """Return the file's name, or one like it: files of the same name may lie in several folders."""
+    taken = {copy.target.name: copy.source for copy in copies}
+    names = (path.name, *(f"{path.stem}-{number}{path.suffix}" for number in range(2, len(copies) + 3)))
+    return next(name for name in names if taken.get(name, path) == path)
 
 
 def _mapping(node: yaml.Node | None) -> dict[str, yaml.Node]:

@@ -41,7 +41,7 @@ def pick_broker(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
     asker.show("Broker", "heading")
     present = draft.broker
     while True:
-        settings = _choose(present, asker, around)
+        settings = _choose(present, asker, around, is_new=draft.is_new)
         if settings is None:
             return draft.with_broker(None, "")
         names_user = settings != present and bool(parse_broker(settings.uri).user)
@@ -63,7 +63,7 @@ def _from_environment(settings: MqttSettings, around: Surroundings) -> str:
     return "" if settings.password_file else around.environment.mqtt_password
 
 
-def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings) -> MqttSettings | None:
+def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings, *, is_new: bool) -> MqttSettings | None:
     options: list[Option[_Way]] = []
     if present is not None:
         options.append(Option("configured", present.uri, "as configured"))
@@ -73,7 +73,8 @@ def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings) ->
         Option("address", "a broker elsewhere", "Home Assistant's mosquitto, for example"),
         Option("none", "none", "results go to the terminal alone"),
     ]
-    default = 0 if len(options) > 2 else len(options) - 1
+    found = len(options) > 2 and (is_new or present is not None)
+    default = 0 if found else len(options) - 1
     chosen = asker.choose("Where shall results go?", options, default)
     if chosen == "configured":
         return present

@@ -102,9 +102,9 @@ def _of_stored(entry: Entry) -> str:
 def _of_catalogue(model: CatalogueModel, *, here: bool) -> str:
     file = model.files[0] if model.files else None
     mib = None if file is None else file.size / (1 << 20) if file.size is not None else file.about_mib
-    size = "here" if here else "to fetch" if mib is None else f"{mib:.1f} MiB to fetch"
-    built = ", to build" if model.becomes == ".onnx" else ""
-    return f"{model.description}; {size}{built}; {model.licence}"
+    todo = " and ".join(["fetch"] * (not here) + ["build"] * (model.becomes == ".onnx"))
+    size = "" if mib is None else f"{mib:.1f} MiB "
+    return f"{model.description}; {f'{size}to {todo}' if todo else 'here'}; {model.licence}"
 
 
 def _command(name: str, model: CatalogueModel, draft: Draft, around: Surroundings, *, here: bool) -> tuple[str, ...]:

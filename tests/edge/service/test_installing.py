@@ -1,10 +1,11 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import AccessError, ConfigError, UsageError
-from mnv2_edge.service.installing import carry_out, plan_installation
+from mnv2_edge.service.installing import carry_out, plan_installation, readable_by_service
 from mnv2_edge.service.places import Places, instance_name, unit_of
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import read_engine
@@ -181,3 +182,69 @@ def test_instances_are_known_by_their_configurations(places):
         (places.configurations / name).touch()
     assert places.instances() == ("door", "yard")
     assert unit_of("door") == "mnv2-edge@door.service"
+
+
+class TestSecrets:
+    TEXT = """\
+version: 1
+cameras:
+  - {uri: "rtsp://ann@one/", password_file: one/password}
+  - uri: rtsp://ann@two/
+    password_file: 'two/password'   # another one
+sinks:
+  - stdout
+  - mqtt:
+      uri: mqtts://ann@h
+      password_file: /nowhere/but/replaced
+      ca_file: ca.pem
+"""
+
+    @pytest.fixture
+    def secrets(self, folder):
+        for name in ("one", "two"):
+            (folder / name).mkdir()
+            (folder / name / "password").write_text(f"{name}\n")
+        (folder / "mqtt").write_text("broker\n")
+        (folder / "ca.pem").write_text("PEM\n")
+        return write(folder, self.TEXT.replace("/nowhere/but/replaced", str(folder / "mqtt")))
+
+    def test_what_the_service_cannot_read_is_copied_for_it_alone(self, secrets, folder, places):
+        plan = plan_installation(secrets, "door", places, can_read=lambda path: path.suffix == ".pem")
+        carry_out(plan, places, lambda _engine: None)
+        inside = places.files("door")
+        assert {path.name: path.read_text() for path in inside.iterdir()} == {
+            "password": "one\n",
+            "password-2": "two\n",
+            "mqtt": "broker\n",
+        }
+        assert {path.stat().st_mode & 0o777 for path in inside.iterdir()} == {0o600}
+        config = read_config(places.configuration("door"))
+        assert [camera.password_file for camera in config.cameras] == [
+            str(inside / "password"),
+            str(inside / "password-2"),
+        ]
+        assert config.sinks[1]["mqtt"]["password_file"] == str(inside / "mqtt")
+        assert config.sinks[1]["mqtt"]["ca_file"] == "ca.pem"
+        assert "# another one" in plan.text
+
+    def test_a_second_installation_keeps_what_the_first_one_copied(self, secrets, places):
+        carry_out(plan_installation(secrets, "door", places, can_read=lambda _: False), places, lambda _engine: None)
+        installed = places.configuration("door")
+        before = installed.read_text()
+        again = plan_installation(installed, "door", places, can_read=lambda _: True)
+        carry_out(again, places, lambda _engine: None)
+        assert installed.read_text() == before
+        assert (places.files("door") / "mqtt").read_text() == "broker\n"
+
+    def test_one_that_is_not_there_is_said_before_anything_is_done(self, secrets, folder, places):
+        (folder / "mqtt").unlink()
+        with pytest.raises(ConfigError, match=r"mqtt, which is not there"):
+            plan_installation(secrets, "door", places)
+
+    def test_whether_the_service_can_read_a_file(self, tmp_path):
+        (tmp_path / "file").touch(mode=0o600)
+        (tmp_path / "file").chmod(0o600)
+        assert not readable_by_service(tmp_path / "file")
+        (tmp_path / "file").chmod(0o644)
+        assert readable_by_service(tmp_path / "file")
+        assert not readable_by_service(Path("/root/mnv2-edge/password"))

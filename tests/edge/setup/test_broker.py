@@ -159,6 +159,11 @@ class TestExisting:
         assert pick_broker(draft, asker, around) == draft
         assert "password file /nowhere cannot be read" in asker.troubles[0]
 
+    def test_none_stays_none_whatever_answers_on_this_machine(self, having):
+        draft = Draft(Config(version=1), is_new=False)
+        around = having(broker_answers_here=lambda: True)
+        assert pick_broker(draft, Answers(), around) == draft
+
     def test_none_takes_the_sink_away_and_nothing_else(self, around):
         draft = pick_broker(existing(uri="mqtt://old"), Answers(("Where", "none")), around)
         assert draft.config.sinks == ({"stdout": {}},)

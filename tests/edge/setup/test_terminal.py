@@ -35,14 +35,14 @@ def start(tmp_path, folder):
 
 def to_the_film(terminal):
     """Answer as far as the broker, on machines with cameras too."""
-    terminal.pick("Which camera?", "the demo film")
-    terminal.pick("Which network?", "demo")
+    terminal.answer("Which camera?", "the demo film\r")
+    terminal.answer("Which network?", "demo\r")
 
 
 def test_enter_enter_enter(start, folder, tmp_path):
     terminal = start()
     to_the_film(terminal)
-    terminal.pick("Where shall results go?", "none")
+    terminal.answer("Where shall results go?", "none\r")
     terminal.answer("What is this device called?", "Front door\r")
     terminal.answer("Write this to", "\r")
     assert terminal.wait() == 0
@@ -65,7 +65,7 @@ def test_a_broker_with_a_password_that_nobody_sees(start, folder, tmp_path):
     try:
         terminal = start("door.yaml")
         to_the_film(terminal)
-        terminal.pick("Where shall results go?", "a broker elsewhere")
+        terminal.answer("Where shall results go?", "a broker elsewhere\r")
         terminal.answer("Its address", f"ann@127.0.0.1:{broker.port}\r")
         terminal.answer("Password of ann (not shown)")
         terminal.answer("What now?", "1\r")
@@ -94,11 +94,10 @@ def test_it_can_be_left_at_any_question(start, folder, at, keys):
     terminal = start()
     if at != "Which camera?":
         to_the_film(terminal)
-        terminal.pick("Where shall results go?", "none")
+        terminal.answer("Where shall results go?", "none\r")
     if at == "Write this to":
         terminal.answer("What is this device called?")
-    terminal.answer(at, keys)
-    assert terminal.wait() == 130
+    assert terminal.leave(at, keys) == 130
     assert terminal.text.splitlines()[-1] == "stopped: nothing was written"
     assert list(folder.iterdir()) == []
 
@@ -106,7 +105,7 @@ def test_it_can_be_left_at_any_question(start, folder, at, keys):
 def test_a_hidden_question_leaves_the_terminal_as_it_was(start, folder):
     terminal = start()
     to_the_film(terminal)
-    terminal.pick("Where shall results go?", "a broker elsewhere")
+    terminal.answer("Where shall results go?", "a broker elsewhere\r")
     terminal.answer("Its address", f"ann@127.0.0.1:{free_port()}\r")
     terminal.answer("Password of ann (not shown):", "")
     terminal.hang_up(signal.SIGTERM)
@@ -119,20 +118,27 @@ def test_a_narrow_and_dumb_terminal(start):
     terminal = start(columns=50, TERM="dumb")
     to_the_film(terminal)
     terminal.answer("Where shall results go?", "7\r")
-    terminal.pick("Where shall results go?", "none")
-    terminal.answer("What is this device called?", "\x03")
-    assert terminal.wait() == 130
+    terminal.answer("Where shall results go?", "none\r")
+    assert terminal.leave("What is this device called?") == 130
     assert "\x1b[" not in terminal.raw
     assert "error: expected a number from 1 to" in terminal.text
     told = [line for line in lines_wider_than(50, terminal.text) if not line.startswith(("$", "mnv2-edge: "))]
     assert told == []
 
 
+def test_an_option_is_picked_by_the_beginning_of_its_name_too(start):
+    terminal = start()
+    terminal.answer("Which camera?", "THE DEMO\r")
+    terminal.answer("Which network?", "coral\r")
+    terminal.answer("Which network?", "demo\r")
+    assert terminal.leave("Where shall results go?") == 130
+    assert "or the beginning of a name" in terminal.text
+
+
 def test_without_colors(start):
     terminal = start(NO_COLOR="1")
     to_the_film(terminal)
-    terminal.answer("Where shall results go?", "\x03")
-    assert terminal.wait() == 130
+    assert terminal.leave("Where shall results go?") == 130
     assert "\x1b[" not in terminal.raw
 
 
