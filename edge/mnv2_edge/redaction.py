@@ -24,6 +24,8 @@ _URI_PASSWORD: Final = re.compile(r"(?P<front>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*):
 _QUERY_PASSWORD: Final = re.compile(
     r"(?P<front>[?&](?:password|passwd|pwd|pass|token|secret|api_?key)=)[^&\s'\"]*", re.IGNORECASE
 )
+_PIPELINE_PASSWORD: Final = re.compile(r"(?P<front>\b(?:user|proxy)-pw=)(?:\"[^\"]*\"|'[^']*'|[^\s'\"]+)")
+"""As GStreamer's rtspsrc and souphttpsrc have it."""
 _AUTHORIZATION: Final = re.compile(r"(?P<front>authorization: *(?:basic|bearer|digest) )[^\s'\"]+", re.IGNORECASE)
 
 _secrets: set[str] = set()
@@ -33,7 +35,7 @@ _lock = threading.Lock()
 def redact(text: str) -> str:
     """Return the text with *** for passwords in URIs and queries and for every secret that is known."""
     text = _URI_PASSWORD.sub(rf"\g<front>:{_HIDDEN}@", text)
-    for pattern in (_QUERY_PASSWORD, _AUTHORIZATION):
+    for pattern in (_QUERY_PASSWORD, _PIPELINE_PASSWORD, _AUTHORIZATION):
         text = pattern.sub(rf"\g<front>{_HIDDEN}", text)
     with _lock:
         secrets = sorted(_secrets, key=len, reverse=True)

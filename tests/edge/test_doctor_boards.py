@@ -156,7 +156,7 @@ class TestDisk:
             return Usage(7, 100 << 20, None) if folder == Path("/tmp") else Usage(1, 5 << 30, None)
 
         finding = check_disk(board("raspberry-pi-zero-2-w", tmp_path, cache=Path("/var/cache/mnv2-edge"), usage=usage))
-        assert finding.why == "5.0 GiB free on /, 100 MiB free on /tmp"
+        assert finding.why == "5.0 GiB free on /; 100 MiB free on /tmp"
 
     @pytest.mark.parametrize(
         ("mib", "verdict", "why"),
@@ -203,7 +203,7 @@ class TestDisk:
         )
         finding = check_disk(machine)
         assert finding.verdict == "warn"
-        assert "no engine can be built" in finding.why
+        assert finding.why.endswith("/, which is read-only: none can be built")
         elsewhere = dataclasses.replace(machine, home=Path("/media/a drive/store"))
         assert check_disk(elsewhere).verdict == "ok"
 
@@ -211,6 +211,51 @@ class TestDisk:
         finding = check_disk(board("laptop", tmp_path))
         assert finding.verdict == "warn"
         assert "/var/lib has 2 errors on /dev/mmcblk0p1" in finding.why
+
+    def test_an_overlay_forgets(self, tmp_path) -> None:
+        """As raspi-config's read-only root is one, and a container."""
+        machine = board("raspberry-pi-5", tmp_path)
+        write_files(tmp_path, {"proc/mounts": "overlay / overlay rw,lowerdir=/lower,upperdir=/upper 0 0\n"})
+        finding = check_disk(machine)
+        assert finding.verdict == "ok"
+        assert "free on / (where what is written may be gone after a restart)" in finding.why
+
+    def test_a_link_leads_to_another_file_system(self, tmp_path) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "store").symlink_to(tmp_path / "data")
+        machine = board("raspberry-pi-5", tmp_path, home=tmp_path / "store")
+        write_files(
+            tmp_path, {"proc/mounts": f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {tmp_path.resolve()}/data ext4 ro 0 0\n"}
+        )
+        assert f"{tmp_path.resolve()}/data is read-only" in check_disk(machine).why
+
+
+@pytest.mark.parametrize(
+    "name", ["raspberry-pi-5", "raspberry-pi-4", "raspberry-pi-zero-2-w", "jetson-orin-nano", "laptop"]
+)
+def test_no_rubbish_of_the_kernels_stops_a_check(name, tmp_path) -> None:
+    """Each file in turn holds nothing, no text, no number, too much, or is a folder: every check still has its say."""
+    machine = board(name, tmp_path, list_cameras=lambda: (UNICAM,))
+    looks = (
+        check_board,
+        check_throttling,
+        check_disk,
+        check_flash,
+        check_cma,
+        check_ram,
+        check_temperature,
+        check_clock,
+    )
+    for file in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        before = file.read_bytes()
+        for rubbish in (b"", b"\xff\xfe\0", b"-1", b"9" * 5000, b": 0x\n=\n a b c d\nkB\n" * 3):
+            file.write_bytes(rubbish)
+            assert all(look(machine).why for look in looks), file
+        file.unlink()
+        file.mkdir()
+        assert all(look(machine).why for look in looks), file
+        file.rmdir()
+        file.write_bytes(before)
 
 
 class TestFlash:

@@ -45,6 +45,8 @@ SECRETS = (
     "PlugInWord",
     "918273645",
     "KeyMaterialKeyMaterial",
+    "pipeline-Password",
+    "pipeline-User",
     "wrong-Place-Password",
     "wrong-Uri-Password",
     "8f14e45fceea167a5a36dedd4bea2543",  # machine-id
@@ -73,7 +75,7 @@ telegram: token=printed-Plugin-Token, "api_key": "printed-Plugin-Token" password
 sessions {SECRETS[29]} c0ffee00-1234-4abc-9def-0123456789ab 8f14e45fceea167a5a36dedd4bea2543
 wlan0 dc:a6:32:01:02:03 to dc:a6:32:aa:bb:cc in "Anna's Home Net", Anna Hot Spot, at 93.184.216.34 or
 2001:db8:85a3::8a2e:370:7334, as annas-workshop, by annabella in /home/annabella/secret-folder
-plug-In-Key PlugInWord 918273645 https://hooks.example.org/services/plug-In-Key
+plug-In-Key PlugInWord 918273645 pipeline-Password pipeline-User https://hooks.example.org/services/plug-In-Key
 {PEM}\x1b[31mred
 """
 KERNEL = (
@@ -113,6 +115,9 @@ def machine(tmp_path):
         cameras=(
             CameraConfig(
                 uri="rtsp://uri-User:uri-P%40ss%2Fword@my-house.dyndns.example:554/capability-Path?k=query-Secret-7"
+            ),
+            CameraConfig(
+                uri="gst:rtspsrc location=rtsp://a:pipeline-User@h/x user-pw=pipeline-Password ! decodebin ! appsink"
             ),
             CameraConfig(uri="http://192.168.1.20:8080/capability-Path", password_file=str(files["camera"])),
         ),
@@ -208,7 +213,11 @@ def test_what_helps_is_in_it(machine, tmp_path) -> None:
     assert "joined" not in found["kernel.txt"]
     assert "INFO mnv2_edge.capture: camera0 streams" in found["journal/door.txt"]
     door = yaml.safe_load(found["configurations/door.yaml"])
-    assert [camera["uri"] for camera in door["cameras"]] == ["rtsp://***:554/***", "http://192.168.1.20:8080/***"]
+    assert [camera["uri"] for camera in door["cameras"]] == [
+        "rtsp://***:554/***",
+        "gst:rtspsrc location=rtsp://h/*** user-pw=*** ! decodebin ! appsink",
+        "http://192.168.1.20:8080/***",
+    ]
     assert door["sinks"][0]["mqtt"]["uri"] == "mqtt://broker.local"
     assert door["sinks"][2:] == [
         {"telegram": {"url": "***", "api": {"key": ["***"]}, "pin": "***"}},

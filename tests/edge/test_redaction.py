@@ -23,6 +23,8 @@ def _no_secrets_left(monkeypatch):
         ("two: mqtt://a:b@c and RTSPS://d:e@f.", "two: mqtt://a:***@c and RTSPS://d:***@f."),
         ("http://cam/v?user=joe&password=geheim&x=1", "http://cam/v?user=joe&password=***&x=1"),
         ("http://cam/v?Token=geheim", "http://cam/v?Token=***"),
+        ("rtspsrc user-id=joe user-pw=geheim ! x", "rtspsrc user-id=joe user-pw=*** ! x"),
+        ('souphttpsrc proxy-pw="ge heim"', "souphttpsrc proxy-pw=***"),
         ("Authorization: Basic am9lOmdlaGVpbQ==", "Authorization: Basic ***"),
     ],
 )

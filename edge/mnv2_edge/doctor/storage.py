@@ -1,10 +1,11 @@
 """Look at file systems, and at what they lie on."""
 
+import os
 from pathlib import Path
 from typing import Final
 
 from mnv2_edge.board.cards import Flash, read_flash
-from mnv2_edge.board.storage import Mount, mount_of, read_mounts
+from mnv2_edge.board.storage import Mount, Usage, mount_of, read_mounts
 from mnv2_edge.doctor import Finding, Machine, combine
 from mnv2_edge.service.places import Places
 
@@ -13,37 +14,29 @@ __all__ = ["check_disk", "check_flash"]
 _LITTLE_MIB: Final = 200
 """A build of an ImageNet network leaves about 50 MB, an upgrade of the software 500."""
 _NOTHING_MIB: Final = 16
+_TMP: Final = "/tmp"  # noqa: S108 - only looked at
 _TMP_LITTLE_MIB: Final = 32
 _FEW_INODES: Final = 2000
 _LOOK: Final = "journalctl -k -g 'EXT4-fs|mmc|I/O error'"
+_PASSING: Final = frozenset({"overlay", "tmpfs"})
+_LOST: Final = " (where what is written may be gone after a restart)"
 _WORN_PERCENT: Final = 90
 
 
 def check_disk(machine: Machine) -> Finding:
     """Find file systems of ours that are full, that the kernel has made read-only, or that ext4 found errors on."""
     mounts = read_mounts(machine.root)
-    findings, seen, free = [], set(), []
+    findings, seen = [], set()
     for folder, little_mib in _folders(machine):
         usage = machine.usage(folder)
         if usage is None or usage.device in seen:
             continue
         seen.add(usage.device)
-        mount = mount_of(folder, mounts)
-        name = mount.target if mount else str(folder)
-        mib = usage.free_bytes >> 20
-        free.append(f"{_amount(mib)} free on {name}")
+        mount = mount_of(Path(os.path.realpath(folder)), mounts)
         if mount is not None:
-            findings += _look_at_mount(mount, folder, machine)
-        if mib < min(_NOTHING_MIB, little_mib):
-            findings.append(Finding("fail", f"{name} is full: {mib} MiB are free", _biggest(name)))
-        elif mib < little_mib:
-            findings.append(Finding("warn", f"{name} is nearly full: {mib} MiB are free", _biggest(name)))
-        if usage.free_inodes is not None and usage.free_inodes < _FEW_INODES:
-            why = f"{name} has room for {usage.free_inodes} more files only, whatever their size"
-            findings.append(
-                Finding("warn" if usage.free_inodes else "fail", why, f"sudo du --inodes -x {name} | sort -n")
-            )
-    return combine(findings) if findings else Finding("ok", ", ".join(free) or "nothing is known of it")
+            findings += _look_at_mount(mount, is_store=folder == machine.home)
+        findings.append(_judge_room(usage, mount, mount.target if mount else str(folder), little_mib))
+    return combine(findings) if findings else Finding("ok", "nothing is known of it")
 
 
 def check_flash(machine: Machine) -> Finding:
@@ -65,21 +58,34 @@ def _folders(machine: Machine) -> list[tuple[Path, int]]:
         for configured in machine.configurations
         if configured.config is not None and configured.config.save.folder is not None
     ]
-    return [*((folder, _LITTLE_MIB) for folder in folders), (Path("/tmp"), _TMP_LITTLE_MIB)]  # noqa: S108 - only looked at
+    return [*((folder, _LITTLE_MIB) for folder in folders), (Path(_TMP), _TMP_LITTLE_MIB)]
 
 
-def _look_at_mount(mount: Mount, folder: Path, machine: Machine) -> list[Finding]:
+def _look_at_mount(mount: Mount, *, is_store: bool) -> list[Finding]:
     if mount.read_only and mount.errors:
         why = f"{mount.target} became read-only after {mount.errors} errors of {mount.source}: save what is on it"
         return [Finding("fail", why, _LOOK)]
     if mount.read_only and not mount.meant_read_only:
         return [Finding("fail", f"{mount.target} is read-only, which /etc/fstab does not ask for", _LOOK)]
-    if mount.read_only and folder == machine.home:
-        return [Finding("warn", f"{folder} is on {mount.target}, which is read-only: no engine can be built", "")]
+    if mount.read_only and is_store:
+        return [Finding("warn", f"the store of engines is on {mount.target}, which is read-only: none can be built")]
     if mount.errors:
         why = f"{mount.target} has {mount.errors} errors on {mount.source}, until somebody checks it"
         return [Finding("warn", why, _LOOK)]
     return []
+
+
+def _judge_room(usage: Usage, mount: Mount | None, name: str, little_mib: int) -> Finding:
+    mib = usage.free_bytes >> 20
+    if mib < min(_NOTHING_MIB, little_mib):
+        return Finding("fail", f"{name} is full: {mib} MiB are free", _biggest(name))
+    if usage.free_inodes is not None and usage.free_inodes < _FEW_INODES:
+        why = f"{name} has room for {usage.free_inodes} more files only, whatever their size"
+        return Finding("warn" if usage.free_inodes else "fail", why, f"sudo du --inodes -x {name} | sort -n | tail")
+    if mib < little_mib:
+        return Finding("warn", f"{name} is nearly full: {mib} MiB are free", _biggest(name))
+    is_lost = mount is not None and mount.kind in _PASSING and name != _TMP
+    return Finding("ok", f"{_amount(mib)} free on {name}{_LOST if is_lost else ''}")
 
 
 def _judge_flash(flash: Flash) -> Finding:

@@ -48,7 +48,7 @@ def make_scrubber(machine: Machine, variables: Mapping[str, str]) -> Scrubber:
     secrets = {value for name, value in variables.items() if _SECRET_VARIABLE.search(name)}
     secrets |= {login.password for login in machine.brokers} | {login.broker.user for login in machine.brokers}
     for configured in machine.configurations:
-        secrets |= set(_secrets_of(configured.config) if configured.config else _secrets_of_text(configured.file))
+        secrets |= set(_secrets_of(configured.config) if configured.config else _secrets_in(read_text(configured.file)))
     for file in (machine.root / "etc/credstore").glob("mnv2-edge.*"):
         secrets |= set(_lines(file))
     secrets |= set(_serial_numbers(machine))
@@ -58,6 +58,7 @@ def make_scrubber(machine: Machine, variables: Mapping[str, str]) -> Scrubber:
 def _secrets_of(config: Config) -> Iterator[str]:
     for camera in config.cameras:
         yield from _secrets_of_uri(camera.uri)
+        yield from _secrets_in(camera.uri)  # a pipeline of GStreamer's holds others, and `user-pw=...`
         yield from _lines(Path(camera.password_file)) if camera.password_file else ()
     for settings in mqtt_settings(config):
         yield from _secrets_of_uri(settings.uri)
@@ -69,9 +70,8 @@ def _secrets_of(config: Config) -> Iterator[str]:
                 yield from _words(options)
 
 
-def _secrets_of_text(file: Path) -> Iterator[str]:
-    """Return what looks like secrets in a file that is no configuration, and that messages may quote."""
-    text = read_text(file)
+def _secrets_in(text: str) -> Iterator[str]:
+    """Return what looks like secrets in a text: a file that is no configuration, for one, which messages may quote."""
     yield from (match["value"].strip("\"'") for match in NAMED_SECRET.finditer(text))
     for match in _URI.finditer(text):
         yield from _secrets_of_uri(match[0])

@@ -27,7 +27,8 @@ _URI: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 NAMED_SECRET: Final = re.compile(
-    r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|psk|ssid|credential)[\w-]*)
+    r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|psk|ssid|credential|cookie|
+    user-id|user-pw|proxy-id|proxy-pw)[\w-]*)
     (?P<between>["']?\s*[:=]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
