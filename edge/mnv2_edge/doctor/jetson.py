@@ -5,7 +5,6 @@ from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine
 from mnv2_engines.errors import MemoryShortageError
-from mnv2_engines.tensorrt.builder import WORKSPACE_MIB
 from mnv2_engines.tensorrt.jetson import is_jetson, read_jetson
 from mnv2_engines.tensorrt.memory import read_free_memory, require_memory
 
@@ -85,6 +84,8 @@ def check_power(machine: Machine) -> Finding:
 
 def check_memory(machine: Machine) -> Finding:
     """Find out whether a build would survive."""
+    from mnv2_engines.tensorrt.builder import WORKSPACE_MIB  # which imports numpy
+
     free = read_free_memory(machine.root)
     if free is None:
         return Finding("warn", "how much memory is free is unknown: there is no /proc/meminfo")
