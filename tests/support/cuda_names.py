@@ -16,8 +16,9 @@ _PYCUDA = {
     "device": "Device.",
     "attributes": "device_attribute.",
     "stream": "Stream.",
-    "self._context": "Context.",
+    "context": "Context.",
     "array.base": "HostPointer.",  # the base class of PagelockedHostAllocation
+    "allocation": "PagelockedHostAllocation.",
     "self._streams[stream]": "Stream.",
     "self._allocations.pop(address)": "DeviceAllocation.",
 }

@@ -152,6 +152,14 @@ def make_pycuda_driver(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole modu
             raise LogicError(f"{function} failed: {exc}") from None
 
     class Context:
+        def __init__(self) -> None:
+            self.thread = threading.get_ident()
+            gpu.context_uses += 1
+
+        def __del__(self) -> None:
+            if self.thread == threading.get_ident():
+                gpu.release_and_leave_current()
+
         def push(self) -> None:
             stacks.__dict__.setdefault("contexts", []).append(self)
 
@@ -183,6 +191,7 @@ def make_pycuda_driver(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole modu
         def __init__(self, count: int, dtype: np.dtype, flags: int) -> None:
             size = count * dtype.itemsize
             self._address = doing("cuMemHostAlloc", lambda: gpu.allocate(size, "mapped" if flags & 2 else "pinned"))
+            self._context = stacks.contexts[-1]
             self.__array_interface__ = {
                 "shape": (size,),
                 "typestr": "|u1",
@@ -193,9 +202,15 @@ def make_pycuda_driver(gpu: FakeGpu) -> ModuleType:  # noqa: C901 - a whole modu
         def get_device_pointer(self) -> int:
             return doing("cuMemHostGetDevicePointer", lambda: gpu.device_pointer(self._address))
 
-        def __del__(self) -> None:
-            if hasattr(self, "_address"):
+        def free(self) -> None:
+            active = getattr(stacks, "contexts", [])[-1:] == [self._context]
+            if active or self._context.thread == threading.get_ident():  # else it is leaked, with a warning on stderr
                 gpu.free(self._address, "pinned", "mapped")
+            self._context = None
+
+        def __del__(self) -> None:
+            if getattr(self, "_context", None) is not None:
+                self.free()
 
     class DeviceAllocation:
         def __init__(self, size: int) -> None:

@@ -23,6 +23,7 @@ NO_DEVICE = 100
 INVALID_HANDLE = 400
 ILLEGAL_STATE = 401
 ILLEGAL_ADDRESS = 700
+CONTEXT_DESTROYED = 709
 CAPTURE_UNSUPPORTED = 900
 CAPTURE_INVALIDATED = 901
 
@@ -38,6 +39,7 @@ NAMES = {
     INVALID_HANDLE: ("cudaErrorInvalidResourceHandle", "invalid resource handle"),
     ILLEGAL_STATE: ("cudaErrorIllegalState", "the operation cannot be performed in the present state"),
     ILLEGAL_ADDRESS: ("cudaErrorIllegalAddress", "an illegal memory access was encountered"),
+    CONTEXT_DESTROYED: ("cudaErrorContextIsDestroyed", "context is destroyed"),
     CAPTURE_UNSUPPORTED: ("cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing"),
     CAPTURE_INVALIDATED: (
         "cudaErrorStreamCaptureInvalidated",
@@ -83,6 +85,9 @@ class FakeGpu:
         self.free_bytes = 1 << 32
         self.capturable = True
         """False: whatever is launched into a capture is refused, as some networks are."""
+        self.context_uses = 0
+        """How often the primary context has been retained and not released."""
+        self._left_current = threading.local()
         self.instantiable = True
         """False: what was captured cannot be made ready to launch, as for want of memory."""
         self.last_error = 0
@@ -110,6 +115,13 @@ class FakeGpu:
         """Return the last error of the runtime, and forget it."""
         error, self.last_error = self.last_error, 0
         return error
+
+    # the primary context
+
+    def release_and_leave_current(self) -> None:
+        """Do what pycuda does at the end of a primary context, in the thread that has made it."""
+        self.context_uses -= 1
+        self._left_current.found = True
 
     # memory
 
@@ -247,5 +259,7 @@ class FakeGpu:
         return self.streams[handle]
 
     def _require_health(self) -> None:
+        if getattr(self._left_current, "found", False) and not self.context_uses:
+            raise GpuError(CONTEXT_DESTROYED)
         if self._broken:
             raise GpuError(self._broken)

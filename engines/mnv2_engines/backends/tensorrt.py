@@ -123,7 +123,8 @@ class TensorRtBackend:
         return self._plan.outputs
 
     def allocate_input(self) -> TensorArray:
-        """Return a buffer that the GPU reads where it is, or copies by itself (`memory`)."""
+        """Return a buffer that the GPU reads where it is, or copies by itself (`memory`). Raises InferenceError."""
+        self._require_open()
         spare, self._spare = self._spare, None
         if spare is None:
             with self._cuda.current():
@@ -133,8 +134,7 @@ class TensorRtBackend:
 
     def infer(self, buffer: TensorArray) -> Sequence[FloatArray]:
         """Run the network and wait for it; the arrays are overwritten by the next call. Raises InferenceError."""
-        if self._resources is None:
-            raise InferenceError("the engine is closed: open it again before inferring")
+        self._require_open()
         request = self._requests.get(_address(buffer))
         if request is None:
             raise InferenceError("the buffer is not one of this engine's: take it from its allocate_input")
@@ -180,6 +180,10 @@ class TensorRtBackend:
         except InferenceError as exc:  # after a failed launch CUDA refuses everything, and the process' end frees it
             _log.debug("%s was not closed cleanly: %s", self._name, exc)
         self._cuda.close()
+
+    def _require_open(self) -> None:
+        if self._resources is None:
+            raise InferenceError("the engine is closed: open it again before inferring")
 
     def _new_buffer(self) -> TensorArray:
         """Return a new buffer; what else it needs is made by the thread that infers with it first."""

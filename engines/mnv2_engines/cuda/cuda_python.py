@@ -1,16 +1,14 @@
 """CUDA through NVIDIA's cuda-python: `cuda.bindings.runtime`, or `cuda.cudart` up to 12.6.1."""
 
 import contextlib
-import ctypes
-import weakref
+import functools
 from contextlib import AbstractContextManager
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Final
 
-import numpy as np
-
 from mnv2_engines.cuda import Gpu, HostMemory
+from mnv2_engines.cuda.host_array import host_array
 from mnv2_engines.cuda.wording import cuda_version, no_gpu, old_driver
 from mnv2_engines.errors import BackendUnavailableError, InferenceError
 
@@ -68,11 +66,7 @@ class CudaPythonRuntime:
         rt = self._cudart
         flags = rt.cudaHostAllocMapped if mapped else rt.cudaHostAllocDefault
         address = int(self._check("cudaHostAlloc", rt.cudaHostAlloc(size, flags)))
-        block = (ctypes.c_uint8 * size).from_address(address)
-        # The array keeps the block alive, and the block's end is the memory's.
-        weakref.finalize(block, rt.cudaFreeHost, address).atexit = False
-        array = np.frombuffer(memoryview(block), np.uint8)
-        array.fill(0)
+        array = host_array(address, size, functools.partial(rt.cudaFreeHost, address))
         device = None
         if mapped:
             device = int(self._check("cudaHostGetDevicePointer", rt.cudaHostGetDevicePointer(address, 0)))

@@ -1,7 +1,9 @@
 """CUDA through pycuda, which is built on the device and knows no graphs."""
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Final, TypeVar
@@ -9,6 +11,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from mnv2_engines.cuda import Gpu, HostMemory
+from mnv2_engines.cuda.host_array import host_array
 from mnv2_engines.cuda.wording import cuda_version, no_gpu
 from mnv2_engines.errors import BackendUnavailableError, InferenceError
 
@@ -30,8 +33,8 @@ class PycudaRuntime:
     """Keep the promises of `CudaRuntime`, but for graphs.
 
     It shares the primary context with TensorRT, which uses the runtime API. pycuda ends the process when a thread ends
-    with a context on its stack ("The context stack was not empty"), so it is pushed for each piece of work alone. What
-    pycuda made is given back by its own objects; in a thread that has not made the context it stays until the end.
+    with a context on its stack ("The context stack was not empty"), so it is pushed for each piece of work alone. So it
+    is to give memory back, too: pycuda's own objects do that in the thread alone that has made the context.
     """
 
     def __init__(self, driver: ModuleType) -> None:
@@ -43,6 +46,7 @@ class PycudaRuntime:
                 raise BackendUnavailableError(no_gpu("cuDeviceGetCount counts none"))
             device = driver.Device(_DEVICE)
             self._gpu = _describe(driver, device)
+            _keep_primary_context(driver)
             self._context = device.retain_primary_context()
         except driver.Error as exc:
             raise BackendUnavailableError(no_gpu(str(exc))) from exc
@@ -76,8 +80,18 @@ class PycudaRuntime:
         driver = self._driver
         flags = driver.host_alloc_flags.DEVICEMAP if mapped else 0
         array = self._do(lambda: driver.pagelocked_empty(size, np.uint8, mem_flags=flags))
-        array.fill(0)
-        return HostMemory(array, self._do(lambda: int(array.base.get_device_pointer())) if mapped else None)
+        allocation, context = array.base, self._context
+
+        def free() -> None:
+            with contextlib.suppress(driver.Error):  # after a failed launch CUDA refuses everything
+                context.push()
+                try:
+                    allocation.free()
+                finally:
+                    context.pop()
+
+        memory = host_array(int(array.ctypes.data), size, free)
+        return HostMemory(memory, self._do(lambda: int(array.base.get_device_pointer())) if mapped else None)
 
     def allocate_device(self, size: int) -> int:
         """Return the address of `size` bytes on the GPU."""
@@ -132,22 +146,38 @@ class PycudaRuntime:
         raise InferenceError(f"{self.name} has no graph {graph}: install cuda-python for them")
 
     def close(self) -> None:
-        """Let go of the primary context; what TensorRT holds of it stays."""
+        """Let go of the primary context, which stays for the process: see `_keep_primary_context`."""
         self._context = None
 
-    @contextmanager
+    @contextlib.contextmanager
     def _pushed(self) -> Iterator[None]:
-        self._do(self._context.push)
+        context = self._context
+        if context is None:
+            raise InferenceError("the GPU was let go of: open it again before using it")
+        self._do(context.push)
         try:
             yield
         finally:
-            self._context.pop()
+            context.pop()
 
     def _do(self, call: Callable[[], _Given]) -> _Given:
         try:
             return call()
         except self._driver.Error as exc:  # its text is `cuMemAlloc failed: out of memory`
             raise InferenceError(str(exc)) from exc
+
+
+@functools.cache
+def _keep_primary_context(driver: Any) -> Any:  # noqa: ANN401 - pycuda's module and class
+    """Hold the GPU's primary context until the process ends, as CUDA's runtime does.
+
+    When a context of pycuda's ends in the thread that has made it, it is made current, released and left there
+    (`context::detach` of pycuda 2026.1, which counts on the release to pop it: that of a primary context does not). As
+    long as somebody holds it, what is left there is the context that CUDA's runtime makes current anyway. When nobody
+    does it is dead, and every call of CUDA's runtime in that thread fails.
+    """
+    device = driver.Device(_DEVICE)
+    return device.retain_primary_context()
 
 
 def _describe(driver: Any, device: Any) -> Gpu:  # noqa: ANN401 - pycuda's module and class

@@ -380,6 +380,24 @@ def test_a_buffer_of_somebody_else_is_refused(jetson, plan) -> None:
             backend.infer(np.zeros(backend.input_spec.shape, np.float32))
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_closed_engine_is_used_no_more_and_may_be_closed_by_another_thread(jetson, plan, provider) -> None:
+    jetson.use_provider(provider)
+    backend = open_tensorrt(plan, root=jetson.root)
+    held = [backend.allocate_input()]
+    backend.infer(held[0])
+    thread = threading.Thread(target=backend.close)
+    thread.start()
+    thread.join()
+    for use in (backend.allocate_input, lambda: backend.infer(held[0]), lambda: backend.infer_raw(held[0])):
+        with pytest.raises(InferenceError, match="the engine is closed: open it again"):
+            use()
+    backend.close()
+    held.clear()
+    gc.collect()
+    assert jetson.gpu.live == []
+
+
 def test_modes_that_are_not_possible_are_refused(jetson, plan) -> None:
     jetson.gpu.maps_host_memory = False
     with pytest.raises(ContractError, match="memory 'mapped' is not possible on Orin"):

@@ -1,5 +1,6 @@
 import gc
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -101,6 +102,42 @@ def test_pycuda_leaves_no_context_on_a_threads_stack(jetson) -> None:
         raise ZeroDivisionError
     with pytest.raises(InferenceError, match="invalid device context"):
         cuda.create_stream()
+
+
+def test_pycuda_leaves_no_dead_context_current(jetson) -> None:
+    """With one, every call of CUDA's runtime fails in that thread, TensorRT's too."""
+    jetson.use_provider("pycuda")
+    cuda = open_cuda()
+    with cuda.current():
+        memory = cuda.allocate_host(8, mapped=False)
+    cuda.close()
+    del cuda, memory
+    gc.collect()
+    jetson.use_provider("cuda-python")
+    runtime = open_cuda()
+    runtime.destroy_stream(runtime.create_stream())
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_memory_is_given_back_in_whichever_thread_has_it_last(jetson, provider) -> None:
+    jetson.use_provider(provider)
+    cuda = open_cuda()
+    with cuda.current():
+        held = [cuda.allocate_host(8, mapped=True)]
+    cuda.close()
+    held[0].array[:] = 1
+    thread = threading.Thread(target=held.clear)
+    thread.start()
+    thread.join()
+    assert jetson.gpu.live == []
+
+
+def test_pycuda_says_that_it_was_let_go_of(jetson) -> None:
+    jetson.use_provider("pycuda")
+    cuda = open_cuda()
+    cuda.close()
+    with pytest.raises(InferenceError, match="open it again before using it"), cuda.current():
+        pytest.fail("there is no context any more")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
