@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from mnv2_edge.config.model import CameraConfig, Config, SaveConfig, SinkConfig, camera_ids
+from mnv2_edge.config.model import CameraConfig, Config, SaveConfig, SinkConfig, SlowdownConfig, camera_ids
 from mnv2_edge.engine_updates import EngineUpdates
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import SinkFailedError, SourceError
@@ -27,10 +27,12 @@ from mnv2_edge.rebuilding import RebuildingEngine
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.saving import PictureFolder, Saver
 from mnv2_edge.sinks import Sink, SinkOptions
+from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
+from mnv2_edge.strain import Limits, read_strains
 from mnv2_edge.viewing import Viewer
 from mnv2_engines.engine import Engine
 
@@ -130,6 +132,7 @@ def open_runtime(
             viewers=viewers,
             on_alive=on_alive,
             remark=rebuilding.remark if rebuilding is not None else str,
+            slowdown=_slowdown(config.slowdown),
             device=identity.device_id,
         )
         yield Runtime(pipeline, updates)
@@ -211,6 +214,11 @@ def _open_viewers(config: SaveConfig) -> Iterator[tuple[Viewer, ...]]:
     folder = PictureFolder(Path(config.folder).expanduser(), int(config.limit_mib * 2**20))
     with contextlib.closing(Saver(folder, config.every_s)) as saver:
         yield (saver,)
+
+
+def _slowdown(config: SlowdownConfig) -> Slowdown:
+    limits = Limits(config.heat_c, config.free_memory_mib)
+    return Slowdown(lambda: read_strains(limits))
 
 
 def _password_file(options: Mapping[str, object], environment: Environment) -> str | None:

@@ -14,7 +14,7 @@ from mnv2_edge.backoff import Backoff
 from mnv2_edge.errors import SourceError, SourcePermissionError, TemporaryError
 from mnv2_edge.exchange import Lane
 from mnv2_edge.frames import Frame
-from mnv2_edge.gate import FrameGate
+from mnv2_edge.gate import FrameGate, GateSettings
 from mnv2_edge.picture_watch import PictureTrouble, PictureWatch
 from mnv2_edge.reader import STOPPED, Camera, Reader, Supervision
 from mnv2_edge.records import StateName
@@ -72,14 +72,18 @@ class Capture:
         timer: Timer | None = None,
     ) -> None:
         self.camera_id = camera.id
+        self.gate = gate or FrameGate(GateSettings())
         self.error: BaseException | None = None
         self.reopened = 0
         self.gated = 0
         """Frames that were read and held back: black, frozen, above the rate, or without motion."""
+        self.results = 0
+        """Frames that inference has looked at; that thread counts them."""
+        self.busy_ns = 0
+        """How long it was at that."""
         self._camera = camera
         self._lane = lane
         self._listener = listener
-        self._gate = gate
         self._timer = timer or Timer()
         policy = camera.supervision
         self._watch = PictureWatch(frozen_s=policy.frozen_s, black_s=policy.black_s)
@@ -118,6 +122,21 @@ class Capture:
     def dropped(self) -> int:
         """Count the frames that a newer one replaced before they were taken."""
         return self._lane.dropped
+
+    @property
+    def read(self) -> int:
+        """Count the frames that were read, whatever became of them."""
+        return self._next_index
+
+    @property
+    def live(self) -> bool:
+        """Return True when frames come at their own rate."""
+        return self._camera.live
+
+    def report_again(self) -> None:
+        """Report the present state once more."""
+        with self._lock:
+            self._listener.on_state(self, self._state, self._reason)
 
     def start(self) -> None:
         """Begin to read."""
@@ -174,7 +193,7 @@ class Capture:
         self._last_ns = now
         if self._state != "streaming":
             self._streaming()
-        if self._gate is not None and not self._gate.passes(frame):
+        if not self.gate.passes(frame):
             self.gated += 1
             return ""
         return "" if self._lane.offer(frame) else STOPPED

@@ -31,10 +31,17 @@ class FrameGate:
 
     def __init__(self, settings: GateSettings) -> None:
         self._settings = settings
-        self._due_ns = 0
+        self.limit = 0.0
+        """Frames per second at most, besides the settings'; 0: no limit. Any thread may set it, at any time."""
+        self._turn_ns: int | None = None
         self._background: FloatArray | None = None
         self._learned_ns = 0
         self._moved_ns: int | None = None
+
+    @property
+    def max_rate(self) -> float:
+        """Return how many frames per second pass by the settings; 0: no limit."""
+        return self._settings.max_rate
 
     def passes(self, frame: Frame) -> bool:
         """Say whether this frame is to be looked at."""
@@ -42,12 +49,17 @@ class FrameGate:
 
     def _in_rate(self, captured_ns: int) -> bool:
         """Count moments at the rate asked for, so that it is met on average whatever the camera's own is."""
-        if not self._settings.max_rate:
+        limits = [limit for limit in (self._settings.max_rate, self.limit) if limit]
+        if not limits:
             return True
-        if captured_ns < self._due_ns:
+        period_ns = round(1e9 / min(limits))
+        if self._turn_ns is None:
+            self._turn_ns = captured_ns
+            return True
+        late_ns = captured_ns - self._turn_ns - period_ns
+        if late_ns < 0:
             return False
-        period_ns = round(1e9 / self._settings.max_rate)
-        self._due_ns = self._due_ns + period_ns if captured_ns - self._due_ns < period_ns else captured_ns + period_ns
+        self._turn_ns = captured_ns - late_ns if late_ns < period_ns else captured_ns
         return True
 
     def _moves(self, frame: Frame) -> bool:

@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mnv2_edge.capture import Capture, CaptureListener, Outage
+from mnv2_edge.brake import Brake
+from mnv2_edge.capture import Capture, CaptureListener
 from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
 from mnv2_edge.gate import FrameGate
 from mnv2_edge.heartbeat import Heartbeat
 from mnv2_edge.network import Network
 from mnv2_edge.reader import Camera
-from mnv2_edge.records import CameraState, Event, Latency, Record, Result, StateName
-from mnv2_edge.redaction import redact
+from mnv2_edge.records import Latency, Record, Result
+from mnv2_edge.reporting import Reporter
 from mnv2_edge.sinks import BACKLOG, Sink
+from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.timer import Timer
 from mnv2_edge.viewing import Sighting, Viewer
 
@@ -61,7 +63,8 @@ class Pipeline:
     that `timer` is. While none of them hangs it calls `on_alive` there, ten times a second, the first time when all
     have been started. A camera that is away or being opened again does not hang, an inference that never returns does.
 
-    `remark` says what a camera that is well has to be told of nevertheless, as the reason in its state.
+    `remark` says what a camera that is well has to be told of nevertheless, as the reason in its state. `slowdown`, if
+    there is one, is asked on the watching thread at which share of their rate live cameras are looked at.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Pipeline:
         viewers: Sequence[Viewer] = (),
         on_alive: Callable[[], None] | None = None,
         remark: Callable[[], str] = str,
+        slowdown: Slowdown | None = None,
         device: str = "",
         clock: Clock | None = None,
         timer: Timer | None = None,
@@ -84,7 +88,7 @@ class Pipeline:
         self._on_alive = on_alive or (lambda: None)
         self._broken: set[Sink] = set()
         self._remark = remark
-        self._remarked: dict[str, str] = {}
+        self._slowdown = slowdown
         self._device = device
         self._clock = clock or Clock()
         self._timer = timer or Timer()
@@ -93,17 +97,18 @@ class Pipeline:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._captures: dict[Lane, Capture] = {}
-        self._results: dict[str, int] = {}
         self._spoke: dict[str, str] = {}
         """Which engine each camera's last result is from; before its first one, the engine that the run began with."""
         self._error: BaseException | None = None
-        listener = CaptureListener(self._publish_state, self._publish_outage, self._wake.set)
+        self._reporter = Reporter(device, self._clock, self._publish, self._remark_on)
+        listener = CaptureListener(self._reporter.state, self._reporter.outage, self._wake.set)
         for camera in cameras:
             lane = self._exchange.add_lane(live=camera.live)
             gate = FrameGate(camera.gate)
             self._captures[lane] = Capture(camera, lane, listener, gate=gate, timer=self._timer)
-            self._results[camera.id] = 0
             self._spoke[camera.id] = network.engine_id
+        captures = tuple(self._captures.values())
+        self._brake = Brake(slowdown, captures, self._tell_slowdown, self._timer) if slowdown is not None else None
 
     def run(self, stop: threading.Event | None = None, *, max_frames: int | None = None) -> Outcome:
         """Run until every source has ended, `max_frames` results are out, every sink is broken, or `stop` is set.
@@ -119,6 +124,10 @@ class Pipeline:
             while inference.is_alive() and not stop.is_set() and not self._errors() and not self._deaf():
                 for capture in self._captures.values():
                     capture.check()
+                if self._brake is not None:
+                    self._brake.check()
+                for capture in self._captures.values():
+                    self._reporter.refresh(capture)
                 if self._heartbeat.check():
                     self._on_alive()
                 self._timer.wait(self._wake, _WATCH_S)
@@ -129,7 +138,7 @@ class Pipeline:
             raise error
         captures = self._captures.values()
         return Outcome(
-            results=sum(self._results.values()),
+            results=self._count(),
             dropped=sum(capture.dropped for capture in captures),
             skipped=sum(capture.skipped for capture in captures),
             failed=next((capture.reason for capture in captures if capture.state == "failed"), ""),
@@ -148,7 +157,7 @@ class Pipeline:
 
     def _main(self, max_frames: int | None) -> None:
         try:
-            while max_frames is None or sum(self._results.values()) < max_frames:
+            while max_frames is None or self._count() < max_frames:
                 self._heartbeat.rest()
                 taken = self._exchange.take()
                 if taken is None:
@@ -181,7 +190,8 @@ class Pipeline:
         decoded = time.monotonic_ns()
         self._exchange.release(ready)
         height, width = frame.picture_hw
-        self._results[frame.source_id] += 1
+        capture.results += 1
+        capture.busy_ns += decoded - began
         result = Result(
             device=self._device,
             camera=frame.source_id,
@@ -215,13 +225,23 @@ class Pipeline:
         """Publish, before a camera's first result from another engine, that it is."""
         before, self._spoke[result.camera] = self._spoke[result.camera], result.engine
         if result.engine != before:
-            details: dict[str, str | int | float | bool] = {"from": before, "to": result.engine, "frame": result.frame}
-            self._publish(Event(self._device, result.camera, "engine", self._clock.stamp(time.monotonic_ns()), details))
+            self._reporter.event(capture, "engine", {"from": before, "to": result.engine, "frame": result.frame})
             _log.info("%s: from frame %d on %s looks, before %s", result.camera, result.frame, result.engine, before)
-            if (
-                self._remarked.get(result.camera, "") != self._remark()
-            ):  # a broker retains what was said of the engine before
-                self._publish_state(capture, capture.state, capture.reason)
+            self._reporter.refresh(capture)  # a broker retains what was said of the engine before
+
+    def _tell_slowdown(self) -> None:
+        """Publish that live cameras are looked at more or less often from now on, and why."""
+        if self._slowdown is not None:
+            for capture in self._captures.values():
+                if capture.live:
+                    self._reporter.event(capture, "slowdown", self._slowdown.details)
+
+    def _remark_on(self, capture: Capture) -> str:
+        slowed = self._slowdown.remark if self._slowdown is not None and capture.live else ""
+        return "; ".join(filter(None, (self._remark(), slowed)))
+
+    def _count(self) -> int:
+        return sum(capture.results for capture in self._captures.values())
 
     def _wait_for_sinks(self, backlog: int) -> None:
         """Let slow readers and viewers catch up: a file loses nothing. Ends when the run is being stopped."""
@@ -235,35 +255,6 @@ class Pipeline:
     def _publish(self, record: Record) -> None:
         for receiver in (*self._observers, *self._sinks):
             receiver.publish(record)
-
-    def _publish_state(self, capture: Capture, state: StateName, reason: str) -> None:
-        if not reason and state in {"starting", "streaming"}:
-            reason = self._remarked[capture.camera_id] = self._remark()
-        self._publish(
-            CameraState(
-                device=self._device,
-                camera=capture.camera_id,
-                state=state,
-                reason=redact(reason),  # a library's words may hold the camera's URI, and a broker retains this
-                since=self._clock.stamp(time.monotonic_ns()),
-                frames=self._results[capture.camera_id],
-                dropped=capture.dropped,
-                skipped=capture.skipped,
-                reopened=capture.reopened,
-                gated=capture.gated,
-            )
-        )
-
-    def _publish_outage(self, capture: Capture, outage: Outage) -> None:
-        began, ended = self._clock.stamp(outage.began_ns), self._clock.stamp(outage.ended_ns)
-        details: dict[str, str | int | float | bool] = {
-            "reason": redact(outage.reason),
-            "began": began.time,
-            "ended": ended.time,
-            "seconds": round((outage.ended_ns - outage.began_ns) / 1e9, 3),
-            "recovered": outage.recovered,
-        }
-        self._publish(Event(self._device, capture.camera_id, "outage", ended, details))
 
     def _deaf(self) -> bool:
         """Return True when there are sinks and nobody is behind any of them; tell of each that broke, once."""

@@ -48,8 +48,8 @@ _Gated: TypeAlias = Annotated[
     int,
     Meta(
         ge=0,
-        description="Frames of this camera since the start that were held back: above `max_rate`, without motion, "
-        "black or frozen.",
+        description="Frames of this camera since the start that were held back: above `max_rate`, above a lower rate "
+        "because of heat or low memory, without motion, black or frozen.",
     ),
 ]
 _Version: TypeAlias = Annotated[Literal[1], Meta(description="Version of this schema.")]
@@ -115,7 +115,9 @@ class CameraState:
     device: _Device
     camera: _Camera
     state: StateName
-    reason: Annotated[str, Meta(description="Why, in words; empty when all is well.")]
+    reason: Annotated[
+        str, Meta(description="Why, in words, or what is to be said of it nevertheless; empty when all is well.")
+    ]
     since: Annotated[Timestamp, Meta(description="When it came into this state.")]
     frames: Annotated[_Count, Meta(description="Frames of this camera inferred since the start.")]
     dropped: _Dropped
@@ -132,7 +134,7 @@ class Event:
 
     device: _Device
     camera: _Camera
-    event: Annotated[str, Meta(description="What: `outage`, `engine`.")]
+    event: Annotated[str, Meta(description="What: `outage`, `engine`, `slowdown`.")]
     at: Annotated[Timestamp, Meta(description="When.")]
     details: Annotated[
         dict[str, str | int | float | bool], Meta(description="More about it; which keys depends on the event.")

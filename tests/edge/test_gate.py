@@ -28,6 +28,21 @@ def test_a_camera_that_is_slower_than_the_rate_loses_nothing_and_saves_nothing_u
     assert sum(gate.passes(frame(5 + step / 30)) for step in range(30)) <= 11
 
 
+def test_a_limit_holds_besides_the_settings_and_can_be_moved_and_taken_away_at_any_time() -> None:
+    gate, black = FrameGate(GateSettings(max_rate=10)), np.zeros((2, 2, 3), np.uint8)
+
+    def passed(since_s: float, limit: float) -> int:
+        gate.limit = limit
+        times = [since_s + step / 30 for step in range(600)]
+        return sum(gate.passes(Frame(black, "BGR", 0, round(at * 1e9), "cam")) for at in times)
+
+    assert 195 <= passed(0, 0) <= 205
+    assert 95 <= passed(20, 5) <= 105
+    assert 195 <= passed(40, 50) <= 205
+    assert 1 <= passed(60, 0.05) <= 2
+    assert 195 <= passed(80, 0) <= 205  # and does not wait for the turn that was 20 s away
+
+
 def test_without_settings_everything_passes() -> None:
     gate = FrameGate(GateSettings())
     assert all(gate.passes(frame(step / 1000)) for step in range(100))

@@ -8,8 +8,10 @@ from mnv2_edge.errors import SourceError, TemporaryError
 from mnv2_edge.gate import GateSettings
 from mnv2_edge.pipeline import Network, Outcome, Pipeline
 from mnv2_edge.reader import Camera
-from mnv2_edge.records import CameraState, Event, Result
+from mnv2_edge.records import CameraState, Event, Record, Result
+from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.sources import FrameSource
+from mnv2_edge.strain import Strain
 from mnv2_edge.timer import Timer
 from mnv2_engines.errors import InferenceError
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
@@ -271,3 +273,58 @@ class TestSignsOfLife:
         threading.Timer(1.0, stop.set).start()
         pipeline.run(stop)
         assert len(signs) >= 5
+
+
+def test_a_slowdown_is_told_of_live_cameras_when_it_begins_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnv2_edge.brake.LOOK_S", 0.05)
+    hot, over, sink = threading.Event(), threading.Event(), ListSink()
+    hot.set()
+
+    def sense() -> tuple[Strain, ...]:
+        return (Strain("heat", hot.is_set(), not hot.is_set(), "hot" if hot.is_set() else "cool", {"celsius": 81.5}),)
+
+    class Turn:
+        """Let it cool down when the least share is reached, and end the run when all is well again."""
+
+        def publish(self, record: Record) -> None:
+            if isinstance(record, Event) and record.details["share"] == 0.125:
+                hot.clear()
+            if (
+                isinstance(record, CameraState)
+                and record.camera == "door"
+                and record.reason == "so so"
+                and over.is_set()
+            ):
+                stop.set()
+            if isinstance(record, Event) and record.details["share"] == 1.0:
+                over.set()
+
+    stop = threading.Event()
+    cameras = [
+        Camera("door", FilmSource(10**6, live=True, period_s=0.001, source_id="door")),
+        Camera("film", FilmSource(10**6, period_s=0.001, source_id="film")),
+    ]
+    network = Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0")
+    pipeline = Pipeline(cameras, network, [sink], observers=[Turn()], slowdown=Slowdown(sense), remark=lambda: "so so")
+    pipeline.run(stop)
+
+    told = [record for record in sink.records if record.camera == "door" and not isinstance(record, Result)]
+    shares = [record.details["share"] for record in told if isinstance(record, Event)]
+    assert shares == [0.5, 0.25, 0.125, 0.25, 0.5, 1.0]
+    assert [(record.state, record.reason) for record in told if isinstance(record, CameraState)] == [
+        ("starting", "so so"),
+        ("streaming", "so so"),
+        ("streaming", "so so; slowed down to 1/2: hot"),
+        ("streaming", "so so; slowed down to 1/4: hot"),
+        ("streaming", "so so; slowed down to 1/8: hot"),
+        ("streaming", "so so; slowed down to 1/4: cool"),
+        ("streaming", "so so; slowed down to 1/2: cool"),
+        ("streaming", "so so"),
+        ("ended", "stopped"),
+    ]
+    assert told[-1].gated > 0
+    film = [record for record in sink.records if record.camera == "film"]
+    assert not any(isinstance(record, Event) for record in film)
+    assert {record.reason for record in film if isinstance(record, CameraState)} == {"so so", "stopped"}
+    frames = [record.frame for record in film if isinstance(record, Result)]
+    assert frames == list(range(len(frames)))

@@ -6,6 +6,7 @@ something down, `hot` tells the driver, `critical` turns the machine off (the ke
 Documentation/driver-api/thermal/sysfs-api.rst).
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ _PI_SLOWS_C: Final = 80.0
 """From here on a Raspberry Pi's firmware lowers the CPU's frequency, more so from 85 on ("Frequency management and
 thermal control" of Raspberry Pi's documentation). Its kernel knows nothing of that: its one trip is at 90 or 110, and
 critical. A 3B+ takes one step from 1.4 to 1.2 GHz at 60 already, by `temp_soft_limit`; that is not counted here."""
+_PROCESSOR: Final = re.compile(r"cpu|gpu|soc|core|package|pkg|^tj", re.IGNORECASE)
+"""`cpu-thermal`, `CPU-therm`, `soc0-thermal`, `bigcore0-thermal`, `package-thermal`, `x86_pkg_temp`; not a battery."""
 _LEAST_TRIP_C: Final = 60.0
 """A passive trip below is a setting for a case that is touched, or nonsense."""
 
@@ -39,6 +42,11 @@ class Zone:
     trip the highest: the others begin to regulate, that one is not to be exceeded (power_allocator.rst)."""
     critical_c: float | None
     """Where the kernel turns the machine off."""
+
+    @property
+    def of_processor(self) -> bool:
+        """Tell whether the name says that this is about a processor."""
+        return _PROCESSOR.search(self.name) is not None
 
 
 def read_zones(root: Path = Path("/")) -> tuple[Zone, ...]:

@@ -19,6 +19,7 @@ __all__ = [
     "LogConfig",
     "SaveConfig",
     "SinkConfig",
+    "SlowdownConfig",
     "TaskConfig",
     "Triple",
     "camera_ids",
@@ -142,6 +143,15 @@ class SaveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Nothing is saved any more once the folder holds so much."""
 
 
+class SlowdownConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When live cameras are looked at less often, before the board slows itself down or runs out of memory."""
+
+    heat_c: Annotated[float, msgspec.Meta(ge=0, le=120)] | None = None
+    """From so many °C of a processor on; when absent 2 below where the board slows itself down; 0: never."""
+    free_memory_mib: Annotated[int, msgspec.Meta(ge=0)] = 40
+    """When less memory than this is left, or programs wait for memory a fifth of the time; 0: never."""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is logged to stderr."""
 
@@ -160,6 +170,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A label file; the engine's own labels when absent."""
     sinks: tuple[SinkConfig, ...] = ({"stdout": {}},)
     save: SaveConfig = SaveConfig()
+    slowdown: SlowdownConfig = SlowdownConfig()
     log: LogConfig = LogConfig()
 
 

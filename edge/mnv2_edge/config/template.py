@@ -96,6 +96,11 @@ sinks:
 #  every_s: 1.0           # of a camera one in so many seconds, 0: every frame; of files all of them
 #  limit_mib: 256         # once the folder holds so much nothing is saved any more
 
+# When live cameras are looked at less often: at a half, a quarter, an eighth of the rate, and at all of it again later.
+#slowdown:
+#  heat_c: null           # from so many °C on; 2 below where the board slows itself down when empty; 0: never
+#  free_memory_mib: 40    # when less memory is left, or programs wait for memory a fifth of the time; 0: never
+
 # What is logged to stderr: debug, info, warning or error.
 #log:
 #  level: info

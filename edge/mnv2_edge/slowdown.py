@@ -1,0 +1,75 @@
+"""Decide at which share of its rate a board works that is too hot, or short of memory."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mnv2_edge.strain import Strain
+
+__all__ = ["LOOK_S", "Slowdown"]
+
+_log = logging.getLogger(__name__)
+LOOK_S: Final = 10.0
+"""A board's heat follows its work within tens of seconds, and its fan comes in between."""
+_SHARES: Final = (1.0, 0.5, 0.25, 0.125)
+_WORDS: Final = ("the full rate", "1/2", "1/4", "1/8")
+_DOWN: Final = 2
+"""So many looks in a row have to find too much: one may be wrong, and the step before has to have its effect."""
+_UP: Final = 6
+"""So many in a row have to be calm: what came back too soon would only go again."""
+
+
+class Slowdown:
+    """Go down a step while something is too much, and up a step when all has been well for a minute.
+
+    `look` wants to be called every `LOOK_S`; each time it goes by one step at most, and between looks that contradict
+    each other by none. The share never falls below an eighth: who has a hot camera still wants to know what it sees. A
+    sensor that does not answer any more is no reason to stay slow.
+    """
+
+    def __init__(self, sense: Callable[[], Sequence[Strain]]) -> None:
+        self._sense = sense
+        self._step = 0
+        self._over = 0
+        self._calm = 0
+        self._causes: list[str] = []
+        self.remark = ""
+        """What to say of a camera that is slowed down: to which share and why. Changes with the share alone."""
+        self.details: dict[str, str | int | float | bool] = {}
+        """The same for programs, of the last change."""
+
+    @property
+    def share(self) -> float:
+        """Return the share of its rate at which everything is to work, 1/8 to 1."""
+        return _SHARES[self._step]
+
+    def look(self) -> bool:
+        """Look at the board; return whether the share has changed."""
+        strains = self._sense()
+        over = [strain.cause for strain in strains if strain.over]
+        calm = all(strain.calm for strain in strains)
+        self._over = self._over + 1 if over else 0
+        self._calm = self._calm + 1 if calm else 0
+        step = self._step
+        if self._over >= _DOWN:
+            step = min(step + 1, len(_SHARES) - 1)
+        elif self._calm >= _UP:
+            step = max(step - 1, 0)
+        if step == self._step:
+            return False
+        self._step, self._over, self._calm = step, 0, 0
+        self._causes = [*self._causes, *(cause for cause in over if cause not in self._causes)]
+        self._describe([strain for strain in strains if strain.cause in self._causes])
+        if step == 0:
+            self._causes = []
+        return True
+
+    def _describe(self, strains: Sequence[Strain]) -> None:
+        why = "; ".join(strain.words for strain in strains) or "the board does not say any more how it is"
+        self.remark = f"slowed down to {_WORDS[self._step]}: {why}" if self._step else ""
+        figures = {name: value for strain in strains for name, value in strain.figures.items()}
+        self.details = {"share": self.share, "causes": ", ".join(self._causes), "reason": why, **figures}
+        if self._step:
+            _log.warning("%s", self.remark)
+        else:
+            _log.info("back to the full rate: %s", why)
