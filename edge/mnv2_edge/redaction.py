@@ -20,7 +20,8 @@ _SHORTEST: Final = 4
 """A shorter secret is not looked for in text, of which it would blot out half; in a URI it is hidden all the same."""
 _LONGEST_BYTES: Final = 4096
 
-_URI_PASSWORD: Final = re.compile(r"(?P<front>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s'\"]*@", re.IGNORECASE)
+# Bounded, since a line may be long: what looks from each of its letters to its end takes minutes.
+_URI_PASSWORD: Final = re.compile(r"(?P<front>[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\"]*):[^\s'\"]{0,4096}@", re.IGNORECASE)
 _QUERY_PASSWORD: Final = re.compile(
     r"(?P<front>[?&](?:password|passwd|pwd|pass|token|secret|api_?key)=)[^&\s'\"]*", re.IGNORECASE
 )

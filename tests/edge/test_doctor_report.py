@@ -45,6 +45,7 @@ SECRETS = (
     "PlugInWord",
     "918273645",
     "KeyMaterialKeyMaterial",
+    "drop-In-Password",
     "pipeline-Password",
     "pipeline-User",
     "wrong-Place-Password",
@@ -75,7 +76,7 @@ telegram: token=printed-Plugin-Token, "api_key": "printed-Plugin-Token" password
 sessions {SECRETS[29]} c0ffee00-1234-4abc-9def-0123456789ab 8f14e45fceea167a5a36dedd4bea2543
 wlan0 dc:a6:32:01:02:03 to dc:a6:32:aa:bb:cc in "Anna's Home Net", Anna Hot Spot, at 93.184.216.34 or
 2001:db8:85a3::8a2e:370:7334, as annas-workshop, by annabella in /home/annabella/secret-folder
-plug-In-Key PlugInWord 918273645 pipeline-Password pipeline-User https://hooks.example.org/services/plug-In-Key
+plug-In-Key PlugInWord 918273645 drop-In-Password pipeline-Password pipeline-User https://hooks.example.org/services/plug-In-Key
 {PEM}\x1b[31mred
 """
 KERNEL = (
@@ -102,6 +103,9 @@ def machine(tmp_path):
             "sys/class/net/wlan0/address": "dc:a6:32:01:02:03\n",
             "etc/NetworkManager/system-connections/home.nmconnection": "[wifi]\nssid=Anna's Home Net\n[x]\npsk=x\n",
             "etc/wpa_supplicant/wpa_supplicant.conf": 'network={\n  ssid="Anna Hot Spot"\n  psk="none"\n}\n',
+            "etc/systemd/system/mnv2-edge@door.service.d/override.conf": (
+                '[Service]\nEnvironment="MNV2_EDGE_MQTT_PASSWORD=drop-In-Password"\n'
+            ),
             "boot/firmware/config.txt": "# of annabella\ndtoverlay=vc4-kms-v3d,cma-256\nhdmi_group=2\n",
             "etc/mnv2-edge/door.yaml": "version: 1\n",
             "etc/mnv2-edge/broken.yaml": (
@@ -317,3 +321,36 @@ class TestCommand:
 )
 def test_shapes(text, expected) -> None:
     assert Scrubber([], [], ["4.11.0.86"]).text(text) == expected
+
+
+def test_a_very_long_word_is_no_trouble() -> None:
+    """As a plug-in may log a picture in base64: no pattern may look at it from each of its letters on."""
+    for letters in ("aB3-", "password", "a.", "x://", "1:"):
+        text = letters * (100_000 // len(letters))
+        assert len(Scrubber(["secret"], ["name"]).text(text)) <= len(text)
+
+
+def test_a_user_called_as_this_program_does_not_blot_it_out(tmp_path) -> None:
+    root = write_files(
+        tmp_path / "root",
+        {"etc/mnv2-edge/door.yaml": "version: 1\nsinks: [{mqtt: {uri: 'mqtt://mnv2-edge@broker'}}]\n"},
+    )
+    instances = read_instances(root)
+    machine = make_machine(root, configurations=instances, brokers=instance_logins(instances, root))
+    assert "mnv2-edge 0." in write(machine, tmp_path / "report.tar.gz")["README.txt"]
+    assert '"mnv2-edge": "' in write(machine, tmp_path / "report.tar.gz")["versions.json"]
+
+
+def test_instances_are_known_when_another_file_is_looked_at(machine, tmp_path) -> None:
+    """Their logs are in the report all the same."""
+    other = dataclasses.replace(
+        machine.configurations[0], file=tmp_path / "other.yaml", instance="", config=Config(version=1)
+    )
+    write_files(
+        machine.root, {"etc/mnv2-edge/yard.yaml": "version: 1\ncameras: [{uri: 'rtsp://joe@h/?t=yard-Secret'}]\n"}
+    )
+    commands = {"journalctl --unit": "yard-Secret"}
+    looking = dataclasses.replace(
+        machine, configurations=(other,), run_command=make_machine(machine.root, commands).run_command
+    )
+    assert write(looking, tmp_path / "report.tar.gz")["journal/yard.txt"] == "***\n"

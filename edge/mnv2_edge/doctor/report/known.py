@@ -10,14 +10,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from mnv2_edge.board.files import read_text
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.doctor import Machine
-from mnv2_edge.doctor.configured import mqtt_settings
+from mnv2_edge.doctor.configured import mqtt_settings, read_instances
 from mnv2_edge.doctor.report.scrub import NAMED_SECRET, Scrubber, is_public
 from mnv2_edge.identity import read_identity
 
 __all__ = ["make_scrubber"]
 
 _SECRET_VARIABLE: Final = re.compile(r"PASS|TOKEN|SECRET|KEY|CREDENTIAL", re.IGNORECASE)
-_URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
+_URI: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s'\"]+", re.IGNORECASE)
 _SSID: Final = re.compile(r"^\s*ssid\s*=\s*\"?(?P<name>[^\"\n]+?)\"?\s*$", re.MULTILINE)
 _CPU_SERIAL: Final = re.compile(r"^Serial\s*:\s*(?P<serial>\w+)", re.MULTILINE)
 _SERIAL_FILES: Final = (
@@ -37,7 +37,7 @@ _WIFI: Final = (
 )
 _COMMON_HOSTS: Final = frozenset({"raspberrypi", "ubuntu", "debian", "jetson", "localhost", "nvidia"})
 """Names of millions of devices, and of kernel drivers."""
-_COMMON_USERS: Final = frozenset({"root", "pi", "ubuntu", "mnv2-edge"})
+_COMMON_USERS: Final = frozenset({"", "root", "pi", "ubuntu", "mnv2-edge", "mqtt", "camera"})
 _LONGEST_BYTES: Final = 64 * 1024
 _PLUGIN_SHORTEST: Final = 6
 """A shorter option of a plug-in is more likely a word like `fast` than a secret."""
@@ -46,24 +46,38 @@ _PLUGIN_SHORTEST: Final = 6
 def make_scrubber(machine: Machine, variables: Mapping[str, str]) -> Scrubber:
     """Return what hides all that can be found out here; `variables` are the environment's."""
     secrets = {value for name, value in variables.items() if _SECRET_VARIABLE.search(name)}
-    secrets |= {login.password for login in machine.brokers} | {login.broker.user for login in machine.brokers}
-    for configured in machine.configurations:
-        secrets |= set(_secrets_of(configured.config) if configured.config else _secrets_in(read_text(configured.file)))
+    secrets |= {login.password for login in machine.brokers}
+    names = {login.broker.user for login in machine.brokers}
+    named = {configured.file: configured for configured in (*read_instances(machine.root), *machine.configurations)}
+    for configured in named.values():
+        if configured.config is None:
+            found = _secrets_in(read_text(configured.file))
+        else:
+            found = _secrets_of(configured.config)
+            names |= {user for uri in _uris(configured.config) for user in _users(uri)}
+        secrets |= set(found)
     for file in (machine.root / "etc/credstore").glob("mnv2-edge.*"):
         secrets |= set(_lines(file))
+    for file in (machine.root / "etc/systemd/system").glob("mnv2-edge*.service.d/*.conf"):
+        secrets |= set(_secrets_in(read_text(file)))
     secrets |= set(_serial_numbers(machine))
-    return Scrubber(secrets, set(_names(machine.root, variables)), set(machine.distributions.values()))
+    names |= set(_names(machine.root, variables))
+    return Scrubber(secrets, names - _COMMON_USERS, set(machine.distributions.values()))
+
+
+def _uris(config: Config) -> Iterator[str]:
+    yield from (camera.uri for camera in config.cameras)
+    yield from (settings.uri for settings in mqtt_settings(config))
 
 
 def _secrets_of(config: Config) -> Iterator[str]:
-    for camera in config.cameras:
-        yield from _secrets_of_uri(camera.uri)
-        yield from _secrets_in(camera.uri)  # a pipeline of GStreamer's holds others, and `user-pw=...`
-        yield from _lines(Path(camera.password_file)) if camera.password_file else ()
-    for settings in mqtt_settings(config):
-        yield from _secrets_of_uri(settings.uri)
-        for file in (settings.password_file, settings.key_file):
-            yield from _lines(Path(file)) if file else ()
+    for uri in _uris(config):
+        yield from _secrets_of_uri(uri)
+        yield from _secrets_in(uri)  # a pipeline of GStreamer's holds others, and `user-pw=...`
+    cameras = [camera.password_file for camera in config.cameras]
+    brokers = [file for settings in mqtt_settings(config) for file in (settings.password_file, settings.key_file)]
+    for file in (*cameras, *brokers):
+        yield from _lines(Path(file)) if file else ()
     for sink in config.sinks:
         for name, options in sink.items():
             if name not in SINK_SETTINGS:
@@ -78,20 +92,28 @@ def _secrets_in(text: str) -> Iterator[str]:
 
 
 def _secrets_of_uri(uri: str) -> Iterator[str]:
+    """Return passwords, names of hosts that are not of one's own network, and what a query says."""
     try:
         parts = urlsplit(uri)
-        user, at, _ = parts.netloc.rpartition("@")
         host = parts.hostname or ""
     except ValueError:
         return
-    if at:
-        for word in (user, *user.split(":", 1)):
-            yield word
-            yield unquote(word)
+    user, _, _ = parts.netloc.rpartition("@")
+    password = user.partition(":")[2]
+    yield from (password, unquote(password))
     if is_public(host):
         yield host
     if parts.netloc:  # `picamera:0?size=640x480` holds no secret
         yield from (value for _, value in parse_qsl(parts.query))
+
+
+def _users(text: str) -> Iterator[str]:
+    """Return the users of all URIs in a text: names, which may be words like `admin`, and no secrets."""
+    for match in _URI.finditer(text):
+        user, at, _ = match[0].partition("://")[2].rpartition("@")
+        if at:
+            name = user.partition(":")[0]
+            yield from (name, unquote(name))
 
 
 def _words(value: object) -> Iterator[str]:
@@ -133,5 +155,4 @@ def _names(root: Path, variables: Mapping[str, str]) -> Iterator[str]:
     if host.lower() not in _COMMON_HOSTS:
         yield host
     yield from (read_text(file) for file in root.glob("sys/class/net/*/address"))
-    users = {variables.get("SUDO_USER", ""), variables.get("USER", "")}
-    yield from users - _COMMON_USERS
+    yield from (variables.get("SUDO_USER", ""), variables.get("USER", ""))

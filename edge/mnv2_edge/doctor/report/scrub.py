@@ -20,15 +20,16 @@ Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | 
 
 _SHORTEST: Final = 4
 """A shorter secret would blot out half of the text; redaction has the same limit."""
+# Each pattern is bounded: a log may hold a word of many kilobytes, at which none may look from each of its letters on.
 _PEM: Final = re.compile(r"-----BEGIN [^-\n]+-----.*?(?:-----END [^-\n]+-----|\Z)", re.DOTALL)
 _URI: Final = re.compile(
-    r"""(?P<scheme>\b[a-z][a-z0-9+.-]*)://(?:[^\s'"]*@)?
+    r"""(?P<scheme>\b[a-z][a-z0-9+.-]{0,30})://(?:[^\s'"]{0,4096}@)?
     (?P<host>\[[0-9a-f:.%]+\]|[^\s/:?\#'",;()\[\]]*)(?P<port>:\d+)?(?P<rest>[/?\#][^\s'"]*)?""",
     re.IGNORECASE | re.VERBOSE,
 )
 NAMED_SECRET: Final = re.compile(
-    r"""(?P<name>[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|psk|ssid|credential|cookie|
-    user-id|user-pw|proxy-id|proxy-pw)[\w-]*)
+    r"""(?P<name>(?<![\w-])[\w-]{0,64}(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|psk|ssid|credential|cookie|
+    user-id|user-pw|proxy-id|proxy-pw)[\w-]{0,64})
     (?P<between>["']?\s*[:=]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -36,7 +37,7 @@ _MAC: Final = re.compile(r"\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b", re.IGNORECASE
 _IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
 _IPV6: Final = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-_TOKEN: Final = re.compile(r"\b(?:[0-9a-f]{32,}|(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])[\w-]{32,})\b")
+_TOKEN: Final = re.compile(r"\b(?:[0-9a-f]{32,}|(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{32,})\b")
 _OWNED: Final = re.compile(r"(?P<front>(?<!\w)/(?:home|media|run/media)/)[^/\s'\":,;]+")
 """Folders that are called as their user is."""
 
