@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -82,6 +82,13 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "detection": _DetectionSection,
     "segmentation": SegmentationFacts,
 }
+_CHOICES: Final = {
+    "task": get_args(TaskName),
+    "preprocess.color": get_args(ColorOrder),
+    "detection.box_order": get_args(BoxOrder),
+    "detection.scores": get_args(ScoreKind),
+    "segmentation.layout": ("NHWC", "NCHW"),
+}
 _EXAMPLE: Final = "e.g. preprocess: {color: RGB, mean: 127.5, std: 127.5, resize: center-crop}"
 
 
@@ -154,6 +161,7 @@ def _parse(raw: bytes, path: Path) -> _File:
     if isinstance(tree, dict):
         for name, section in _SECTIONS.items():
             _refuse_unknown(tree.get(name), section, path, f"{name}.")
+        _refuse_other_choices(tree, path)
     try:
         return msgspec.convert(tree, _File, strict=True)
     except msgspec.ValidationError as exc:
@@ -189,6 +197,18 @@ def _refuse_unknown(tree: object, section: type[msgspec.Struct], path: Path, pre
         near = difflib.get_close_matches(str(key), known, n=1)
         hint = f"did you mean {prefix}{near[0]}?" if near else f"expected one of {', '.join(known)}"
         raise ModelError(f"{path}: there is no key {prefix}{key}: {hint}")
+
+
+def _refuse_other_choices(tree: dict[object, object], path: Path) -> None:
+    for key, choices in _CHOICES.items():
+        section, _, last = key.rpartition(".")
+        inner = tree.get(section) if section else tree
+        value = inner.get(last) if isinstance(inner, dict) else None
+        if value is None or value in choices:
+            continue
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ModelError(f"{path}: {key} is {value!r}, expected one of {', '.join(choices)}{hint}")
 
 
 def _three(value: Channels | float | None) -> Channels | None:
