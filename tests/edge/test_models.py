@@ -328,6 +328,14 @@ class TestRemove:
         assert run("pull", "coral-mobilenet-v2", *mirror) == 0
 
 
+class TestProgress:
+    def test_a_file_of_a_folder_is_copied_and_not_fetched(self, shared, server, home):
+        done = call("models", "pull", "coral-mobilenet-v2", "--mirror", shared / "models", home=home)
+        assert "copying " in done.stderr
+        assert "fetching" not in done.stderr
+        assert "fetching net.tflite" in call("models", "pull", "net", home=home).stderr
+
+
 class TestRun:
     def test_a_pulled_model_runs_by_its_name(self, shared, home):
         done = call("models", "pull", "coral-mobilenet-v2", "--mirror", shared / "models", home=home)

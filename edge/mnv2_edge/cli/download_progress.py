@@ -15,10 +15,13 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def show_downloads() -> Iterator["Progress"]:
-    """Give the callback that a pull reports to: a bar a file on stderr, when that is a terminal."""
+def show_downloads(doing: str = "fetching") -> Iterator["Progress"]:
+    """Give the callback that a pull reports to: a bar a file on stderr, when that is a terminal.
+
+    `doing` is what a line in the log says is done with a file.
+    """
     if not sys.stderr.isatty():
-        yield _Announcer()
+        yield _Announcer(doing)
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
@@ -38,11 +41,12 @@ def show_downloads() -> Iterator["Progress"]:
 class _Announcer:
     """Say once that a file is on its way, and how large it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
         self._said: set[str] = set()
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
         if name not in self._said:
             self._said.add(name)
             size = "" if total is None else f", {total / (1 << 20):.1f} MiB"
-            _log.info("fetching %s%s", name, size if done == 0 else f"{size}, from byte {done} on")
+            _log.info("%s %s%s", self._doing, name, size if done == 0 else f"{size}, from byte {done} on")

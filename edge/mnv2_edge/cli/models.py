@@ -210,7 +210,7 @@ def add(
         description=description, licence=licence, task=task, resolution=resolution, preprocess=preprocess
     )
     home, known = _open()
-    with storing(home), _options(name, timeout_s, tries) as options:
+    with storing(home), _options(name, timeout_s, tries, local=Path(source).is_file()) as options:
         pulled = add_model(NewModel(name, source, labels, stated), known, home, options)
     _tell(name, None, pulled)
 
@@ -243,16 +243,23 @@ def remove(names: tuple[str, ...]) -> None:
 
 @contextmanager
 def _options(
-    name: str, timeout_s: float, tries: int, *, mirror: str | None = None, accept: str | None = None
+    name: str,
+    timeout_s: float,
+    tries: int,
+    *,
+    mirror: str | None = None,
+    accept: str | None = None,
+    local: bool = False,
 ) -> "Iterator[PullOptions]":
-    """Give what a pull goes by, and show its progress meanwhile."""
+    """Give what a pull goes by, and show its progress meanwhile; `local` says that files are taken from a disk."""
     from mnv2_edge.cli.download_progress import show_downloads
     from mnv2_engines.catalogue import Patience, PullOptions, parse_mirror
 
     refuse_password_in_argv(mirror or "")
-    with show_downloads() as progress:
+    place = None if mirror is None else parse_mirror(mirror)
+    with show_downloads("copying" if local or isinstance(place, Path) else "fetching") as progress:
         yield PullOptions(
-            mirror=None if mirror is None else parse_mirror(mirror),
+            mirror=place,
             accept=accept,
             patience=Patience(timeout_s=timeout_s, tries=tries),
             progress=progress,

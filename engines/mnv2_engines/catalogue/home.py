@@ -1,16 +1,17 @@
 """Say where models lie on this device, and let one process at a time change one of them.
 
 * HOME/models/NAME/: what a user runs or builds from: NAME.onnx or NAME.tflite, NAME.yaml, labels.txt, pulled.json
-* HOME/models/.parts/NAME/: downloads that are not whole yet, or not checked
+* HOME/models/.parts/NAME/: downloads that are not whole yet, or not checked; what is locked while a model is changed
 * HOME/models/pins.json: hashes of files that were seen before and of which nobody published one
 * HOME/models/catalogue.yaml: what the user added
 """
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from typing import Final
 import msgspec
 
 from mnv2_engines.catalogue.entries import HashKind
-from mnv2_engines.durable import replace, write_file
+from mnv2_engines.durable import opened_folder, replace, write_file
 
 __all__ = ["ModelHome", "Pulled", "read_pulled", "rewrite_file"]
 
@@ -70,21 +71,16 @@ class ModelHome:
     def alone_with(self, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Let one process at a time work on a model; `waiting` is called once when another one is at it.
 
-        The lock ends with its process, however that ends. What the other one does is bounded, so waiting is.
+        The lock ends with its process, however that ends. What the other one does is bounded, so waiting is. Nothing is
+        left of the folder of parts when there is nothing in it.
         """
         folder = self.parts(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            told = False
-            while not _take(descriptor):
-                if not told:
-                    waiting()
-                    told = True
-                time.sleep(_BETWEEN_LOOKS_S)
-            yield
-        finally:
-            os.close(descriptor)
+        with _lock(folder, waiting):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # a part of a download is kept
+                    folder.rmdir()
 
 
 def read_pulled(folder: Path) -> Pulled | None:
@@ -102,6 +98,26 @@ def rewrite_file(path: Path, content: bytes) -> None:
     staged.unlink(missing_ok=True)  # of a process that was killed
     write_file(staged, content)
     replace(staged, path)
+
+
+def _lock(folder: Path, waiting: Callable[[], None]) -> ExitStack:
+    """Make a folder and lock it, and once more when whoever was there before has removed it; return what unlocks it."""
+    told = False
+    while True:
+        with suppress(FileNotFoundError), ExitStack() as stack:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:  # also when it was there, and was gone before pathlib looked what it is
+                if not stat.S_ISDIR(folder.lstat().st_mode):
+                    raise
+            descriptor = stack.enter_context(opened_folder(folder))
+            while not _take(descriptor):
+                if not told:
+                    waiting()
+                    told = True
+                time.sleep(_BETWEEN_LOOKS_S)
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return stack.pop_all()
 
 
 def _take(descriptor: int) -> bool:

@@ -1,6 +1,7 @@
 """A user's own models: installed, remembered with their hashes, and pulled again."""
 
 import hashlib
+import threading
 
 import pytest
 
@@ -148,3 +149,33 @@ def test_a_catalogue_that_is_broken_is_not_written_over(add, file, home):
     with pytest.raises(CatalogueError):
         add(file)
     assert home.catalogue.read_text() == "{"
+
+
+def test_what_cannot_be_added_leaves_nothing(add, file, tmp_path, home):
+    file.write_bytes(b"no model at all")
+    for source in (file, tmp_path / "absent.tflite"):
+        with pytest.raises(ModelError):
+            add(source)
+    assert [path.name for path in home.root.rglob("*")] == [".parts"]
+
+
+def test_one_at_a_time_works_on_a_model_whoever_removes_the_folder_that_is_locked(home):
+    inside, most = [], []
+
+    def work():
+        for _ in range(20):
+            with home.alone_with("cats"):
+                inside.append(1)
+                most.append(len(inside))
+                home.parts("cats").joinpath("part").write_bytes(b"")
+                home.parts("cats").joinpath("part").unlink()
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}
+    assert len(most) == 80
+    assert not home.parts("cats").exists()
