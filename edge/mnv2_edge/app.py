@@ -47,6 +47,7 @@ __all__ = [
     "open_network",
     "open_runtime",
     "open_sinks",
+    "quieten_opencv",
     "run",
 ]
 
@@ -108,7 +109,7 @@ def open_runtime(
     """Open cameras, engine and sinks, and connect them; close them at the end, the last one first."""
     identity = read_identity(name=config.device.name, instance=config.device.instance)
     ids = camera_ids(config.cameras)
-    _quieten_opencv()
+    quieten_opencv()
     with contextlib.ExitStack() as stack:
         # The cheapest first: a mistyped camera need not wait for an engine, nor a broker hear of a run that never was.
         cameras = stack.enter_context(open_cameras(config.cameras, environment))
@@ -235,7 +236,7 @@ def _gate_settings(config: CameraConfig) -> GateSettings:
     return GateSettings(max_rate=config.max_rate or 0.0, motion=config.motion or 0.0)
 
 
-def _quieten_opencv() -> None:
+def quieten_opencv() -> None:
     """Keep OpenCV to the thread that calls it, and its libraries' own lines off stderr: we say what went wrong."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET

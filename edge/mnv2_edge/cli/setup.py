@@ -3,19 +3,23 @@
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from mnv2_edge.cli.common import current_session
+from mnv2_edge.cli.common import current_session, print_error
 from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import UsageError
-from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.errors import EdgeError, UsageError
+from mnv2_edge.exit_status import ExitStatus, exit_status_of
+from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:
     from mnv2_edge.setup.asking import Asker
+    from mnv2_edge.setup.conversation import Plan
+    from mnv2_edge.setup.surroundings import Surroundings
 
 __all__ = ["command"]
 
@@ -50,7 +54,7 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
     Enter takes what is offered. A FILE.yaml that is there gives the answers to begin with. In the end it offers to run
     the configuration as a service.
     """
-    from mnv2_edge.setup.conversation import Plan, hold_conversation, offer_service
+    from mnv2_edge.setup.conversation import Plan
     from mnv2_edge.setup.surroundings import Surroundings
 
     asker = _asker(yes=yes)
@@ -66,10 +70,34 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
         is_root=os.geteuid() == 0,
         watch_s=seconds,
     )
+    before = set(threading.enumerate())
+    try:
+        status = _talk(Plan((output or base).resolve(), begin_with), asker, around)
+    except (EdgeError, EnginesError) as exc:
+        if not _leaves_behind(before):
+            raise
+        print_error(str(exc))
+        status = exit_status_of(exc) or ExitStatus.BUG
+    if _leaves_behind(before):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _leaves_behind(before: set[threading.Thread]) -> bool:
+    """Say whether threads hang in foreign code, of a camera's driver say: the interpreter would wait or crash."""
+    return any(thread.daemon for thread in threading.enumerate() if thread not in before)
+
+
+def _talk(plan: "Plan", asker: "Asker", around: "Surroundings") -> int:
+    """Hold the conversation, and return the exit status; a signal ends it at once."""
+    from mnv2_edge.setup.conversation import hold_conversation, offer_service
+
     written: Path | None = None
     with stop_on_signals(interrupting=True):
         try:
-            written = hold_conversation(Plan((output or base).resolve(), begin_with), asker, around)
+            written = hold_conversation(plan, asker, around)
             if written is not None:
                 offer_service(written, asker, around)
         except (KeyboardInterrupt, click.Abort):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from mnv2_edge.app import quieten_opencv
 from mnv2_edge.camera_test import CameraReport, examine_source
 from mnv2_edge.config.model import CameraConfig
 from mnv2_edge.devices import Camera
@@ -51,6 +52,7 @@ class _Login:
 
 def pick_cameras(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
     """Ask for every camera of the draft, and for more where this machine has more; try each."""
+    quieten_opencv()
     found = find_cameras(asker, around)
     index = 0
     while True:
@@ -218,15 +220,43 @@ def _ask_user(uri: str, asker: Asker) -> tuple[str, str]:
 
 
 def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraReport:
-    """Read for some seconds. Raises SourceError when nothing comes."""
-    source = around.open_source(
-        camera.uri, camera_id="camera", rotate=camera.rotate, flip=camera.flip, secret=secret, stall_s=camera.stall_s
-    )
-    with closing(source):
-        report, _ = examine_source(source, around.watch_s, threading.Event())
+    """Read for some seconds. Raises SourceError when nothing comes, and when a driver hangs."""
+    reports: list[CameraReport] = []
+    errors: list[Exception] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        try:
+            source = around.open_source(
+                camera.uri,
+                camera_id="camera",
+                rotate=camera.rotate,
+                flip=camera.flip,
+                secret=secret,
+                stall_s=camera.stall_s,
+            )
+            with closing(source):
+                reports.append(examine_source(source, around.watch_s, stop)[0])
+        except Exception as exc:  # noqa: BLE001 - the top of a thread: handed on below
+            errors.append(exc)
+
+    # On a thread, since Ctrl-C does not reach a driver that hangs; only the main thread hears of it.
+    thread = threading.Thread(target=look, name="camera trial", daemon=True)
+    thread.start()
+    try:
+        thread.join(around.watch_s + around.patience_s)
+    finally:
+        stop.set()
+    shown = redact(camera.uri)
+    if thread.is_alive():
+        raise SourceError(
+            f"{shown} does not answer: its driver hangs. Unplug it and plug it in again; a ribbon camera wants a reboot"
+        )
+    if errors:
+        raise errors[0]
+    (report,) = reports
     if not report.frames:
-        why = report.trouble or "it opens and gives no picture"
-        raise SourceError(f"{redact(camera.uri)}: {why}")
+        raise SourceError(f"{shown}: {report.trouble or 'it opens and gives no picture'}")
     return report
 
 

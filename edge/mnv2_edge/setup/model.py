@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -123,13 +123,12 @@ def _choose(draft: Draft, asker: Asker, around: Surroundings) -> Network | None:
     """Return what was picked; None when it was thought better of."""
     present = draft.config.engine.model
     options: list[Option[Network | None]] = list(offered_networks(draft, around))
-    models = [option.value.model for option in options if option.value is not None]
-    if not draft.is_new and present not in models:
+    if not draft.is_new and all(option.value is None or option.value.model != present for option in options):
         label = "as `mnv2-edge engines default` says" if present is None else present
         options.insert(0, Option(Network(present), label, "as configured"))
-        models.insert(0, present)
+    offered = [option.value for option in options if option.value is not None]
     options.insert(len(options) - 1, Option(None, "a file of your own", ".tflite, .onnx, or a TensorRT plan"))
-    default = _default(draft, around, models)
+    default = _default(draft, around, offered)
     place = next(place for place, one in enumerate(options) if one.value is not None and one.value.model == default)
     chosen = asker.choose("Which network?", options, place)
     if chosen is not None:
@@ -137,20 +136,23 @@ def _choose(draft: Draft, asker: Asker, around: Surroundings) -> Network | None:
     return _take_file(draft, asker, around)
 
 
-def _default(draft: Draft, around: Surroundings, models: list[str | None]) -> str | None:
-    """Return what Enter means: what is configured, the store's default, the demo's own for the demo's film, else ours.
+def _default(draft: Draft, around: Surroundings, offered: Sequence[Network]) -> str | None:
+    """Return what Enter means: what is configured; the demo's own for its film; what is here; else one to fetch.
 
     A Jetson gets what a plan for its GPU can be built from.
     """
     if not draft.is_new:
         return draft.config.engine.model
+    ready = [network.model for network in offered if not network.command and network.model != _DEMO]
     stored = Store(around.environment.home).default()
-    if stored is not None:
+    if stored in ready:
         return stored
     if draft.config.cameras[0].uri == _DEMO or draft.untried:
         return _DEMO
+    if ready:
+        return ready[0]
     first = known_models(model_home(around.environment)).default if around.is_jetson else _FIRST
-    return first if first in models else _DEMO
+    return first if any(network.model == first for network in offered) else _DEMO
 
 
 def _take_file(draft: Draft, asker: Asker, around: Surroundings) -> Network | None:

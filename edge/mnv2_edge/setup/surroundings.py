@@ -48,6 +48,8 @@ class Surroundings:
     is_jetson: bool = field(default_factory=is_jetson)
     watch_s: float = 2.0
     """How long a camera, and then the network on it, is watched."""
+    patience_s: float = 30.0
+    """How much longer opening a camera may take; one that hangs in its driver is left behind."""
     list_cameras: Callable[[], tuple[Camera, ...]] = list_cameras
     list_ribbons: Callable[[Sequence[Camera]], Ribbons] = list_ribbons
     open_source: Callable[..., FrameSource] = open_source

@@ -10,7 +10,7 @@ from mnv2_edge.setup.camera import pick_cameras, take_address
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.sources.opening import open_source
 from support.asking import Answers
-from support.fakes import FilmSource
+from support.fakes import FilmSource, HangingSource
 
 NEW = Draft(Config(version=1), is_new=True)
 BUSY = "/dev/video0 is in use by another program: zoom (4711) has it open"
@@ -107,6 +107,18 @@ class TestTrouble:
         asker = Answers(("What now?", "keep it"))
         pick_cameras(NEW, asker, having(list_cameras=lambda: (make_node(0, "C920"),), open_source=silent))
         assert asker.troubles == ["0: it opens and gives no picture"]
+
+    def test_one_whose_driver_hangs_is_left_behind(self, having, make_node):
+        hanging = HangingSource()
+        around = having(
+            list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(lambda: hanging, good), patience_s=0.1
+        )
+        asker = Answers(("What now?", "try it again"))
+        try:
+            assert not pick_cameras(NEW, asker, around).untried
+        finally:
+            hanging.let_go.set()
+        assert asker.troubles[0].startswith("0 does not answer: its driver hangs.")
 
     def test_where_nobody_can_be_asked_it_ends_the_setup(self, having, make_node):
         around = having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY)))

@@ -12,6 +12,7 @@ from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.model import offered_networks, pick_network
 from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.store import Store
 from support.asking import Answers
 
 FILM = (CameraConfig(uri="demo"),)
@@ -82,6 +83,13 @@ class TestDefault:
     def test_the_store_s(self, around, put_engines):
         put_engines("birds", default="birds")
         assert pick_network(NEW, Answers(), around).config.engine.model == "birds"
+
+    def test_one_that_is_here_before_one_to_fetch(self, having, put_engines):
+        put_engines("birds", default="birds")
+        around = having(run_ourselves=Commands(69))
+        Store(around.environment.home).folder.joinpath(".default").unlink()
+        draft = Draft(Config(version=1, cameras=(CameraConfig(uri="demo?seed=2"),)), is_new=True)
+        assert pick_network(draft, Answers(), around).config.engine.model == "birds"
 
     def test_what_is_configured(self, around, put_engines):
         put_engines("birds", "signs", default="birds")
