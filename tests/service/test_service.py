@@ -182,3 +182,26 @@ def test_an_engine_of_the_store_goes_along(machine):
         assert owners == ""
     finally:
         machine.run("mnv2-edge", "service", "uninstall", "stored")
+
+
+def test_setup_tries_all_of_it_and_installs_it_with_its_password(machine):
+    """As root on one of twenty devices: without a question, from the file and the password that were carried there."""
+    machine.write("/run/ann", "ann:swordfish-4711\n", mode="600")
+    machine.run("mosquitto_passwd", "-U", "/run/ann")
+    machine.run("chown", "mosquitto", "/run/ann")
+    machine.write("/run/ann.conf", "listener 1885 localhost\npassword_file /run/ann\n", mode="644")
+    machine.run("systemd-run", "--unit=broker-of-ann", "mosquitto", "-c", "/run/ann.conf")
+    machine.write("/root/porch.mqtt-password", "swordfish-4711\n", mode="600")
+    sinks = "[{mqtt: {uri: 'mqtt://ann@localhost:1885', password_file: /root/porch.mqtt-password}}]"
+    machine.write("/root/porch.yaml", config(sinks=sinks, more="engine: {model: demo}\n"))
+    done = machine.run("mnv2-edge", "setup", "/root/porch.yaml", "--yes", timeout_s=300)
+    try:
+        assert "it lets ann in" in done.stdout
+        login = ("-p", "1885", "-u", "ann", "-P", "swordfish-4711")
+        machine.run("mosquitto_sub", *login, "-t", "mnv2-edge/+/door/result", "-C", "1", "-W", "30")
+        copied = "/var/lib/mnv2-edge/instances/porch/porch.mqtt-password"
+        assert machine.run("stat", "--format=%U %a", copied).stdout == "mnv2-edge 600\n"
+        assert "swordfish" not in machine.run("cat", "/etc/mnv2-edge/porch.yaml").stdout + done.stdout
+    finally:
+        machine.run("mnv2-edge", "service", "uninstall", "porch", check=False)
+        machine.run("systemctl", "stop", "broker-of-ann", check=False)

@@ -68,7 +68,7 @@ class DefaultAsker:
 
     def choose(self, question: str, options: Sequence[Option[T]], default: int = 0) -> T:
         """Return the default."""
-        self._show(f"{question}: {options[default].label}", "plain")
+        self._show(f"{question} {options[default].label}", "plain")
         return options[default].value
 
     def ask(self, question: str, check: Callable[[str], T], default: str = "") -> T:

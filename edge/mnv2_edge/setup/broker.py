@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
 from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble
 from mnv2_edge.errors import ConfigError, SinkError, UsageError
-from mnv2_edge.redaction import add_secret, read_secret, redact
+from mnv2_edge.redaction import read_secret, redact
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.logins import ask_password, with_user
 from mnv2_edge.setup.surroundings import Surroundings
 from mnv2_edge.sinks.broker import parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
@@ -45,7 +45,7 @@ def pick_broker(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
         if settings is None:
             return draft.with_broker(None, "")
         names_user = settings != present and bool(parse_broker(settings.uri).user)
-        attempt = _Attempt(settings, _ask_password(parse_broker(settings.uri).user, asker) if names_user else "")
+        attempt = _Attempt(settings, ask_password(parse_broker(settings.uri).user, asker) if names_user else "")
         found = _try(attempt, asker, around)
         if found == "none":
             return draft.with_broker(None, "")
@@ -55,12 +55,9 @@ def pick_broker(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
     default = found.settings.homeassistant if present is not None else "homeassistant" in host
     homeassistant = asker.confirm("Does Home Assistant listen there?", default=default)
     settings = msgspec.structs.replace(found.settings, homeassistant=homeassistant)
-    return draft.with_broker(settings, found.typed or _from_environment(settings, around))
-
-
-def _from_environment(settings: MqttSettings, around: Surroundings) -> str:
-    """Return a password that only this shell knows: a file has to keep it where none does."""
-    return "" if settings.password_file else around.environment.mqtt_password
+    # What only this shell knows has to be kept in a file, unless whoever wrote the configuration wanted none.
+    known = "" if present is not None and present.uri == settings.uri else around.environment.mqtt_password
+    return draft.with_broker(settings, found.typed or known)
 
 
 def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings, *, is_new: bool) -> MqttSettings | None:
@@ -159,17 +156,9 @@ def _ask_login(settings: MqttSettings, asker: Asker) -> _Attempt:
     """Ask who logs in, and with which password."""
     broker = parse_broker(settings.uri)
     user = asker.ask("User", str.strip, default=broker.user)
-    password = _ask_password(user, asker) if user else ""
-    scheme, _, rest = settings.uri.partition("://")
-    host = rest.rpartition("@")[2]
-    uri = f"{scheme}://{quote(user, safe='')}@{host}" if user else f"{scheme}://{host}"
-    return _Attempt(msgspec.structs.replace(settings, uri=uri, password_file=None), password)
-
-
-def _ask_password(user: str, asker: Asker) -> str:
-    password = asker.ask_secret(f"Password of {printable(user)}")
-    add_secret(password)
-    return password
+    password = ask_password(user, asker) if user else ""
+    changed = msgspec.structs.replace(settings, uri=with_user(settings.uri, user), password_file=None)
+    return _Attempt(changed, password)
 
 
 def _take_certificates(text: str) -> str:

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
@@ -18,6 +17,7 @@ from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageErro
 from mnv2_edge.redaction import add_secret, redact
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.logins import ask_password, with_user
 from mnv2_edge.setup.surroundings import Surroundings
 from mnv2_edge.sources.address import split_address
 from mnv2_edge.sources.uri import parse_uri
@@ -149,9 +149,7 @@ def take_address(text: str) -> tuple[str, str]:
     if parse_uri(text).kind not in NETWORK:
         raise UsageError(f"{redact(text)!r} is no address: expected one that begins with rtsp:// or http://")
     address = split_address(text, "")
-    scheme, _, rest = text.partition("://")
-    host = rest.partition("@")[2] if "@" in rest.partition("/")[0] else rest
-    uri = f"{scheme}://{quote(address.user, safe='')}@{host}" if address.user else text
+    uri = with_user(text, address.user)
     add_secret(address.password)
     if redact(uri) != uri:
         raise UsageError(
@@ -165,8 +163,7 @@ def _ask_login(given: tuple[str, str], asker: Asker) -> _Login:
     if password:
         asker.show("The password goes into a file of its own, not into the configuration.")
     elif split_address(uri, "").user:
-        password = asker.ask_secret(f"Password of {split_address(uri, '').user}")
-    add_secret(password)
+        password = ask_password(split_address(uri, "").user, asker)
     return _Login(uri, password)
 
 
@@ -214,9 +211,7 @@ def _ways_on(camera: CameraConfig, error: EdgeError) -> Iterator[Option[_Next]]:
 def _ask_user(uri: str, asker: Asker) -> tuple[str, str]:
     """Ask for the user of an address."""
     user = asker.ask("User", str.strip, default=split_address(uri, "").user)
-    scheme, _, rest = uri.partition("://")
-    host = rest.partition("@")[2] if "@" in rest.partition("/")[0] else rest
-    return (f"{scheme}://{quote(user, safe='')}@{host}" if user else f"{scheme}://{host}"), ""
+    return with_user(uri, user), ""
 
 
 def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraReport:

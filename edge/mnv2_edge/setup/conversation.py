@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from mnv2_edge.config.model import Config
 from mnv2_edge.config.read import read_config
-from mnv2_edge.errors import EdgeError, StepFailedError, UsageError
-from mnv2_edge.identity import read_identity
+from mnv2_edge.errors import ConfigError, EdgeError, StepFailedError, UsageError
+from mnv2_edge.identity import read_identity, topic_safe
 from mnv2_edge.redaction import redact
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.broker import pick_broker
@@ -27,6 +27,8 @@ from mnv2_engines.printable import printable
 __all__ = ["Plan", "hold_conversation", "offer_service"]
 
 _Over: TypeAlias = Literal["write", "elsewhere", "leave"]
+
+_LONGEST_INSTANCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +106,12 @@ def _may_write(path: Path, config: Config, text: str, asker: Asker) -> _Over | L
         for line in text.splitlines():
             asker.show(f"  {redact(line)}" if line else "")
         return "write" if asker.confirm(f"Write this to {path}?", default=True) else "leave"
-    try:
-        before, old = read_config(path), path.read_text(encoding="utf-8-sig")
-    except EdgeError:
-        before, old = None, path.read_text(encoding="utf-8", errors="replace")
+    before, old = _present(path)
     if before == config:
         return "same"
     for line in difflib.unified_diff(old.splitlines(), text.splitlines(), str(path), "new", lineterm="", n=1):
         asker.show(f"  {printable(redact(line))}")
-    exists = UsageError(f"{path} is there already and says something else: name another file with --output")
+    exists = UsageError(f"{path} says something else, and is not written over unasked: --output FILE names another")
     return asker.recover(
         exists,
         [
@@ -121,6 +120,18 @@ def _may_write(path: Path, config: Config, text: str, asker: Asker) -> _Over | L
             Option("leave", "leave it as it is"),
         ],
     )
+
+
+def _present(path: Path) -> tuple[Config | None, str]:
+    """Return what a file says, as far as it can be read and is a configuration."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None, ""
+    try:
+        return read_config(path), text
+    except ConfigError:
+        return None, text
 
 
 def _free(path: Path) -> Path:
@@ -133,7 +144,7 @@ def _free(path: Path) -> Path:
 
 def _take_place(text: str) -> Path:
     """Return where a file can be written. Raises UsageError, AccessError."""
-    path = Path(text.strip()).expanduser()
+    path = Path(text.strip()).expanduser().absolute()
     require_place(path)
     return path
 
@@ -156,7 +167,8 @@ def _what_next(draft: Draft, path: Path) -> Iterator[str]:
 
 def offer_service(path: Path, asker: Asker, around: Surroundings) -> None:
     """Offer to run it now and at each boot where that is possible, else say what would be. Raises StepFailedError."""
-    command = ("service", "install", str(path))
+    name = topic_safe(path.stem, "file name")[:_LONGEST_INSTANCE]
+    command = ("service", "install", str(path), *(() if name == path.stem else ("--name", name)))
     if not around.places.installer.is_file():
         asker.show("As a service, at each boot (docs/operations.md):")
         asker.show("sudo deploy/install.sh", "command")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
+from mnv2_edge.config.model import CameraConfig, Config
 from mnv2_edge.environment import Environment
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.sinks.settings import MqttSettings
@@ -46,10 +46,6 @@ class Draft:
             untried=self.untried - {index} if tried else self.untried | {index},
         )
 
-    def with_engine(self, engine: EngineConfig, labels: str | None) -> "Draft":
-        """Return the draft with another engine, and what its classes are called when it does not say so itself."""
-        return self.with_config(engine=engine, labels=labels)
-
     def with_config(self, **changes: object) -> "Draft":
         """Return the draft with other values at the top of the configuration."""
         return dataclasses.replace(self, config=msgspec.structs.replace(self.config, **changes))
@@ -66,6 +62,8 @@ class Draft:
 
     def with_broker(self, broker: MqttSettings | None, password: str) -> "Draft":
         """Return the draft with another broker in the place of the first one, or without it."""
+        if broker == self.broker:  # and so does not lose what it says of defaults
+            return dataclasses.replace(self, mqtt_password=password)
         place = next((index for index, sink in enumerate(self.config.sinks) if "mqtt" in sink), len(self.config.sinks))
         sinks = list(self.config.sinks)
         sinks[place : place + 1] = [] if broker is None else [{"mqtt": _without_defaults(broker)}]

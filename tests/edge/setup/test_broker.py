@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from mnv2_edge.config.model import Config
+from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import SinkError, UsageError
 from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.broker import pick_broker, take_broker
@@ -96,12 +97,20 @@ def test_the_password_of_a_user_in_the_address_is_asked_for_at_once(strict, arou
     assert "leave the password out" in asker.troubles[0]
 
 
-def test_the_password_of_the_environment_gets_a_file_too(strict, having, around):
-    from mnv2_edge.environment import read_environment
+class TestEnvironment:
+    """A password in MNV2_EDGE_MQTT_PASSWORD."""
 
-    around = having(environment=read_environment({"MNV2_EDGE_MQTT_PASSWORD": "swordfish", "HOME": "/nowhere"}))
-    draft = pick_broker(existing(uri=f"mqtt://ann@127.0.0.1:{strict.port}"), Answers(), around)
-    assert draft.mqtt_password == "swordfish"
+    @pytest.fixture
+    def knowing(self, having):
+        return having(environment=read_environment({"MNV2_EDGE_MQTT_PASSWORD": "swordfish", "HOME": "/nowhere"}))
+
+    def test_it_gets_a_file_with_a_new_broker(self, strict, knowing):
+        asker = Answers(("Where", "a broker elsewhere"), ("Its address", f"ann@127.0.0.1:{strict.port}"))
+        assert pick_broker(NEW, asker, knowing).mqtt_password == "swordfish"
+
+    def test_it_stays_there_where_the_configuration_has_it_so(self, strict, knowing):
+        draft = existing(uri=f"mqtt://ann@127.0.0.1:{strict.port}")
+        assert pick_broker(draft, Answers(), knowing) == draft
 
 
 @pytest.mark.parametrize(
@@ -145,6 +154,10 @@ class TestExisting:
         draft = existing(
             uri=start().uri, every="frame", heartbeat_s=0.0, homeassistant=True, password_file=str(tmp_path / "secret")
         )
+        assert pick_broker(draft, Answers(), around) == draft
+
+    def test_so_does_what_it_says_of_defaults(self, start, around):
+        draft = existing(uri=start().uri, keepalive_s=30, homeassistant=False)
         assert pick_broker(draft, Answers(), around) == draft
 
     def test_another_broker_does_not_get_this_ones_password(self, start, around, tmp_path):

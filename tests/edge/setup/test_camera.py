@@ -157,6 +157,7 @@ class TestAddress:
             ("rtsp://cam/a?b=c", "rtsp://cam/a?b=c", ""),
             ("rtsp://ann:horse%2F1@cam:8554/a", "rtsp://ann@cam:8554/a", "horse/1"),
             ("http://a%40b:w0rd@cam/mjpg?x=y@z", "http://a%40b@cam/mjpg?x=y@z", "w0rd"),
+            ("http://cam?x=y@z", "http://cam?x=y@z", ""),
             ("rtsps://[::1]:322/a", "rtsps://[::1]:322/a", ""),
         ],
     )

@@ -124,7 +124,7 @@ class TestExisting:
         assert names(there) == ["door.yaml"]
 
     def test_what_nobody_was_asked_about_is_not_written_over(self, there, around):
-        with pytest.raises(UsageError, match=r"door\.yaml is there already .*--output"):
+        with pytest.raises(UsageError, match=r"door\.yaml says something else, .*--output"):
             hold_conversation(Plan(there, None), YES, around)
         assert there.read_text() == self.TEXT
 
@@ -211,6 +211,10 @@ class TestService:
         asker = Answers()
         offer_service(path, asker, around)
         assert asker.lines[-2:] == ["sudo deploy/install.sh", f"sudo mnv2-edge service install {path}"]
+
+    def test_a_file_whose_name_is_none_for_an_instance(self, path, root, ran):
+        offer_service(path.with_name("Front Door.yaml"), Answers(), root())
+        assert ran == [("service", "install", str(path.with_name("Front Door.yaml")), "--name", "front-door")]
 
     def test_one_that_is_not_well_has_a_status(self, path, root):
         with pytest.raises(StepFailedError, match="mnv2-edge service status") as excinfo:
