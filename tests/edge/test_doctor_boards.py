@@ -9,6 +9,7 @@ from mnv2_edge.board.storage import Usage
 from mnv2_edge.config.model import Config, SaveConfig
 from mnv2_edge.devices import Camera
 from mnv2_edge.devices.sysfs import VideoNode
+from mnv2_edge.doctor.cameras import check_ribbon_cameras
 from mnv2_edge.doctor.configured import Configured
 from mnv2_edge.doctor.heat import check_temperature
 from mnv2_edge.doctor.memory import check_cma, check_ram
@@ -82,6 +83,15 @@ class TestVenv:
         assert "does not see the system's packages" in finding.why
         assert finding.mend.startswith("sed -i 's/^include-system-site-packages.*/")
         assert finding.mend.endswith(str(cfg))
+
+    def test_the_ribbon_camera_gets_the_same_advice(self, with_picamera2) -> None:
+        cfg = with_picamera2 / "opt/venv/pyvenv.cfg"
+        cfg.write_text(cfg.read_text().replace("true", "false"))
+        missing = Probe("", "picamera2 cannot be imported (No module named 'libcamera')")
+        machine = make_machine(with_picamera2, list_cameras=lambda: (UNICAM,), run_python=lambda *_: missing)
+        assert check_ribbon_cameras(machine).mend.startswith("sed -i")
+        cfg.write_text(cfg.read_text().replace("false", "true"))
+        assert check_ribbon_cameras(machine).mend.startswith("sudo apt install -y python3-picamera2")
 
     def test_one_of_another_python(self, with_picamera2) -> None:
         cfg = with_picamera2 / "opt/venv/pyvenv.cfg"

@@ -42,7 +42,7 @@ def test_where_there_is_none_nothing_is_tried(machine: Machine) -> None:
 
 def test_cameras_that_open(machine: Machine) -> None:
     finding = check_ribbon_cameras(with_cameras(machine, "picamera:0", "picamera:0", "picamera:1"))
-    assert (finding.verdict, finding.why) == ("ok", "picamera:0, picamera:1 give pictures")
+    assert (finding.verdict, finding.why) == ("ok", "picamera:0 gives pictures; picamera:1 gives pictures")
 
 
 @pytest.mark.parametrize(

@@ -189,12 +189,20 @@ class TestCameraUsers:
         camera = Camera("picamera:0", VideoNode(Path("/dev/video0"), "unicam", 0, "unicam", "x"), "ribbon", ())
         busy = Probe("", "picamera:0 cannot be opened (busy): does another program use it?")
         changes = {"list_cameras": lambda: (camera,), "run_python": lambda *_: busy}
+        mine = "version: 1\ncameras: [{uri: 'picamera:0?size=640x480'}]\n"
+        write_files(root, {"etc/mnv2-edge/yard.yaml": mine})
         finding = look(root, check_ribbon_cameras, read_unit=lambda _: RUNS, **changes)
-        assert (finding.verdict, finding.why) == (
-            "ok",
-            "picamera:0 is in use; door of the service runs, which may be it",
-        )
+        assert (finding.verdict, finding.why) == ("ok", "picamera:0 is in use by the service's yard")
         assert look(root, check_ribbon_cameras, read_unit=lambda _: FAILED, **changes).verdict == "fail"
+        write_files(root, {"etc/mnv2-edge/yard.yaml": mine.replace("picamera:0", "picamera:1")})
+        assert look(root, check_ribbon_cameras, read_unit=lambda _: RUNS, **changes).verdict == "fail"
+
+    def test_a_ribbon_camera_that_an_instance_may_have(self, root) -> None:
+        """Its configuration is not known to whoever asks."""
+        camera = Camera("picamera:0", VideoNode(Path("/dev/video0"), "unicam", 0, "unicam", "x"), "ribbon", ())
+        busy = Probe("", "picamera:0 cannot be opened (busy): does another program use it?")
+        changes = {"list_cameras": lambda: (camera,), "run_python": lambda *_: busy, "configurations": ()}
+        assert look(root, check_ribbon_cameras, read_unit=lambda _: RUNS, **changes).verdict == "ok"
 
 
 def test_of_several_findings_the_worst_counts() -> None:
