@@ -75,7 +75,7 @@ def lay_out_device(root: Path, device: dict) -> None:
         (
             "laptop",
             {
-                "0": ("video0", "usb-SunplusIT_Inc_Integrated_Camera_0001-video-index0"),
+                "0": ("video0", "pci-0000:00:14.0-usb-0:7:1.0-video-index0"),  # its infrared one has the same name
                 "1": ("video2", "pci-0000:00:14.0-usb-0:7:1.2-video-index0"),
                 "2": ("video4", "pci-0000:00:14.0-usb-0:3:1.0-video-index0"),
                 "3": ("video10", None),
@@ -146,6 +146,59 @@ def test_a_node_that_goes_while_it_is_read_does_no_harm(build):
     (root / "sys/class/video4linux/video0").resolve().joinpath("name").unlink()
     (root / "sys/class/video4linux/video0").resolve().joinpath("index").unlink()
     assert list_cameras(root, unopened)[0].node.name == ""
+
+
+def test_equal_cameras_are_told_apart_by_their_places(build):
+    """Two of a kind without serial numbers: udev gives their one name by-id to either of them."""
+    root = build("raspberry-pi-4")
+    first = next(camera for camera in list_cameras(root, unopened) if camera.camera == "0")
+    usb = {"folder": "1-9", "idVendor": "046d", "idProduct": "0825"}
+    twin = {"path": "usb1/1-9/1-9:1.0", "driver": "uvcvideo", "usb": usb, "nodes": {50: (first.node.name, 0)}}
+    lay_out_device(root, twin)
+    by_path = root / "dev/v4l/by-path"
+    (by_path / "usb-0:9:1.0-video-index0").symlink_to("../../video50")
+    found = {camera.node.path.name: camera.node for camera in usable_cameras(list_cameras(root, unopened))}
+    assert (found["video1"].usb_id, found["video50"].usb_id) == ("046d:0825", "046d:0825")
+    assert found["video1"].stable.parent.name == found["video50"].stable.parent.name == "by-path"
+    assert found["video1"].stable != found["video50"].stable
+
+
+def test_links_that_go_while_they_are_read_do_no_harm(build, monkeypatch):
+    root = build("laptop")
+    by_id = root / "dev/v4l/by-id"
+    real = Path.iterdir
+
+    def iterdir(folder):
+        """Let udev remove a folder right after it was seen, and a link after it was listed."""
+        if folder == by_id:
+            raise FileNotFoundError(str(folder))
+        listed = list(real(folder))
+        if folder.name == "by-path":
+            for link in listed[:1]:
+                link.unlink()
+        return iter(listed)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    stable = [camera.node.stable for camera in usable_cameras(list_cameras(root, unopened))]
+    assert len(stable) == 4
+    assert sum(link is not None for link in stable) == 2
+
+
+@pytest.mark.parametrize("name", ["video", "video-1", "video1x", "video\u0661", "v4l-subdev0", "video" + "9" * 40])
+def test_entries_that_are_no_nodes_are_passed_over(build, name):
+    root = build("raspberry-pi-4")
+    before = len(list_cameras(root, unopened))
+    (root / "sys/class/video4linux" / name).mkdir()
+    assert len(list_cameras(root, unopened)) == before
+
+
+def test_a_hostile_device_cannot_break_a_line(build):
+    """A product name may hold anything: what is shown of it stays on its line."""
+    root = build("raspberry-pi-4")
+    name = root / "sys/class/video4linux/video1/name"
+    name.write_bytes(b"cam\x1b[31m\n\xff\xfe evil\r\n")
+    (camera,) = usable_cameras(list_cameras(root, unopened))
+    assert camera.node.name.isprintable()
 
 
 def test_what_a_node_says_of_itself_beats_its_place(build):

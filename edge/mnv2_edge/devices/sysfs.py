@@ -1,13 +1,16 @@
 """Read what the kernel says about its video nodes, without opening them."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from mnv2_engines.printable import printable
 
 __all__ = ["VideoNode", "read_nodes"]
 
-_NODE = re.compile(r"video(\d+)")
-_STABLE_FOLDERS = ("by-id", "by-path")
+_NODE = re.compile(r"video([0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +32,34 @@ class VideoNode:
     serial: str = ""
     """The USB device's serial number; many have none."""
     stable: Path | None = None
-    """A link of udev that names the same camera after a reboot: by-id, else by-path."""
+    """A link of udev that names the same camera after a reboot: by-id, else by-path.
+
+    Of cameras that nothing tells apart it is by-path: udev has one name by-id for all of them, and gives it to any.
+    """
 
 
 def read_nodes(root: Path = Path("/")) -> tuple[VideoNode, ...]:
     """Return every video node, by number. `root` holds `sys` and `dev`. Nothing when there are none."""
-    folder = root / "sys/class/video4linux"
-    stable = _stable_links(root / "dev/v4l")
     found = []
-    for entry in folder.iterdir() if folder.is_dir() else ():
+    for entry in _entries(root / "sys/class/video4linux"):
         match = _NODE.fullmatch(entry.name)
         if match:
-            found.append((int(match[1]), _read_node(entry, root, stable.get(entry.name))))
-    return tuple(node for _, node in sorted(found, key=lambda numbered: numbered[0]))
+            found.append((int(match[1]), _read_node(entry, root)))
+    nodes = [node for _, node in sorted(found, key=lambda numbered: numbered[0])]
+    by_id, by_path = (_links(root / "dev/v4l" / kind) for kind in ("by-id", "by-path"))
+    alike = Counter(_identity(node) for node in nodes)
+    return tuple(
+        replace(
+            node,
+            stable=(by_path.get(node.path.name) if node.usb_id and alike[_identity(node)] > 1 else None)
+            or by_id.get(node.path.name)
+            or by_path.get(node.path.name),
+        )
+        for node in nodes
+    )
 
 
-def _read_node(entry: Path, root: Path, stable: Path | None) -> VideoNode:
+def _read_node(entry: Path, root: Path) -> VideoNode:
     link = entry / "device"
     device = link.resolve() if link.exists() else entry.resolve()
     driver = device / "driver"
@@ -58,23 +73,37 @@ def _read_node(entry: Path, root: Path, stable: Path | None) -> VideoNode:
         device=str(device),
         usb_id=f"{_read(usb / 'idVendor')}:{_read(usb / 'idProduct')}" if usb else "",
         serial=_read(usb / "serial") if usb else "",
-        stable=stable,
     )
 
 
-def _stable_links(folder: Path) -> dict[str, Path]:
-    """Map `videoN` to udev's best link to it. Links that point elsewhere or nowhere do no harm."""
+def _identity(node: VideoNode) -> tuple[str, str, int]:
+    """Return what udev makes a name by-id of."""
+    return node.usb_id, node.serial, node.index
+
+
+def _links(folder: Path) -> dict[str, Path]:
+    """Map `videoN` to udev's first link to it. Links that point elsewhere or nowhere do no harm."""
     links: dict[str, Path] = {}
-    for kind in _STABLE_FOLDERS:
-        for link in sorted((folder / kind).iterdir()) if (folder / kind).is_dir() else ():
-            if link.is_symlink():
-                links.setdefault(link.readlink().name, link)
+    for link in _entries(folder):
+        with suppress(OSError):  # it is no link, or is going
+            links.setdefault(link.readlink().name, link)
     return links
 
 
-def _read(path: Path) -> str:
-    """Return a sysfs attribute; empty when it is missing, or unreadable because the device is going."""
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, which udev may remove at any time."""
     try:
-        return path.read_text(errors="replace").strip()
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _read(path: Path) -> str:
+    """Return a sysfs attribute; empty when it is missing, or unreadable because the device is going.
+
+    Whoever makes a USB device writes its names: nothing in them reaches a terminal or a log but text.
+    """
+    try:
+        return printable(path.read_text(errors="replace").strip())
     except OSError:
         return ""
