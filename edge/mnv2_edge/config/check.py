@@ -93,12 +93,16 @@ class _Walk:
                 self._mistakes.add(line_of(node, broken.place), path_of(path, broken.place), broken.message)
 
     def _sinks(self, node: Node) -> _Plain:
+        if isinstance(node.value, Invalid):
+            return INVALID
         if not isinstance(node.value, list):
             return self._wrong(node, inspect.type_info(list), "sinks")
         return [self._sink(item, f"sinks[{index}]") for index, item in enumerate(node.value)]
 
     def _sink(self, node: Node, path: str) -> _Plain:
         """Read ``name: {option: value}``, or the name alone, which is a sink with its defaults."""
+        if isinstance(node.value, Invalid):
+            return {}
         if isinstance(node.value, str):
             node = Node({node.value: Node({}, node.line, key_line=node.line)}, node.line)
         if not isinstance(node.value, dict) or len(node.value) != 1:
@@ -120,7 +124,7 @@ class _Walk:
             secret = options.value.get("password_file")
             if secret is not None and secret.value is not None:
                 self.value(secret, inspect.type_info(str), join(where, "password_file"))
-        else:
+        elif not isinstance(options.value, Invalid):
             self._wrong(options, inspect.type_info(dict), where)
         return {} if plain is INVALID else {name: plain}
 

@@ -266,3 +266,9 @@ def test_a_key_with_a_line_separator_in_it_does_not_break_the_line():
         parse_config(b'version: 1\nengine: {"mo\\Ldel": x}\n', "c.yaml", REGISTERED)  # \\L is U+2028
     (line,) = str(caught.value).splitlines()
     assert line.startswith("c.yaml:2: engine.mo?del: is no key")
+
+
+@pytest.mark.parametrize("sinks", ["*a", "[*a]", "[{webhook: *a}]"])
+def test_what_is_refused_already_is_not_called_something_else_too(sinks):
+    (mistake,) = mistakes_in(f"version: 1\ncameras: &a [{{uri: demo}}]\nsinks: {sinks}\n")
+    assert "aliases (*a) are not supported" in mistake
