@@ -111,6 +111,14 @@ def test_show_tells_all(store: Store, engines) -> None:
     assert engines("show", "sings").status == 65
 
 
+def test_verify_says_when_there_is_nothing(store: Store, engines) -> None:
+    for name in store.names():
+        store.remove(name)
+    done = engines("verify")
+    assert (done.status, done.out) == (0, "")
+    assert "holds no engine: make one with mnv2-edge build-engine" in done.err
+
+
 def test_verify_ends_with_1_when_one_fails(store: Store, engines) -> None:
     assert engines("verify").status == 0
     damage(store.version("signs").engine_path())

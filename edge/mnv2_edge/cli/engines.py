@@ -71,7 +71,7 @@ def list_engines(*, as_json: bool) -> None:
     elif entries:
         print_table(list_columns(), [entry_row(entry) for entry in entries], colors=_COLORS)
     else:
-        click.echo(f"{store.folder} holds no engine: make one with mnv2-edge build-engine MODEL.onnx", err=True)
+        click.echo(_empty(store), err=True)
 
 
 @command.command()
@@ -106,6 +106,8 @@ def verify(names: Sequence[str], *, as_json: bool) -> int:
             checks.append(verify_stored(store, name))
     if as_json:
         click.echo(json.dumps([{"name": c.name, "state": c.state, "why": c.why} for c in checks], indent=2))
+    elif not checks:
+        click.echo(_empty(store), err=True)
     else:
         print_table(("name", "state", "why"), [(c.name, c.state, c.why) for c in checks], colors=_COLORS)
     return ExitStatus.DONE if all(check.state == "ok" for check in checks) else ExitStatus.CHECK_FAILED
@@ -230,6 +232,10 @@ def _open_store(environment: Environment | None = None) -> "Store":
     from mnv2_engines.store import Store
 
     return Store((environment or _environment()).home)
+
+
+def _empty(store: "Store") -> str:
+    return f"{store.folder} holds no engine: make one with mnv2-edge build-engine MODEL.onnx"
 
 
 def _cores() -> int:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection.family import FamilyMember, find_family_member
 from mnv2_engines.inspection.graph import Inspection, Operation, Value
 from mnv2_engines.inspection.memory import PeakMemory
@@ -25,4 +26,8 @@ def inspect_model(path: Path) -> Inspection:
     Raises ModelError or EngineError for a file that cannot be read, and BackendUnavailableError when the library that
     knows its format is missing.
     """
-    return inspect_tflite(path) if is_tflite(path) else inspect_onnx(path)
+    if is_tflite(path):
+        return inspect_tflite(path)
+    if path.suffix.lower() == ".tflite" and path.is_file():
+        raise ModelError(f"{path} is no TFLite file: the identifier TFL3 is missing; was it cut short? Copy it again")
+    return inspect_onnx(path)

@@ -213,3 +213,11 @@ def test_damaged_tflite_files_are_inspected_or_refused(root, tmp_path):
         except EngineError:
             refused += 1
     assert refused > 0
+
+
+@pytest.mark.parametrize("raw", [b"", b"junk" * 30])
+def test_a_file_is_missed_to_be_what_its_name_says(tmp_path, raw):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(raw)
+    with pytest.raises(ModelError, match="is no TFLite file"):
+        inspect_model(path)
