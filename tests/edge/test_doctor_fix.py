@@ -127,6 +127,11 @@ class TestEnginesOfTheService:
         finding = check_engines(broken)
         assert (finding.verdict, finding.why) == ("fail", "of the service: user mnv2-edge does not exist")
 
+    def test_root_runs_none_of_them_itself(self, device, tmp_path) -> None:
+        """Also when the service's store is the one that is meant."""
+        machine = dataclasses.replace(device(("signs", "ok", "")), home=tmp_path / "var/lib/mnv2-edge", run_python=None)
+        assert check_engines(machine).why.startswith("of the service: none is the default")
+
     def test_others_are_not_told(self, device) -> None:
         assert "of the service" not in check_engines(device(uid=1000)).why
 

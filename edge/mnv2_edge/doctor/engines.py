@@ -45,9 +45,10 @@ def check_engines(machine: Machine) -> Finding:
     """
     places = Places(machine.root)
     python = places.software / "current/venv/bin/python"
-    if machine.uid or machine.home == places.state or not python.exists():
+    if machine.uid or not python.exists():
         return _look(machine, machine.home)
-    return combine([_look(machine, machine.home), _look_as_service(machine, python, places.state)])
+    service = _look_as_service(machine, python, places.state)
+    return service if machine.home == places.state else combine([_look(machine, machine.home), service])
 
 
 def _look(machine: Machine, home: Path) -> Finding:
