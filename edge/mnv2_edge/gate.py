@@ -49,10 +49,11 @@ class FrameGate:
 
     def _in_rate(self, captured_ns: int) -> bool:
         """Count moments at the rate asked for, so that it is met on average whatever the camera's own is."""
-        limits = [limit for limit in (self._settings.max_rate, self.limit) if limit]
-        if not limits:
+        max_rate, limit = self._settings.max_rate, self.limit
+        rate = min(max_rate, limit) if max_rate and limit else max_rate or limit
+        if not rate:
             return True
-        period_ns = round(1e9 / min(limits))
+        period_ns = round(1e9 / rate)
         if self._turn_ns is None:
             self._turn_ns = captured_ns
             return True

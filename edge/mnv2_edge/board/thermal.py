@@ -66,8 +66,8 @@ def read_zones(root: Path = Path("/")) -> tuple[Zone, ...]:
 def slows_at_c(zone: Zone, root: Path = Path("/")) -> float | None:
     """Return from where on the board slows itself down for what this sensor says; None where that is not known.
 
-    Known is it of a Raspberry Pi's processor, and where a board's device tree says it, as a Jetson's does: 99 °C on an
-    Orin. Never of a PC: firmware made by many gives its zones (`acpitz`) as it likes, and its processors see to
+    Known is it of a Raspberry Pi's processor, and where a board's device tree says it, as a Jetson's does: about 99 °C
+    on an Orin. Never of a PC: firmware made by many gives its zones (`acpitz`) as it likes, and its processors see to
     themselves.
     """
     if not (root / "proc/device-tree").is_dir():
