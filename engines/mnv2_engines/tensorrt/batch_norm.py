@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["fold_batch_norms"]
 
 _Double: TypeAlias = npt.NDArray[np.float64]
+_FLOAT: Final = 1
+"""TensorProto.FLOAT: what is FP16 or double in the file stays as it is."""
 _EPSILON: Final = 1e-5
 """ONNX' default."""
 
@@ -41,8 +43,9 @@ class _Folder:
         self._ranks = {
             value.name: len(value.type.tensor_type.shape.dim)
             for value in (*inferred.value_info, *inferred.input, *inferred.output)
-            if value.type.tensor_type.HasField("shape")
+            if value.type.tensor_type.HasField("shape") and value.type.tensor_type.elem_type == _FLOAT
         }
+        """Of what is float32."""
         self._readers = Counter(name for node in model.graph.node for name in node.input)
         self._readers.update(value.name for value in model.graph.output)
 
@@ -85,7 +88,7 @@ class _Folder:
         training = "training_mode" in attributes and attributes["training_mode"].i != 0
         if training or len(node.output) != 1 or self._ranks.get(node.input[0], 0) < 2:
             return None
-        if not all(name in self._weights for name in node.input[1:5]):
+        if not all(self._is_float(name) for name in node.input[1:5]):
             return None
         gamma, beta, mean, variance = (self._array(name) for name in node.input[1:5])
         epsilon = attributes["epsilon"].f if "epsilon" in attributes else _EPSILON
@@ -93,7 +96,10 @@ class _Folder:
         return factor, beta - mean * factor
 
     def _foldable(self, conv: onnx.NodeProto) -> bool:
-        return self._readers[conv.output[0]] == 1 and all(name in self._weights for name in conv.input[1:] if name)
+        return self._readers[conv.output[0]] == 1 and all(self._is_float(name) for name in conv.input[1:] if name)
+
+    def _is_float(self, name: str) -> bool:
+        return name in self._weights and self._weights[name].data_type == _FLOAT
 
     def _fold_into(self, conv: onnx.NodeProto, factor: _Double, offset: _Double) -> None:
         kernel = self._array(conv.input[1])

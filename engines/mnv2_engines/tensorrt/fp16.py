@@ -5,6 +5,7 @@ and gone in 11), so precision is decided here:
 
 * weights and activations become FP16; the network's inputs and outputs stay float32, with a Cast each;
 * what ONNX does not define for FP16, what adds up many numbers, and arithmetic on shapes stays float32 (`roles`);
+* so do whole numbers that become float32 and what is reckoned with them: FP16 skips some from 2049 on;
 * BatchNormalization goes into the convolution in front of it first, while its numbers are exact (`batch_norm`).
 """
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["HalfModel", "to_fp16"]
 
 _OF_SHAPES: Final = frozenset({"Shape", "Size"})
+_WIDE: Final = ("INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64")
+"""Whole numbers that FP16 does not hold: it is exact up to 2048, and ends at 65504."""
 _BOUNDED: Final = frozenset({"Clip", "Max", "Min"})
 """A bound beyond FP16 bounds nothing that FP16 can hold: the largest number does as well."""
 
@@ -52,7 +55,7 @@ def to_fp16(model: onnx.ModelProto) -> HalfModel:
     converted: onnx.ModelProto = lib.ModelProto()
     converted.CopyFrom(model)
     _refuse(converted)
-    lift_constants(lib, converted.graph)
+    lift_constants(lib, converted)
     fold_batch_norms(lib, converted)
     return _Converter(lib, converted).convert()
 
@@ -66,7 +69,10 @@ class _Converter:
         self._graph = model.graph
         self._opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
         self._types = _infer_types(lib, model)
+        self._wide = {lib.TensorProto.DataType.Value(name) for name in _WIDE}
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._exact = set(self._weights)
+        """What is not to be rounded when it is reckoned with: static numbers, and whole ones that were counted."""
         self._static = set(self._weights)
         """What does not depend on the picture: weights, shapes, and what is computed from these alone."""
         self._precisions: dict[str, Precision] = {value.name: "single" for value in model.graph.input}
@@ -91,9 +97,12 @@ class _Converter:
 
     def _add(self, node: onnx.NodeProto) -> None:
         static = node.op_type in _OF_SHAPES or all(name in self._static for name in node.input if name)
+        exact = self._counts(node) or all(name in self._exact for name in node.input if name)
         if static:
             self._static.update(node.output)
-        roles = self._roles(node, single=static)
+        if static or exact:
+            self._exact.update(node.output)
+        roles = self._roles(node, single=static or exact)
         for index, role in enumerate(roles.inputs):
             if role is not None:
                 node.input[index] = self._as(node.input[index], role, _filter_axis(node, index))
@@ -105,6 +114,10 @@ class _Converter:
         if "single" in roles.outputs and not static:
             self._kept.append(f"{node.op_type} {node.name or node.output[0]!r}")
         self._nodes.append(node)
+
+    def _counts(self, node: onnx.NodeProto) -> bool:
+        """Tell whether a node makes float32 of whole numbers that may be beyond 2048."""
+        return node.op_type == "Cast" and self._types.get(node.input[0]) in self._wide
 
     def _roles(self, node: onnx.NodeProto, *, single: bool) -> Roles:
         roles = find_roles(self._lib, node, self._types, self._opset, single=single)

@@ -334,6 +334,90 @@ def test_batch_normalisation_with_computed_statistics_stays_as_it_is():
     assert check(model, feeds).kept == ("BatchNormalization 'bn'",)
 
 
+def test_weights_that_exporters_share_through_identity_are_found():
+    node = helper.make_node
+    nodes = [
+        node("Identity", ["one"], ["gamma"]),
+        node("Identity", ["one"], ["variance"]),
+        node("Transpose", ["k"], ["kernel"], perm=[3, 2, 0, 1]),
+        node("Conv", ["x", "kernel"], ["c"], "conv"),
+        node("BatchNormalization", ["c", "gamma", "zero", "zero", "variance"], ["y"], "bn"),
+    ]
+    kernel = RANDOM.normal(size=(1, 1, 2, 4)).astype(np.float32)
+    ones, zeros = np.ones(4, np.float32), np.zeros(4, np.float32)
+    model = model_of(nodes, [("x", [1, 2, 5, 5])], [("y", [1, 4, 5, 5])], k=kernel, one=ones, zero=zeros)
+    half = check(model, {"x": RANDOM.normal(size=(1, 2, 5, 5)).astype(np.float32)})
+    assert [kind for kind, _, _ in kinds(half)] == ["Cast", "Conv", "Cast"]
+    assert half.kept == ()
+
+
+def test_a_weight_in_another_shape_is_looked_at_as_any_other():
+    """It would become infinite, and nothing, in a Cast that nobody sees."""
+    node = helper.make_node
+    nodes = [
+        node("Unsqueeze", ["large", "axes"], ["factor"]),
+        node("Mul", ["x", "factor"], ["m"], "louder"),
+        node("Mul", ["m", "back"], ["q"]),
+        node("Unsqueeze", ["tiny", "axes"], ["epsilon"]),
+        node("Add", ["zero", "epsilon"], ["divisor"]),
+        node("Div", ["zero", "divisor"], ["z"]),
+    ]
+    model = model_of(
+        nodes,
+        [("x", [1, 4]), ("zero", [1, 4])],
+        [("q", [1, 4]), ("z", [1, 4])],
+        large=np.float32([1e6]),
+        back=np.float32([1e-3]),
+        tiny=np.float32([1e-12]),
+        axes=np.array([0]),
+    )
+    feeds = {"x": np.float32([[0.05, -0.025, 0.0, 0.06]]), "zero": np.zeros((1, 4), np.float32)}
+    half = check(model, feeds)
+    assert half.warnings == ("'factor' holds numbers beyond 65504, FP16's largest: Mul 'louder' stays float32",)
+
+
+def test_a_weight_that_is_an_output_in_another_shape_stays_computed():
+    nodes = [helper.make_node("Identity", ["k"], ["y"]), helper.make_node("Mul", ["x", "k"], ["z"])]
+    model = model_of(nodes, [("x", [2])], [("y", [2]), ("z", [2])], k=np.float32([3, 70000]))
+    check(model, {"x": np.float32([1, 2])})
+
+
+def test_whole_numbers_stay_exact():
+    """FP16 knows no 2049, and nothing beyond 65504."""
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["x"], ["f"], to=FLOAT),
+        node("Mul", ["f", "two"], ["y"]),
+        node("Cast", ["picture"], ["p"], to=FLOAT),
+        node("Mul", ["p", "two"], ["z"]),
+    ]
+    model = model_of(
+        nodes,
+        [("x", [4], INT64), ("picture", [2], TensorProto.UINT8)],
+        [("y", [4]), ("z", [2])],
+        two=np.float32(2),
+    )
+    feeds = {"x": np.array([5, 2049, 4097, 70001]), "picture": np.array([255, 3], np.uint8)}
+    half = to_fp16(model)
+    for judge in (onnx_runtime, reference):
+        np.testing.assert_array_equal(judge(half.model, feeds)[0], [10, 4098, 8194, 140002])
+    assert half.kept == ("Cast 'f'", "Mul 'y'")
+
+
+def test_what_is_fp16_in_the_file_already_is_not_folded():
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["x"], ["h"], to=HALF),
+        node("Conv", ["h", "k"], ["c"]),
+        node("BatchNormalization", ["c", "one", "zero", "zero", "one"], ["d"]),
+        node("Cast", ["d"], ["y"], to=FLOAT),
+    ]
+    kernel = RANDOM.normal(size=(4, 2, 1, 1)).astype(np.float16)
+    ones, zeros = np.ones(4, np.float16), np.zeros(4, np.float16)
+    model = model_of(nodes, [("x", [1, 2, 5, 5])], [("y", [1, 4, 5, 5])], k=kernel, one=ones, zero=zeros)
+    check(model, {"x": RANDOM.normal(size=(1, 2, 5, 5)).astype(np.float32)})
+
+
 def test_an_fp16_model_does_not_change():
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
