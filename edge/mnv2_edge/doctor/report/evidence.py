@@ -142,7 +142,7 @@ def _configuration(configured: Configured, scrubber: Scrubber) -> Part:
     what = f"the configuration of {name}, with its defaults"
     path = f"configurations/{scrubber.text(name)}.yaml"
     if configured.config is None:
-        return Part(path, what, scrubber.text(f"# {configured.trouble}\n"), "it cannot be read")
+        return Part(path, f"what is wrong with the configuration of {name}", scrubber.text(f"# {configured.trouble}\n"))
     sinks = tuple(
         {kind: options if kind in SINK_SETTINGS else _hide_all(options) for kind, options in sink.items()}
         for sink in configured.config.sinks
