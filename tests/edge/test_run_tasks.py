@@ -206,7 +206,7 @@ def test_annotated_pictures_are_saved(shared: Path, detector: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert f"1 pictures saved in {seen}, 0 left out" in done.stderr
     (record,) = json_lines(done.stdout)
-    drawn, plain = cv2.imread(str(seen / "bus-000000.jpg")), cv2.imread(str(photo))
+    drawn, plain = cv2.imread(str(seen / "camera0-bus-000000.jpg")), cv2.imread(str(photo))
     assert drawn.shape == plain.shape
     differs = np.abs(drawn.astype(int) - plain).max(axis=2) > 60
     elsewhere = differs.copy()

@@ -1,5 +1,6 @@
 """Keep pictures in a folder, up to a limit: a disk that fills, or a card that is written to for ever, helps nobody."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -23,14 +24,14 @@ class PictureFolder:
     """Own the pictures in one folder; used by one thread.
 
     All files in it count towards the limit, those of earlier runs too: a service that starts again and again writes no
-    more than one that does not. Nothing is ever deleted.
+    more than one that does not. What somebody else deletes makes room; nothing is ever deleted here.
     """
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         """Make the folder. Raises AccessError or UsageError when it cannot be made or written to."""
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._bytes = sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
+            self._bytes = _measure(path)
         except PermissionError as exc:
             raise AccessError(f"{path} may not be written by this user: choose another folder with --save DIR") from exc
         except OSError as exc:
@@ -50,6 +51,8 @@ class PictureFolder:
         target = self.path / name
         replaced = target.stat().st_size if target.is_file() else 0
         if self._bytes - replaced + len(data) > self._limit_bytes:
+            self._bytes = _measure(self.path)  # somebody may have tidied up
+        if self._bytes - replaced + len(data) > self._limit_bytes:
             raise FolderFullError(
                 f"{self.path} holds {self._bytes / 2**20:.0f} MiB, the limit is {self._limit_bytes / 2**20:.0f}: "
                 "empty it, or raise `save: {limit_mib: N}`"
@@ -65,3 +68,13 @@ class PictureFolder:
             temporary.unlink(missing_ok=True)
             raise
         self._bytes += len(data) - replaced
+
+
+def _measure(folder: Path) -> int:
+    """Return the bytes of all files in a folder, in which others may delete and write meanwhile."""
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size if entry.is_file() else 0
+    return total

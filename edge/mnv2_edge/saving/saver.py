@@ -1,6 +1,7 @@
 """Draw and write pictures beside the frame path, on a thread of its own."""
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -19,6 +20,8 @@ _QUEUE: Final = 2
 """Frames that wait, beside the one in work: each is a whole picture in memory."""
 _QUALITY: Final = 90
 _CLOSE_S: Final = 0.5
+_LONGEST_STEM: Final = 150
+"""Bytes of a picture's name, of the 255 that a file system takes."""
 
 
 class Saver:
@@ -131,9 +134,13 @@ class Saver:
 
 
 def picture_name(sighting: Sighting) -> str:
-    """Return the name of a file: that of the picture itself, else camera, time and frame, which sort by time."""
+    """Return the name of a file: the camera, and the picture's own name, else the time; the frame's number behind it.
+
+    Two cameras may be folders that hold pictures of the same names.
+    """
     result = sighting.result
     if result.picture:
-        return f"{Path(result.picture).stem}-{result.frame:06d}.jpg"
+        stem = os.fsencode(Path(result.picture).stem)[:_LONGEST_STEM].decode(errors="ignore")
+        return f"{result.camera}-{stem}-{result.frame:06d}.jpg"
     moment = "".join(char for char in result.captured.time if char not in "-:")
     return f"{result.camera}-{moment}-{result.frame:08d}.jpg"

@@ -32,6 +32,17 @@ def test_the_limit_counts_what_is_there_and_what_is_replaced(tmp_path):
     assert names(tmp_path) == ["before.jpg", "one.jpg"]
 
 
+def test_what_others_delete_makes_room(tmp_path):
+    """A job that removes old pictures: what counts is what is there, not all that was ever written."""
+    folder = PictureFolder(tmp_path, 1000)
+    for number in range(20):
+        folder.keep(f"{number}.jpg", b"x" * 400)
+        (tmp_path / f"{number}.jpg").unlink()
+    folder.keep("one.jpg", b"x" * 1000)
+    with pytest.raises(FolderFullError):
+        folder.keep("two.jpg", b"x")
+
+
 def test_a_disk_that_is_nearly_full_is_left_alone(tmp_path, monkeypatch):
     folder = PictureFolder(tmp_path, 1 << 30)
     usage = folder_module.shutil.disk_usage(tmp_path)

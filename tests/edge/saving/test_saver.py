@@ -46,6 +46,24 @@ def test_of_a_camera_one_picture_in_so_many_seconds(tmp_path, make_sighting):
     assert (saver.saved, saver.dropped, len(saved)) == (8, 0, 8)
 
 
+def test_two_folders_with_pictures_of_the_same_name_lose_none(tmp_path, make_sighting):
+    saver = Saver(PictureFolder(tmp_path, 1 << 30), 60.0)
+    for camera in ("left", "right"):
+        saver.show(make_sighting(live=False, picture="cat.jpg", camera=camera))
+        assert saver.wait_idle(10)
+    saver.close()
+    assert names(tmp_path) == ["left-cat-000000.jpg", "right-cat-000000.jpg"]
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "\u00e4" * 125, "\U0001f426" * 62])
+def test_the_longest_name_of_a_picture_is_still_one_of_a_file(tmp_path, make_sighting, stem):
+    saver = Saver(PictureFolder(tmp_path, 1 << 30), 60.0)
+    saver.show(make_sighting(live=False, picture=f"{stem}.jpg", camera="c" * 64))
+    assert saver.wait_idle(10)
+    saver.close()
+    assert (saver.saved, saver.dropped) == (1, 0)
+
+
 def test_of_files_every_picture_under_its_own_name(tmp_path, make_sighting):
     saver = Saver(PictureFolder(tmp_path, 1 << 30), 60.0)
     box = Box(20.0, 60.0, 120.0, 40.0)
@@ -54,8 +72,8 @@ def test_of_files_every_picture_under_its_own_name(tmp_path, make_sighting):
         saver.show(make_sighting(frame=frame, live=False, picture=f"p{frame}.png", detections=(cat,)))
         assert saver.wait_idle(10)
     saver.close()
-    assert names(tmp_path) == [f"p{n}-{n:06d}.jpg" for n in range(5)]
-    shown = cv2.imread(str(tmp_path / "p0-000000.jpg"))
+    assert names(tmp_path) == [f"cam-p{n}-{n:06d}.jpg" for n in range(5)]
+    shown = cv2.imread(str(tmp_path / "cam-p0-000000.jpg"))
     assert shown.shape == (120, 160, 3)
     assert shown[80, 20].tolist() != [100, 100, 100]
 
