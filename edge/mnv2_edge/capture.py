@@ -80,7 +80,7 @@ class Capture:
         self.results = 0
         """Frames that inference has looked at; that thread counts them."""
         self.busy_ns = 0
-        """How long it was at that."""
+        """How long it was at that, with what made them its input."""
         self._camera = camera
         self._lane = lane
         self._listener = listener

@@ -191,7 +191,7 @@ class Pipeline:
         self._exchange.release(ready)
         height, width = frame.picture_hw
         capture.results += 1
-        capture.busy_ns += decoded - began
+        capture.busy_ns += ready.prepare_ns + decoded - began
         result = Result(
             device=self._device,
             camera=frame.source_id,

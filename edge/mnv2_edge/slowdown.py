@@ -57,19 +57,15 @@ class Slowdown:
             step = max(step - 1, 0)
         if step == self._step:
             return False
+        worse = step > self._step
         self._step, self._over, self._calm = step, 0, 0
         self._causes = [*self._causes, *(cause for cause in over if cause not in self._causes)]
-        self._describe([strain for strain in strains if strain.cause in self._causes])
+        concerned = [strain for strain in strains if strain.cause in self._causes]
+        why = "; ".join(strain.words for strain in concerned) or "the board does not say any more how it is"
+        figures = {name: value for strain in concerned for name, value in strain.figures.items()}
+        self.remark = f"slowed down to {_WORDS[step]}: {why}" if step else ""
+        self.details = {"share": self.share, "causes": ", ".join(self._causes), "reason": why, **figures}
         if step == 0:
             self._causes = []
+        _log.log(logging.WARNING if worse else logging.INFO, "%s", self.remark or f"back to the full rate: {why}")
         return True
-
-    def _describe(self, strains: Sequence[Strain]) -> None:
-        why = "; ".join(strain.words for strain in strains) or "the board does not say any more how it is"
-        self.remark = f"slowed down to {_WORDS[self._step]}: {why}" if self._step else ""
-        figures = {name: value for strain in strains for name, value in strain.figures.items()}
-        self.details = {"share": self.share, "causes": ", ".join(self._causes), "reason": why, **figures}
-        if self._step:
-            _log.warning("%s", self.remark)
-        else:
-            _log.info("back to the full rate: %s", why)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["read_number", "read_text"]
+__all__ = ["list_files", "read_number", "read_text"]
 
 _AT_ONCE: Final = 1 << 16
 
@@ -26,6 +26,14 @@ def read_text(path: Path) -> str:
     finally:
         os.close(file)
     return b"".join(parts).decode("utf-8", errors="replace").strip("\0 \n\t")
+
+
+def list_files(folder: Path, pattern: str) -> list[Path]:
+    """Return what in the folder fits the pattern, sorted; empty also when its driver goes while we look."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def read_number(path: Path, base: int = 10) -> int | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.board.files import read_number, read_text
+from mnv2_edge.board.files import list_files, read_number, read_text
 from mnv2_edge.board.system import read_system
 
 __all__ = ["Zone", "read_zones", "slows_at_c"]
@@ -52,7 +52,7 @@ class Zone:
 def read_zones(root: Path = Path("/")) -> tuple[Zone, ...]:
     """Return all sensors of this machine that can be read, hottest first. Some may be of a battery, or a radio."""
     found = []
-    for folder in (root / "sys/class/thermal").glob("thermal_zone*"):
+    for folder in list_files(root / "sys/class/thermal", "thermal_zone*"):
         celsius = _celsius(folder / "temp")
         if celsius is not None:
             trips = _read_trips(folder)
@@ -79,7 +79,7 @@ def slows_at_c(zone: Zone, root: Path = Path("/")) -> float | None:
 
 def _read_trips(folder: Path) -> list[tuple[str, float]]:
     found = []
-    for file in folder.glob("trip_point_*_type"):
+    for file in list_files(folder, "trip_point_*_type"):
         at = _celsius(file.with_name(file.name.replace("_type", "_temp")))
         if at is not None:
             found.append((read_text(file), at))

@@ -1,6 +1,7 @@
 import os
+from pathlib import Path
 
-from mnv2_edge.board.files import read_number, read_text
+from mnv2_edge.board.files import list_files, read_number, read_text
 
 
 def test_a_driver_that_says_try_again_says_nothing(tmp_path):
@@ -23,3 +24,15 @@ def test_more_than_one_read_takes_is_read(tmp_path):
 def test_what_is_not_there_or_is_a_folder_says_nothing(tmp_path):
     assert read_text(tmp_path / "missing") == ""
     assert read_text(tmp_path) == ""
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_holds_nothing(tmp_path, monkeypatch):
+    def going(_folder, _pattern):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    (tmp_path / "temp1").touch()
+    (tmp_path / "temp0").touch()
+    assert [path.name for path in list_files(tmp_path, "temp*")] == ["temp0", "temp1"]
+    assert list_files(tmp_path / "missing", "temp*") == []
+    monkeypatch.setattr(Path, "glob", going)
+    assert list_files(tmp_path, "temp*") == []
