@@ -13,8 +13,10 @@ from mnv2_engines.predictions import Box
 from mnv2_engines.task_facts import BoxOrder
 from mnv2_engines.tensors import FloatArray
 
-__all__ = ["BoxCoder", "overlaps", "picture_boxes", "suppress"]
+__all__ = ["BoxCoder", "are_visible", "overlaps", "picture_boxes", "suppress"]
 
+_FARTHEST: Final = 1e6
+"""As far as a network's number may lead; divided by a scale below 1 a larger one may leave what float32 holds."""
 _LARGEST_LOG: Final = 10.0
 """A box e^10 times its anchor has lost its way; without a bound it would be infinite."""
 _PER_PX: Final = 100
@@ -38,11 +40,17 @@ class BoxCoder:
 
     def decode(self, encoded: FloatArray, chosen: npt.NDArray[np.intp]) -> FloatArray:
         """Return the boxes of the anchors `chosen`; `encoded` holds the numbers of all anchors, [N, 4]."""
-        numbers = (encoded[chosen] / self._scales)[:, self._places]
+        numbers = (np.clip(encoded[chosen], -_FARTHEST, _FARTHEST) / self._scales)[:, self._places]
         size = self._size[chosen]
         centre = numbers[:, :2] * size + self._centre[chosen]
         half = np.exp(np.minimum(numbers[:, 2:], _LARGEST_LOG)) * size / 2
         return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def are_visible(boxes: FloatArray) -> npt.NDArray[np.bool_]:
+    """Tell of each box whether it shows any of the network's picture: it is not empty, and not beyond the edges."""
+    visible: npt.NDArray[np.bool_] = np.minimum(boxes[:, 2:], 1.0) > np.maximum(boxes[:, :2], 0.0)
+    return visible[:, 0] & visible[:, 1]
 
 
 def overlaps(box: FloatArray, others: FloatArray) -> FloatArray:

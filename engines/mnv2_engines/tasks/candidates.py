@@ -18,6 +18,8 @@ __all__ = ["AnchoredHeads", "CandidateReader", "Candidates", "DecodedBoxes", "de
 _MOST: Final = 400
 """So many of the best scores go into the suppression of overlaps, which costs the square of that in the worst case."""
 _OUTPUTS: Final = 4
+_CLASSES: Final = 2.0**24
+"""From here on float32 skips whole numbers: no class is called so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +30,10 @@ class Candidates:
     """[N, 4]: ymin, xmin, ymax, xmax in fractions of the network's picture; may reach beyond it."""
     scores: FloatArray
     classes: npt.NDArray[np.intp]
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> "Candidates":
+        """Return those that are wanted, in their order."""
+        return Candidates(self.boxes[wanted], self.scores[wanted], self.classes[wanted])
 
 
 class CandidateReader(Protocol):
@@ -75,8 +81,7 @@ class AnchoredHeads:
             raise _broken()
         anchors, classes, scores = self._choose(logits, thresholds)
         if len(scores) > _MOST:
-            best = np.argpartition(-scores, _MOST)[:_MOST]
-            best.sort()
+            best = _best(scores, _MOST)
             anchors, classes, scores = anchors[best], classes[best], scores[best]
         return Candidates(self._coder.decode(encoded, anchors), scores, classes)
 
@@ -90,7 +95,8 @@ class AnchoredHeads:
             anchors, classes = (logits >= thresholds).nonzero()
             return anchors, classes, logits[anchors, classes]
         anchors, classes = (logits >= _logit(thresholds)).nonzero()
-        scores: FloatArray = np.reciprocal(np.float32(1) + np.exp(-logits[anchors, classes]))
+        with np.errstate(over="ignore"):  # of a logit below -88, whose score is 0
+            scores: FloatArray = np.reciprocal(np.float32(1) + np.exp(-logits[anchors, classes]))
         return anchors, classes, scores
 
 
@@ -106,12 +112,14 @@ class DecodedBoxes:
     def read(self, outputs: Sequence[FloatArray], thresholds: FloatArray) -> Candidates:
         """Return what reaches the thresholds, as `CandidateReader.read`; the last threshold is every further class'."""
         boxes, classes, scores, count = outputs
-        many = max(0, min(int(count.reshape(-1)[0]), scores.size))
-        boxes, scores = boxes.reshape(-1, 4)[:many], scores.reshape(-1)[:many]
-        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        if not np.isfinite(count).all():
             raise _broken()
-        ids = np.rint(classes.reshape(-1)[:many]).astype(np.intp) + self._first_class
-        wanted = (scores >= thresholds[np.minimum(ids, len(thresholds) - 1)]) & (ids >= 0)
+        many = max(0, min(int(count.reshape(-1)[0]), scores.size))
+        boxes, classes, scores = boxes.reshape(-1, 4)[:many], classes.reshape(-1)[:many], scores.reshape(-1)[:many]
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all() and (np.abs(classes) < _CLASSES).all()):
+            raise _broken()
+        ids = np.rint(classes).astype(np.intp) + self._first_class
+        wanted = (ids >= 0) & (scores >= thresholds[np.clip(ids, 0, len(thresholds) - 1)])
         return Candidates(boxes[wanted], scores[wanted].copy(), ids[wanted])
 
 
@@ -162,8 +170,8 @@ def _choose_softmax(
 
     A probability is at most e to the distance from the largest logit, so few rows need their exponentials.
     """
-    distances = logits - logits.max(axis=1, keepdims=True)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):  # the logarithm of 0, and farther than float32 goes
+        distances = logits - logits.max(axis=1, keepdims=True)
         anchors, classes = (distances >= np.log(thresholds)).nonzero()
     rows, inverse = np.unique(anchors, return_inverse=True)
     sums = np.exp(distances[rows]).sum(axis=1)
@@ -172,8 +180,21 @@ def _choose_softmax(
     return anchors[enough], classes[enough], scores[enough]
 
 
+def _best(scores: FloatArray, many: int) -> npt.NDArray[np.intp]:
+    """Return the indices of the best scores in their order; of equal ones, of which int8 has many, the first."""
+    least = np.partition(scores, len(scores) - many)[len(scores) - many]
+    better = scores > least
+    equal = (scores == least).nonzero()[0][: many - int(better.sum())]
+    better[equal] = True
+    best: npt.NDArray[np.intp] = better.nonzero()[0]
+    return best
+
+
 def _logit(thresholds: FloatArray) -> FloatArray:
-    """Return the numbers whose sigmoids these are: minus infinity for 0, infinity for 1 and what is not wanted."""
+    """Return the numbers whose sigmoids these are: minus infinity for 0, infinity for what is not wanted.
+
+    16 for 1, where float32 knows no sigmoid between this one and 1.
+    """
     inner = np.clip(thresholds, 1e-30, 1 - 1e-7).astype(np.float64)
     logits = np.log(inner) - np.log1p(-inner)
     return np.where(thresholds <= 0, -np.inf, np.where(thresholds > 1, np.inf, logits)).astype(np.float32)

@@ -14,7 +14,7 @@ from mnv2_engines.labels import check_label_count
 from mnv2_engines.predictions import Detection, Findings
 from mnv2_engines.task_facts import DetectionFacts
 from mnv2_engines.tasks import Task, TaskOptions, check_limits
-from mnv2_engines.tasks.boxes import picture_boxes, suppress
+from mnv2_engines.tasks.boxes import are_visible, picture_boxes, suppress
 from mnv2_engines.tasks.candidates import AnchoredHeads, CandidateReader, DecodedBoxes, describe_outputs, is_decoded
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
@@ -68,6 +68,7 @@ class Detect:
         Raises EngineError for outputs that hold no numbers (NaN).
         """
         found = self._reader.read(outputs, self._thresholds)
+        found = found.only(are_visible(found.boxes))  # else they would count towards `top_k`
         kept = suppress(found.boxes, found.scores, found.classes, self._iou, self._top_k)
         boxes = picture_boxes(found.boxes[kept], self._size_hw, view)
         scores, classes = found.scores[kept].tolist(), found.classes[kept].tolist()

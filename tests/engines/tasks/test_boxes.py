@@ -36,8 +36,11 @@ def test_the_other_order_is_the_same_box():
 
 
 def test_wild_numbers_stay_numbers():
-    wild = np.full((2, 4), 1e30, np.float32)
-    assert np.isfinite(BoxCoder(ANCHORS, "yxhw", SCALES).decode(wild, ALL)).all()
+    for wild in (np.full((2, 4), 3e38, np.float32), np.full((2, 4), -3e38, np.float32)):
+        for scales in (SCALES, (0.1, 0.1, 0.2, 0.2)):  # variances, taken for their reciprocals
+            boxes = BoxCoder(ANCHORS, "yxhw", scales).decode(wild, ALL)
+            assert np.isfinite(boxes).all()
+            assert np.isfinite(overlaps(boxes[0], boxes)).all()
 
 
 def test_overlaps_by_hand():

@@ -141,6 +141,40 @@ def test_an_output_without_numbers_is_an_error(place):
         make().decode(outputs, VIEW)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_the_largest_and_smallest_numbers_are_scores_too(kind, threshold):
+    """Without a warning, which tests take for an error."""
+    facts = DetectionFacts(anchors=FACTS.anchors, scores=kind, background=None)
+    scores = logits((-3e38, 1e38, 0.0), (-1000.0, 1000.0, 0.0), *[(0.0, 0.0, 0.0)] * 2)
+    found = make(facts, score_threshold=threshold).decode([STILL, scores], VIEW).detections
+    assert [(one.class_id, one.score) for one in found[:2]] == [(1, 1.0), (1, 1.0)]
+
+
+def test_what_shows_nothing_of_the_picture_does_not_count_towards_top_k():
+    boxes = STILL.copy()
+    boxes[0, 0, 0] = (-50.0, 0.0, 0.0, 0.0)  # far above
+    boxes[0, 1, 0] = (0.0, 0.0, -1e6, 0.0)  # without height
+    scores = logits((-9.0, 9.0, -9.0), (-9.0, 8.0, -9.0), (-9.0, 3.0, -9.0), NOTHING)
+    (only,) = make(top_k=1).decode([boxes, scores], VIEW).detections
+    assert only.box_px == Box(50.0, 0.0, 25.0, 100.0)
+
+
+def test_of_equal_scores_the_first_anchors_are_looked_at():
+    """An int8 network has 256 different scores at most, and the best of them often."""
+    count = 900
+    edges = np.arange(count + 1, dtype=np.float32) / count
+    anchors = np.stack([np.zeros(count), edges[:-1], np.ones(count), edges[1:]], axis=1).astype("<f4")
+    outputs = (TensorSpec("boxes", (1, count, 4), "float32"), TensorSpec("scores", (1, count, 1), "float32"))
+    facts = DetectionFacts(anchors=anchors.tobytes(), scores="probabilities", background=None)
+    scores = np.full((1, count, 1), 0.75, np.float32)
+    scores[0, 700:710] = 0.875
+    task = Detect(TaskOptions(outputs=outputs, input=INPUT, detection=facts, top_k=1000))
+    found = task.decode([np.zeros((1, count, 4), np.float32), scores], VIEW).detections
+    lefts = np.array([one.box_fraction.left * count for one in found])
+    np.testing.assert_array_equal(np.rint(lefts), [*range(700, 710), *range(390)])
+
+
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
@@ -190,6 +224,25 @@ def test_a_network_that_decodes_by_itself():
     assert found[0].box_px == Box(20.0, 10.0, 40.0, 40.0)
     assert len(make(None, DECODED).decode(decoded(count=1.0), VIEW).detections) == 1
     assert make(None, DECODED, score_threshold=0.75).decode(decoded(), VIEW).summary == "1 class 0, 1 class 16"
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_its_outputs_without_numbers_are_an_error(place, number):
+    outputs = decoded()
+    outputs[place].reshape(-1)[0] = number
+    with pytest.raises(EngineError, match="NaN or infinity"):
+        make(None, DECODED).decode(outputs, VIEW)
+
+
+def test_its_classes_may_be_any_number():
+    outputs = decoded()
+    outputs[1][...] = (-5, 3e7, 2)
+    with pytest.raises(EngineError, match="NaN or infinity"):
+        make(None, DECODED).decode(outputs, VIEW)
+    outputs[1][...] = (-5, 3e6, 2)
+    found = make(None, DECODED, labels=("a",)).decode(outputs, VIEW).detections
+    assert [one.class_id for one in found] == [3_000_000, 2]
 
 
 def test_its_labels_may_begin_with_another_class():
