@@ -159,6 +159,7 @@ def test_people_have_an_average_precision(people, tmp_path):
     assert told["float"]["ap"] == told["engine"]["ap"]
     assert [one["label"] for one in told["engine"]["classes"]] == ["Person"]
     assert told["notes"] == ["not judged, since the network has no such label: bus"]
+    assert {one["picture"]: one["missed"] for one in told["worst"]}.get("zidane.png", 0) == 0
 
 
 def test_boxes_in_the_wrong_place_are_none(people, tmp_path):
@@ -173,7 +174,29 @@ def test_boxes_in_the_wrong_place_are_none(people, tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert "AP50" in done.stdout
-    check(report.read_text())
+    assert "MOST MISTAKES" in done.stdout
+    page = report.read_text()
+    assert check(page).tags.count("img") == len(told_worst(people, tmp_path))
+    assert "missed Person" in page
+    assert "no Person (0." in page
+
+
+def told_worst(people: Path, folder: Path) -> list[dict[str, object]]:
+    done = evaluate(people / "people.tflite", folder / "mirrored.json", folder, "--pictures", people, "--json")
+    worst = json.loads(done.stdout)["worst"]
+    assert worst[0]["picture"] == "bus.png"
+    assert all(one["missed"] + one["not_there"] > 0 for one in worst)
+    return worst
+
+
+def test_pictures_without_a_thing_are_nothing_to_judge(people, tmp_path):
+    content = json.loads((people / "instances.json").read_text())
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+    (tmp_path / "crowds.json").write_text(json.dumps(content))
+    done = evaluate(people / "people.tflite", tmp_path / "crowds.json", tmp_path, "--pictures", people)
+    assert done.returncode == 2
+    assert "no box of what the network knows is in the 2 pictures" in errors(done.stderr)[0]
 
 
 def test_a_detector_wants_annotations(people, tmp_path):

@@ -10,12 +10,15 @@ from mnv2_edge.config.model import TaskConfig
 from mnv2_edge.errors import UsageError
 from mnv2_edge.evaluation.bench import Bench
 from mnv2_edge.evaluation.coco import BoxedPicture, CocoData, read_coco
+from mnv2_edge.evaluation.greatest import Greatest
 from mnv2_edge.evaluation.looking import Eye, Labelled, PictureReader, describe_network
+from mnv2_edge.evaluation.thumbnails import draw_boxes
 from mnv2_edge.network import Network
 from mnv2_engines.errors import LabelsError
+from mnv2_engines.evaluation.box_matching import match_boxes
 from mnv2_engines.evaluation.class_names import match_labels
 from mnv2_engines.evaluation.detection import DetectionTally, TruthBox
-from mnv2_engines.evaluation.result import DetectionResult
+from mnv2_engines.evaluation.result import DetectionResult, PoorBoxes
 from mnv2_engines.predictions import Detection
 
 __all__ = ["judge_detector"]
@@ -23,13 +26,15 @@ __all__ = ["judge_detector"]
 _TASK: Final = TaskConfig(name="detect", top_k=100, score_threshold=0.001)
 """Average precision looks at every score, so hardly any detection is left out; COCO judges 100 a picture."""
 _SHOWN: Final = 5
+_WORST: Final = 48
+"""Pictures that are kept to be shown: about 15 kB each."""
 
 
 def judge_detector(bench: Bench) -> DetectionResult:
     """Judge the engine by COCO annotations, of the categories that it has a label for.
 
-    Raises UsageError when the data are no annotations, LabelsError when the network knows none of the categories,
-    BackendUnavailableError without pycocotools.
+    Raises UsageError when the data are no annotations or hold nothing to judge, LabelsError when the network knows none
+    of the categories, BackendUnavailableError without pycocotools.
     """
     options = bench.options
     path = Path(options.data).expanduser()
@@ -80,11 +85,20 @@ def _evaluate(
     eyes = [Eye(network) for network in judged]
     tallies = [DetectionTally(tuple(known.values())) for _ in judged]
     categories = frozenset(known.values())
-    reader = PictureReader(data.root, bench.progress)
-    for _, pixels, truth in reader.read(pictures):
+    reader, worst = PictureReader(data.root, bench.progress), Greatest[PoorBoxes](_WORST)
+    for name, pixels, truth in reader.read(pictures):
         boxes = [box for box in truth if box.class_id in categories]
-        for eye, tally in zip(eyes, tallies, strict=True):
-            tally.add(boxes, _by_category(eye.look(pixels)[0].detections, known))
+        for place, (eye, tally) in enumerate(zip(eyes, tallies, strict=True)):
+            found = _by_category(eye.look(pixels)[0].detections, known)
+            tally.add(boxes, found)
+            matches = match_boxes(boxes, found)
+            if place == 0 and matches.wrong and worst.takes(matches.wrong):
+                worst.add(matches.wrong, PoorBoxes(name, matches, draw_boxes(pixels, matches)))
+    if not tallies[0].boxes:
+        raise UsageError(
+            f"no box of what the network knows is in the {tallies[0].pictures} pictures, so there is nothing to judge: "
+            "expected annotations of its labels, and a --limit that is not too low"
+        )
     figures = [tally.figures() for tally in tallies]
     described = [describe_network(network) for network in judged]
     return DetectionResult(
@@ -95,6 +109,7 @@ def _evaluate(
         pictures=tallies[0].pictures,
         boxes=tallies[0].boxes,
         figures=figures[0],
+        worst=worst.items(),
         unreadable=tuple(reader.unreadable),
         reference=(described[1], figures[1]) if len(judged) > 1 else None,
     )

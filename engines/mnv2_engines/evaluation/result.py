@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mnv2_engines.evaluation.box_matching import BoxMatches
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
 from mnv2_engines.evaluation.detection import DetectionFigures
@@ -18,6 +19,7 @@ __all__ = [
     "EvaluationResult",
     "Judged",
     "Mistake",
+    "PoorBoxes",
     "PoorPicture",
     "Reference",
     "SegmentationResult",
@@ -103,6 +105,16 @@ class ClassificationResult:
         return self.tally.top1.value
 
 
+@dataclass(frozen=True, slots=True)
+class PoorBoxes:
+    """A picture in which things are missed, or found that are not there."""
+
+    picture: str
+    matches: BoxMatches
+    thumbnail: bytes
+    """A small JPEG with what is right, missed and wrongly found in three colours."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectionResult:
     """Everything that was found about a detector."""
@@ -116,6 +128,8 @@ class DetectionResult:
     pictures: int
     boxes: int
     figures: DetectionFigures
+    worst: tuple[PoorBoxes, ...]
+    """Pictures with mistakes up to a bound: the most mistakes first."""
     unreadable: tuple[Unreadable, ...]
     reference: tuple[Judged, DetectionFigures] | None
     notes: tuple[str, ...] = ()

@@ -1,9 +1,13 @@
 """Write what an evaluation of a detector or a segmenter found as one HTML file that needs nothing else."""
 
+from collections import Counter
+from collections.abc import Mapping
 from html import escape
+from typing import Final
 
+from mnv2_engines.evaluation.box_matching import SURE
 from mnv2_engines.evaluation.detection import DetectionFigures
-from mnv2_engines.evaluation.result import DetectionResult, PoorPicture, SegmentationResult
+from mnv2_engines.evaluation.result import DetectionResult, PoorBoxes, PoorPicture, SegmentationResult
 from mnv2_engines.evaluation.segmentation import SegmentationTally
 from mnv2_engines.report.page import (
     describe_judged,
@@ -18,9 +22,11 @@ from mnv2_engines.report.page import (
 
 __all__ = ["render_detection", "render_segmentation"]
 
+_TOLD: Final = 6
+
 
 def render_detection(result: DetectionResult) -> str:
-    """Return COCO's figures for engine and float network, and those of every class."""
+    """Return COCO's figures for engine and float network, the worst pictures, and the figures of every class."""
     rows = [("Engine", *_precisions(result.figures))]
     provenance = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_judged(result.judged))]
     if result.reference is not None:
@@ -36,7 +42,7 @@ def render_detection(result: DetectionResult) -> str:
         figures=make_table(("", "AP", "AP50", "AP75", "Small", "Medium", "Large", "Recall"), rows),
         explanation="AP is the average precision over classes, and over the overlaps from 0.5 to 0.95 that a box has "
         "to reach. Small boxes are below 32 x 32 pixels, medium ones below 96 x 96. Computed by pycocotools.",
-        worst="",
+        worst=_show_worst(result),
         classes=make_table(
             ("Class", "Boxes", "AP", "AP50"),
             [
@@ -86,6 +92,29 @@ def render_segmentation(result: SegmentationResult) -> str:
         ),
         unreadable=list_unreadable(result.unreadable),
         provenance=make_rows(provenance),
+    )
+
+
+def _show_worst(result: DetectionResult) -> str:
+    if not result.worst:
+        return f"<h2>Pictures with mistakes</h2><p>None, from a score of {SURE:g} on.</p>"
+    figures = "".join(_boxed_figure(picture, result.categories) for picture in result.worst)
+    return (
+        f'<h2>Pictures with the most mistakes</h2><p class="note">From a score of {SURE:g} and an overlap of 0.5 on. '
+        "Thin green: right. Thick yellow: missed. Magenta: no such thing is there, or another box has it.</p>"
+        f'<div class="gallery triptych">{figures}</div>'
+    )
+
+
+def _boxed_figure(picture: PoorBoxes, categories: Mapping[int, str]) -> str:
+    name = escape(picture.picture)
+    missed = Counter(categories[box.class_id] for box in picture.matches.missed)
+    told = [f"missed {label}" + (f" ({count})" if count > 1 else "") for label, count in missed.items()]
+    told += [f"no {categories[one.class_id]} ({one.score:.2f})" for one in picture.matches.extra]
+    rest = f", and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return (
+        f'<figure><img src="{embed_jpeg(picture.thumbnail)}" alt="{name}" loading="lazy">'
+        f'<figcaption>{escape(", ".join(told[:_TOLD]))}{rest}<br><span class="soft">{name}</span></figcaption></figure>'
     )
 
 

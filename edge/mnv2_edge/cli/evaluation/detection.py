@@ -11,10 +11,11 @@ from mnv2_engines.evaluation.result import DetectionResult, Judged
 __all__ = ["summarise", "to_json"]
 
 _CLASSES: Final = 20
+_PICTURES: Final = 5
 
 
 def summarise(result: DetectionResult) -> list[str]:
-    """Return COCO's figures, the float network's beside them, and the weakest classes."""
+    """Return COCO's figures, the float network's beside them, the weakest classes and the worst pictures."""
     data = (
         f"{result.data}: {result.pictures} of {result.found} pictures, {result.boxes} boxes of {len(result.categories)}"
     )
@@ -25,7 +26,10 @@ def summarise(result: DetectionResult) -> list[str]:
         rows.append((f"float, {judged.name}", *_cells(figures)))
     columns = ("", "AP", "AP50", "AP75", "small", "medium", "large", "recall")
     classes = sorted(result.figures.classes, key=lambda one: one.ap)[:_CLASSES]
-    return [
+    worst = [
+        (one.picture, str(len(one.matches.missed)), str(len(one.matches.extra))) for one in result.worst[:_PICTURES]
+    ]
+    tables = [
         headline,
         format_table(columns, rows),
         format_table(
@@ -33,10 +37,13 @@ def summarise(result: DetectionResult) -> list[str]:
             [(result.categories[one.class_id], str(one.boxes), percent(one.ap), percent(one.ap50)) for one in classes],
         ),
     ]
+    if worst:
+        tables.append(format_table(("most mistakes", "missed", "not there"), worst))
+    return tables
 
 
 def to_json(result: DetectionResult) -> dict[str, object]:
-    """Return everything as plain values."""
+    """Return everything but the pictures as plain values."""
     return {
         "task": "detect",
         "data": result.data,
@@ -44,6 +51,10 @@ def to_json(result: DetectionResult) -> dict[str, object]:
         "boxes": result.boxes,
         "engine": _network_json(result, result.judged, result.figures),
         "float": None if result.reference is None else _network_json(result, *result.reference),
+        "worst": [
+            {"picture": one.picture, "missed": len(one.matches.missed), "not_there": len(one.matches.extra)}
+            for one in result.worst
+        ],
         "notes": list(result.notes),
     }
 
