@@ -18,7 +18,8 @@ HashKind: TypeAlias = Literal["whole", "start", "none"]
 WEIGHTS: Final = frozenset({".pth", ".pt", ".safetensors", ".keras", ".h5"})
 """Files that are imported to ONNX; .onnx and .tflite files stay as they are."""
 
-_SUFFIXES: Final = WEIGHTS | {".onnx", ".tflite"}
+_SUFFIXES: Final = WEIGHTS | {".onnx", ".tflite", ".json", ".yaml"}
+"""Endings that no model's name has: of models, and of the files that lie beside the models' folders."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HASH: Final = re.compile(r"[0-9a-f]{8,64}")

@@ -15,7 +15,7 @@ from typing import Final
 from mnv2_engines.durable import alone_in, claimed, make_folder, sync_folder, sync_tree
 from mnv2_engines.errors import CorruptEngineError, StoreError, UnknownEngineError
 from mnv2_engines.mending import VERSIONS
-from mnv2_engines.store.names import check_name, no_such_engine
+from mnv2_engines.store.names import check_name, is_name, no_such_engine
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import Version
 
@@ -36,13 +36,16 @@ class Store:
         self.folder: Final = home / "engines"
 
     def names(self) -> tuple[str, ...]:
-        """Return what engines there are, in the order of the alphabet; none where there is no store yet."""
+        """Return what engines there are, in the order of the alphabet; none where there is no store yet.
+
+        A link that somebody else has made, with a name that no engine has, is none.
+        """
         with explain_trouble(self.folder):
             try:
                 entries = list(os.scandir(self.folder))
             except FileNotFoundError:
                 return ()
-        return tuple(sorted(entry.name for entry in entries if entry.is_symlink() and not entry.name.startswith(".")))
+        return tuple(sorted(entry.name for entry in entries if entry.is_symlink() and is_name(entry.name)))
 
     def version(self, name: str) -> Version:
         """Return which version a name means now; a look at one link, so it may be asked often.
@@ -75,7 +78,9 @@ class Store:
         with explain_trouble(self.folder):
             try:
                 name = os.fspath((self.folder / _DEFAULT).readlink())
-            except FileNotFoundError:
+            except OSError as exc:
+                if exc.errno not in {errno.ENOENT, errno.EINVAL}:  # nothing there, or nothing of ours
+                    raise
                 return None
         return name if (self.folder / name).is_symlink() else None
 
@@ -175,6 +180,10 @@ class Store:
                     descriptor = os.open(version.folder, os.O_RDONLY | os.O_DIRECTORY)
                 except FileNotFoundError:  # replaced and removed in between
                     continue
+                except OSError as exc:
+                    if exc.errno not in {errno.ENOTDIR, errno.ELOOP}:
+                        raise
+                    break
             with suppress(OSError):  # NFS: what cannot be locked is never removed
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             if version.folder.is_dir():
@@ -269,4 +278,10 @@ def _number(version: str) -> int:
 
 
 def _size(folder: Path) -> int:
-    return sum((Path(inner) / name).lstat().st_size for inner, _, files in os.walk(folder) for name in files)
+    """Return how many bytes the files below a folder have; builders may be at work there."""
+    size = 0
+    for inner, _, files in os.walk(folder):
+        for name in files:
+            with suppress(FileNotFoundError):
+                size += (Path(inner) / name).lstat().st_size
+    return size

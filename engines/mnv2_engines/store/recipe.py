@@ -15,6 +15,7 @@ from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 __all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
 
 RECIPE: Final = "recipe.json"
+VERSION: Final = 1
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 _Pixels = Annotated[int, msgspec.Meta(ge=1, le=16384)]
@@ -43,7 +44,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything that a build is asked for. Written by `encode_recipe`, read by `decode_recipe`."""
 
     format: Literal["mnv2-edge recipe"] = "mnv2-edge recipe"
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     checksum: str = ""
     """As in a manifest."""
     name: str
@@ -76,9 +77,17 @@ def encode_recipe(recipe: Recipe) -> bytes:
 
 
 def decode_recipe(raw: bytes, path: Path) -> Recipe:
-    """Read a recipe; `path` only names it in messages. Raises CorruptEngineError for one that is damaged or edited."""
+    """Read a recipe; `path` only names it in messages.
+
+    Raises CorruptEngineError for one that is damaged, was edited, or is of a version that this program does not know.
+    """
     try:
         keys = msgspec.json.decode(raw, type=dict[str, object])
+        version = keys.get("version")
+        if isinstance(version, int) and version != VERSION:
+            raise CorruptEngineError(
+                f"{path} is a recipe of version {version}, this program reads version {VERSION}: {_MEND}"
+            )
         recipe = msgspec.convert(keys, Recipe)
         recipe.preprocess.value()
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, ContractError) as exc:

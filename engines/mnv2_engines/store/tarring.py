@@ -18,7 +18,8 @@ __all__ = ["SUMS", "extract", "write_archive"]
 SUMS: Final = "SHA256SUMS"
 """The first member, as `sha256sum --check` reads it."""
 
-_NAME: Final = re.compile(r"(source/)?[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_NAME: Final = re.compile(r"(?!source$)(source/)?[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+"""`source` itself would be in the way of what is in it."""
 _SUM: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
 _MEMBERS: Final = 16
 _SUMS_BYTES: Final = 1 << 14

@@ -95,6 +95,8 @@ def test_the_nearest_name_is_offered():
         (("sha256: aaaaaaaa", "urls: ['ftp://x/cats.tflite']"), "is no address"),
         (("licence: mine", "licence: mine\n    preprocess: {resize: crop}"), "resize 'crop' is unknown"),
         (("  cats:", "  ../cats:"), "is no name for a model"),
+        (("  cats:", "  pins.json:"), "is no name for a model"),
+        (("  cats:", "  catalogue.yaml:"), "is no name for a model"),
         (("licence: mine", "licence: mine\n    labels: cats.txt"), r"labels 'cats\.txt' and files \[\] .* do not fit"),
         (("aaaaaaaa}]", "aaaaaaaa}, {name: b.txt}]"), "expected the label file as the second file"),
         (("models:", "models: ["), "is no YAML"),

@@ -161,7 +161,17 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "name",
-        ["/etc/passwd", "../escape", "source/../../escape", "a/b", ".hidden", "source/deep/x", "a\\b", "a\x1b[2J"],
+        [
+            "/etc/passwd",
+            "../escape",
+            "source/../../escape",
+            "a/b",
+            ".hidden",
+            "source/deep/x",
+            "a\\b",
+            "a\x1b[2J",
+            "source",
+        ],
     )
     def test_names_that_lead_elsewhere(self, exported: Path, empty: Store, tmp_path: Path, name: str) -> None:
         message = refused(empty, pack(tmp_path / "bad.mnv2", {**members(exported), name: b"x"}))

@@ -17,6 +17,7 @@ from mnv2_engines.errors import (
     UnknownEngineError,
 )
 from mnv2_engines.store import Store
+from mnv2_engines.store.listing import list_stored
 
 
 @pytest.fixture
@@ -174,6 +175,56 @@ def test_a_name_whose_version_was_deleted_by_hand_says_so(store: Store) -> None:
     folder.rmdir()
     with pytest.raises(CorruptEngineError, match="leads to nothing"), store.pinned("signs"):
         pass
+
+
+@pytest.mark.parametrize("name", ["a name", "net.onnx", "-x", "ü"])
+def test_a_link_that_nobody_can_name_is_no_engine(store: Store, name: str) -> None:
+    put(store, "signs", "x")
+    (store.folder / name).symlink_to("signs")
+    assert [entry.name for entry in list_stored(store)] == ["signs"]
+
+
+@pytest.mark.parametrize("target", ["odd", "note", "/dev/null", ".."])
+def test_a_link_that_leads_to_no_version_hides_no_other_and_can_be_removed(store: Store, target: str) -> None:
+    put(store, "signs", "x")
+    (store.folder / "note").write_text("")
+    (store.folder / "odd").symlink_to(target)
+    assert {entry.name: entry.presence for entry in list_stored(store)} == {"odd": "damaged", "signs": "damaged"}
+    store.remove("odd")
+    assert store.names() == ("signs",)
+    assert (store.folder / "note").exists()
+
+
+def test_a_default_that_is_no_link_is_none_and_not_replaced(store: Store) -> None:
+    put(store, "signs", "x")
+    (store.folder / ".default").unlink()
+    (store.folder / ".default").write_text("signs")
+    assert store.default() is None
+    with pytest.raises(StoreError, match=r"\.default is in the way"):
+        store.set_default("signs")
+
+
+def test_pruning_is_not_disturbed_by_builders(store: Store) -> None:
+    put(store, "signs", "x")
+    done = threading.Event()
+
+    def build() -> None:
+        while not done.is_set():
+            with store.staging("birds") as staging:
+                files = [staging.folder / str(index) for index in range(50)]
+                for file in files:
+                    file.write_text("x")
+                for file in files:
+                    file.unlink()
+
+    builder = threading.Thread(target=build)
+    builder.start()
+    try:
+        for _ in range(100):
+            store.prune()
+    finally:
+        done.set()
+        builder.join()
 
 
 def test_readers_and_builders_at_once_never_see_half_of_an_engine(store: Store) -> None:

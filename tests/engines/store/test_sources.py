@@ -87,6 +87,12 @@ def test_a_recipe_that_makes_no_sense_is_refused_whatever_its_checksum(asked: Bu
         assert "\x1b" not in str(caught.value)
 
 
+def test_a_recipe_of_a_later_release_says_so() -> None:
+    raw = b'{"format": "mnv2-edge recipe", "version": 2, "more": true}'
+    with pytest.raises(CorruptEngineError, match="is a recipe of version 2, this program reads version 1: build the"):
+        decode_recipe(raw, Path("recipe.json"))
+
+
 @pytest.mark.parametrize("name", ["my model.onnx", "net.bin", "recipe.json.onnx", ".onnx"])
 def test_a_model_keeps_its_name_where_that_is_a_plain_one(asked: BuildRequest, tmp_path: Path, name: str) -> None:
     model = tmp_path / name
