@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
 from mnv2_edge.backoff import Backoff
-from mnv2_edge.errors import SourceError
+from mnv2_edge.errors import SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.gate import GateSettings
 from mnv2_edge.sources import FrameSource
@@ -196,7 +196,7 @@ class Reader:
             raise ValueError(f"camera {self._camera.id} has neither a source nor a way to open one")
         while not self._timer.wait(self._stop, wait_s) and self._enter("opening"):
             try:
-                source = reopen()
+                source = self._try(reopen)
             except SourceError as exc:
                 if not self._enter("busy"):
                     break
@@ -211,6 +211,15 @@ class Reader:
             source.close()
             break
         return None
+
+    def _try(self, reopen: Callable[[], FrameSource]) -> FrameSource:
+        """Open a source. What made sense before is no mistake of the user's: another device has taken its place."""
+        try:
+            return reopen()
+        except UsageError as exc:
+            if self._owner.next_offset() == 0:
+                raise
+            raise SourceError(str(exc)) from exc
 
     def _read(self, source: FrameSource) -> tuple[str, SourceError | None]:
         """Hand on every frame; return why there are no more, empty when a file has simply ended."""

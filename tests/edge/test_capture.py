@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from mnv2_edge.errors import SourceError, SourceLoginError, SourceNotFoundError, TemporaryError
+from mnv2_edge.errors import SourceError, SourceLoginError, SourceNotFoundError, TemporaryError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.reader import Camera, Supervision
 from mnv2_edge.sources import FrameSource
@@ -361,6 +361,22 @@ def test_a_hanging_driver_is_told_of_and_does_not_hold_up_the_caller() -> None:
     assert not watched.capture.join(0.1)
     source.let_go.set()
     assert watched.capture.join(5)
+
+
+def test_another_device_in_the_place_of_a_camera_is_an_outage_and_no_end() -> None:
+    """As when a second camera with the same serial number is plugged in: its twin's address meant one thing before."""
+    reopen = sequence(UsageError("2 cameras have the serial number 7"), Endless)
+    watched = Watched(Camera("cam", FilmSource(2, endless=True), reopen), speed=FAST)
+    watched.run(until_frames=5)
+    assert watched.capture.error is None
+    assert watched.names[:4] == ["starting", "streaming", "reconnecting", "streaming"]
+
+
+def test_an_address_that_never_made_sense_ends_the_run() -> None:
+    error = UsageError("no such option")
+    watched = Watched(Camera("cam", None, sequence(error)), speed=FAST)
+    watched.run()
+    assert watched.capture.error is error
 
 
 def test_any_other_error_is_kept_for_the_pipeline() -> None:
