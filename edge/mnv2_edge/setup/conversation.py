@@ -2,7 +2,7 @@
 
 import difflib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -81,23 +81,37 @@ def _write(draft: Draft, path: Path, asker: Asker) -> Path | None:
         elif over == "elsewhere":
             path = asker.ask("Where to", _take_place, default=str(_free(path)))
             continue
-        try:
-            write_files(files)
-        except EdgeError as exc:
-            options: list[Option[_Over]] = [
-                Option("write", "try it again"),
-                Option("elsewhere", "write it elsewhere"),
-                Option("leave", "give up"),
-            ]
-            following = asker.recover(exc, options)
-            if following == "leave":
-                return None
-            if following == "elsewhere":
-                path = asker.ask("Where to", _take_place, default=str(path))
-            continue
-        for file in files:
-            asker.show(f"{file.path} is written{', for its owner alone' if file.secret else ''}", "good")
-        return path
+        following = _store(files, asker)
+        if following == "leave":
+            return None
+        if following == "write":
+            for file in files:
+                asker.show(f"{file.path} is written{', for its owner alone' if file.secret else ''}", "good")
+            return path
+        path = asker.ask("Where to", _take_place, default=str(path))
+
+
+def _store(files: Sequence[File], asker: Asker) -> _Over:
+    """Write the files, again and again if that is wanted; return `write` when it is done, else what to do instead."""
+    options: list[Option[_Over]] = [
+        Option("write", "try it again"),
+        Option("elsewhere", "write it elsewhere"),
+        Option("leave", "give up"),
+    ]
+    while (error := _failure(files)) is not None:
+        following = asker.recover(error, options)
+        if following != "write":
+            return following
+    return "write"
+
+
+def _failure(files: Sequence[File]) -> EdgeError | None:
+    """Write the files; return what kept them from being written, in which case nothing was."""
+    try:
+        write_files(files)
+    except EdgeError as exc:
+        return exc
+    return None
 
 
 def _may_write(path: Path, config: Config, text: str, asker: Asker) -> _Over | Literal["same"]:

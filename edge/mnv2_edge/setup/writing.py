@@ -1,6 +1,7 @@
 """Put a configuration and its passwords on the disk: all of it, or nothing."""
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -11,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from mnv2_edge.errors import AccessError, UsageError
+from mnv2_edge.errors import AccessError, EdgeError, TemporaryError, UsageError
 from mnv2_edge.setup.draft import Draft
 from mnv2_engines.durable import sync_folder
 
@@ -19,6 +20,8 @@ __all__ = ["File", "name_passwords", "require_place", "write_files"]
 
 _MODE: Final = 0o640
 _SECRET_MODE: Final = 0o600
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ def name_passwords(draft: Draft, path: Path) -> tuple[Draft, tuple[File, ...]]:
 
 
 def require_place(path: Path) -> None:
-    """Find out before anything is asked that a file could be written. Raises UsageError, AccessError."""
+    """Find out before anything is asked that a file could be written.
+
+    Raises UsageError, AccessError, TemporaryError (a full disk).
+    """
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder: expected the name of a file, as in {path / 'mnv2-edge.yaml'}")
@@ -69,7 +75,7 @@ def write_files(files: Sequence[File]) -> None:
     """Write every file, the last one last: what fails until then leaves everything as it was.
 
     A file that is there keeps its mode unless it is a secret; what root writes belongs to whom the folder belongs to.
-    Raises AccessError, UsageError when something cannot be written.
+    Raises AccessError, TemporaryError (a full disk), UsageError when something cannot be written.
     """
     written: dict[Path, Path] = {}
     try:
@@ -120,8 +126,10 @@ def _temporary(path: Path, text: str, mode: int) -> Path:
     return temporary
 
 
-def _refused(path: Path, error: OSError) -> AccessError | UsageError:
-    why = error.strerror or str(error)
-    if isinstance(error, PermissionError):
-        return AccessError(f"{path} cannot be written by this user ({why}): name another place with --output FILE")
-    return UsageError(f"{path} cannot be written ({why}): free some space, or name another place with --output FILE")
+def _refused(path: Path, error: OSError) -> EdgeError:
+    why = f"{path} cannot be written ({error.strerror or error})"
+    if error.errno in _FULL:
+        return TemporaryError(f"{why}: free some space and try again")
+    if error.errno in _FORBIDDEN:
+        return AccessError(f"{why}: this user may not; name another place with --output FILE")
+    return UsageError(f"{why}: name another place with --output FILE")

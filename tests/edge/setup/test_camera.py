@@ -11,6 +11,7 @@ from mnv2_edge.setup.draft import Draft
 from mnv2_edge.sources.opening import open_source
 from support.asking import Answers
 from support.fakes import FilmSource, HangingSource
+from support.mjpeg_server import MjpegServer
 
 NEW = Draft(Config(version=1), is_new=True)
 BUSY = "/dev/video0 is in use by another program: zoom (4711) has it open"
@@ -169,6 +170,27 @@ class TestAddress:
         with pytest.raises(UsageError) as excinfo:
             take_address(text)
         assert "horse4711" not in str(excinfo.value)
+
+
+def test_a_real_camera_of_the_network_that_wants_a_password(having):
+    server = MjpegServer(login="ann:horse4711")
+    try:
+        asker = Answers(
+            ("Which camera?", "a network"),
+            ("Its address", server.url),
+            ("What now?", "give user"),
+            ("User", "ann"),
+            ("Password of ann", "battery17"),
+            ("What now?", "give user"),
+            ("Password of ann", "horse4711"),
+        )
+        draft = pick_cameras(NEW, asker, having())
+    finally:
+        server.kill()
+    assert draft.config.cameras[0].uri == server.url.replace("://", "://ann@")
+    assert (draft.camera_passwords, draft.untried) == ({0: "horse4711"}, frozenset())
+    assert ["refuses the login" in trouble for trouble in asker.troubles] == [True, True]
+    assert "64x48 at " in asker.text
 
 
 class TestExisting:

@@ -3,11 +3,15 @@
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 
 import pytest
+import yaml
 
 from mnv2_edge.config.read import read_config
+from mnv2_engines.demo import demo_engine_path
 from support.command import COMMAND, call, environment, errors
+from support.file_server import file_server
 from support.mosquitto import Mosquitto, free_port
 from support.system import need_command
 from support.terminal import Terminal, lines_wider_than
@@ -85,6 +89,32 @@ def test_a_broker_with_a_password_that_nobody_sees(start, folder, tmp_path):
     assert config.sinks[1]["mqtt"]["homeassistant"] is True
     assert (folder / "door.mqtt-password").read_text() == "swordfish\n"
     assert (folder / "door.mqtt-password").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_network_is_fetched_where_it_is_picked(start, tmp_path, folder):
+    """From a server that the user's catalogue names; its first answer is an error."""
+    raw = demo_engine_path().read_bytes()
+    with file_server() as server:
+        server.files["signs.tflite"] = raw
+        server.script.append(lambda handler: handler.send_error(404))
+        file = {"name": "signs.tflite", "urls": [f"{server.url}/signs.tflite"], "sha256": sha256(raw).hexdigest()}
+        models = {"signs": {"description": "Road signs", "licence": "ours", "files": [file]}}
+        (tmp_path / "home/models").mkdir(parents=True)
+        (tmp_path / "home/models/catalogue.yaml").write_text(yaml.safe_dump({"version": 1, "models": models}))
+        terminal = start(no_proxy="*")
+        terminal.answer("Which camera?", "the demo film\r")
+        terminal.answer("Which network?", "signs\r")
+        terminal.answer("that did not work (exit status 69)", "")
+        terminal.answer("What now?", "try\r")
+        terminal.answer("models/signs/signs.tflite", "")
+        terminal.answer("(signs@", "")
+        terminal.answer("Where shall results go?", "none\r")
+        terminal.answer("What is this device called?")
+        terminal.answer("Write this to")
+        assert terminal.wait() == 0
+    assert "$ mnv2-edge models pull signs" in terminal.text
+    assert "Road signs; to fetch; ours" in terminal.text
+    assert read_config(folder / "mnv2-edge.yaml").engine.model == "signs"
 
 
 @pytest.mark.parametrize(

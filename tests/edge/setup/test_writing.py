@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config
-from mnv2_edge.errors import AccessError, UsageError
+from mnv2_edge.errors import AccessError, TemporaryError, UsageError
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.setup import writing
 from mnv2_edge.setup.draft import Draft
@@ -51,7 +51,7 @@ def test_a_full_disk_changes_nothing(tmp_path, monkeypatch, at):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(writing.os, "fsync", sync)
-    with pytest.raises(UsageError, match=r"c\.yaml cannot be written \(No space left on device\): free some space"):
+    with pytest.raises(TemporaryError, match=r"c\.yaml cannot be written \(No space left on device\): free some space"):
         write_files([File(tmp_path / "secret", "s", secret=True), File(tmp_path / "c.yaml", "new")])
     assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
     assert (tmp_path / "c.yaml").read_text() == "old"
@@ -73,7 +73,7 @@ class TestPlace:
     def test_a_folder_that_this_user_may_not_write(self, tmp_path):
         folder = tmp_path / "folder"
         folder.mkdir()
-        with closed_to_us(folder), pytest.raises(AccessError, match=r"cannot be written by this user .*--output FILE"):
+        with closed_to_us(folder), pytest.raises(AccessError, match=r"cannot be written .*--output FILE"):
             require_place(folder / "c.yaml")
 
 
