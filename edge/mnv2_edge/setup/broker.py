@@ -97,6 +97,8 @@ def take_broker(text: str) -> str:
     """Return the URI of a broker, of which the scheme may be left out. Raises UsageError."""
     text = text.strip()
     uri = text if "://" in text else f"mqtt://{text}"
+    if len(text.split()) != 1:
+        raise UsageError(f"{redact(text)!r} is no address: expected one like homeassistant.local or mqtts://host:8883")
     try:
         parse_broker(uri)
     except ConfigError as exc:

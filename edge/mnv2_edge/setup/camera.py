@@ -146,7 +146,7 @@ def _choose(present: CameraConfig | None, taken: set[str], found: tuple[Found, .
 def take_address(text: str) -> tuple[str, str]:
     """Return the address of a network camera without the password in it, and that password. Raises UsageError."""
     text = text.strip()
-    if parse_uri(text).kind not in NETWORK:
+    if len(text.split()) != 1 or parse_uri(text).kind not in NETWORK:
         raise UsageError(f"{redact(text)!r} is no address: expected one that begins with rtsp:// or http://")
     address = split_address(text, "")
     uri = with_user(text, address.user)

@@ -44,7 +44,7 @@ class Seen:
         where = "the demo's film" if self.on_film else f"{self.summary.results} pictures"
         told = [f"{label or '(nothing)'} {count}x" for label, count in self.labels.most_common(_SHOWN)]
         others = len(self.labels) - len(told)
-        yield f"in {where} it sees: {', '.join(told)}{f', and {others} more' if others > 0 else ''}"
+        yield f"in {where} it sees: {'; '.join(told)}{f'; and {others} more' if others > 0 else ''}"
         rate = f"{self.summary.frames_per_s:.1f} frames/s, " if self.summary.results > 1 else ""
         yield f"{rate}{self.summary.infer.p50_ms:.1f} ms each ({self.engine})"
 

@@ -182,7 +182,7 @@ class TestExisting:
         assert draft.config.sinks == ({"stdout": {}},)
 
 
-@pytest.mark.parametrize("text", ["", "http://h", "mqtt://h/+", "mqtt://ann:secret@h", "h:x"])
+@pytest.mark.parametrize("text", ["", "a file", "http://h", "mqtt://h/+", "mqtt://ann:secret@h", "h:x"])
 def test_what_is_no_address(text):
     with pytest.raises(UsageError):
         take_broker(text)

@@ -165,7 +165,9 @@ class TestAddress:
     def test_a_password_in_it_is_taken_out(self, text, uri, password):
         assert take_address(text) == (uri, password)
 
-    @pytest.mark.parametrize("text", ["cam.local", "0", "", "demo", "rtsp://", "http://cam/a?password=horse4711"])
+    @pytest.mark.parametrize(
+        "text", ["cam.local", "rtsp://a b/c", "0", "", "demo", "rtsp://", "http://cam/a?password=horse4711"]
+    )
     def test_what_is_none(self, text):
         with pytest.raises(UsageError) as excinfo:
             take_address(text)
