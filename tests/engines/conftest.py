@@ -1,7 +1,10 @@
 """Fixtures for the tests of engines."""
 
 import hashlib
-from collections.abc import Callable
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,20 @@ def signs_pictures() -> list[UInt8Array]:
 def signs(signs_model: Path, signs_pictures: list[UInt8Array]) -> CompiledModel:
     """Return the demo network, calibrated on the first 24 pictures."""
     return compile_model(signs_model, pictures=signs_pictures[:24], preprocess=Preprocess())
+
+
+@pytest.fixture
+def small_disk():
+    """Let no file of this process grow beyond so many bytes, inside of a `with`: the kernel then refuses to write."""
+
+    @contextmanager
+    def small_disk(size: int) -> Iterator[None]:
+        before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, ignored)
+
+    return small_disk

@@ -47,8 +47,9 @@ class TensorRtLog:
 
     def said(self) -> str:
         """Return the errors, or without any the warnings, in one line for the end of an error message."""
+        messages = self.messages  # a copy: TensorRT's threads may go on talking
         for wanted in ({"internal error", "error"}, {"warning"}):
-            texts = [" ".join(text.split()) for severity, text in self._messages if severity in wanted]
+            texts = [" ".join(text.split()) for severity, text in messages if severity in wanted]
             if texts:
                 text = "; ".join(list(dict.fromkeys(texts))[:_SHOWN])
                 return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."

@@ -1,9 +1,6 @@
 """A server, a home, and a patience that does not take a test's time."""
 
-import resource
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -47,20 +44,3 @@ def patience(waits) -> Patience:
 @pytest.fixture
 def home(tmp_path) -> ModelHome:
     return ModelHome(tmp_path / "home" / "models")
-
-
-@pytest.fixture
-def small_disk():
-    """Let no file of this process grow beyond so many bytes, inside of a `with`: the kernel then refuses to write."""
-
-    @contextmanager
-    def small_disk(size: int) -> Iterator[None]:
-        before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-            signal.signal(signal.SIGXFSZ, ignored)
-
-    return small_disk

@@ -1,4 +1,5 @@
 import logging
+import threading
 from types import ModuleType
 
 import pytest
@@ -73,3 +74,22 @@ def test_every_plan_shares_the_logger_which_outlives_it_and_hears_what_is_said()
     logger.log(ILogger.ERROR, "out of memory")
     assert new.said() == "out of memory"
     assert make_logger(trt, TensorRtLog()) is logger
+
+
+def test_what_was_said_can_be_read_while_more_is_said() -> None:
+    """TensorRT's builder has threads of its own."""
+    log = TensorRtLog()
+    done = threading.Event()
+
+    def talk() -> None:
+        while not done.is_set():
+            log.record("error", "x")
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        for _ in range(300):
+            assert log.said() in {"x", "TensorRT gave no reason"}
+    finally:
+        done.set()
+        talker.join()

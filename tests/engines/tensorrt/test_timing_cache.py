@@ -107,6 +107,16 @@ def test_a_folder_that_cannot_be_made_costs_time_only(tmp_path, caplog):
     assert "the next build times everything again" in caplog.text
 
 
+def test_a_full_disk_costs_time_only_and_leaves_no_half_file(tmp_path, caplog, small_disk):
+    cache = TimingCache(ORIN, tmp_path)
+    build(cache, b"conv")
+    with small_disk(20):
+        build(cache, b"add" * 100)
+    assert "the next build times everything again" in caplog.text
+    assert sorted(path.suffix for path in (tmp_path / "tensorrt").iterdir()) == [".bin", ".lock"]
+    assert build(cache) == {b"conv"}
+
+
 @pytest.mark.parametrize(
     ("field", "other"),
     [("tensorrt", "10.7.0"), ("cuda", "13.0"), ("gpu", "NVIDIA RTX A2000"), ("compute_capability", "8.6")],
