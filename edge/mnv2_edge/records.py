@@ -118,7 +118,9 @@ class CameraState:
     reason: Annotated[
         str, Meta(description="Why, in words, or what is to be said of it nevertheless; empty when all is well.")
     ]
-    since: Annotated[Timestamp, Meta(description="When it came into this state.")]
+    since: Annotated[
+        Timestamp, Meta(description="When it came into this state, or from when on what `reason` says of it is so.")
+    ]
     frames: Annotated[_Count, Meta(description="Frames of this camera inferred since the start.")]
     dropped: _Dropped
     skipped: _Skipped
