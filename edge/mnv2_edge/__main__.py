@@ -63,6 +63,10 @@ def _explain(error: Exception, session: Session) -> int:
         _discard_stdout()
         print_error(f"{error.filename or 'stdout'} cannot be written ({error.strerror}): free some space and try again")
         return ExitStatus.TRY_AGAIN
+    if status is None and isinstance(error, PermissionError) and error.filename:
+        name = os.fsdecode(error.filename)
+        print_error(f"{name} is closed to this user ({error.strerror}): `namei -l {name}` shows who may")
+        return ExitStatus.NO_PERMISSION
     if status is None:
         again = "" if session.debug else ": run again with --debug"
         print_error(f"{type(error).__name__}: {error} (this is a bug{again})")

@@ -20,6 +20,7 @@ from mnv2_edge.errors import ConfigError, SourcePermissionError
 from mnv2_edge.redaction import add_secret
 from mnv2_engines.errors import StaleEngineError
 from support.command import COMMAND
+from support.users import closed_to_us, open_folder
 
 
 @pytest.fixture
@@ -133,6 +134,18 @@ def test_a_bug_is_one_line_and_tells_what_to_do(add_command, capsys):
     assert program.main(["probe"]) == 70
     err = capsys.readouterr().err
     assert err == "mnv2-edge: error: KeyError: 'frame' (this is a bug: run again with --debug)\n"
+
+
+def test_a_folder_that_is_closed_to_this_user_is_no_bug(add_command, capsys):
+    with open_folder() as folder:
+        (folder / "closed").mkdir()
+        path = folder / "closed" / "a.pth"
+        add_command(path.stat)
+        with closed_to_us(folder / "closed"):
+            assert program.main(["probe"]) == 77
+    assert capsys.readouterr().err == (
+        f"mnv2-edge: error: {path} is closed to this user (Permission denied): `namei -l {path}` shows who may\n"
+    )
 
 
 @pytest.mark.parametrize("place", ["before", "after"])

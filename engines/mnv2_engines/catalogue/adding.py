@@ -1,5 +1,6 @@
 """Add a user's own model: install it, and remember in the user's catalogue where it came from and what its hash is."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -74,8 +75,14 @@ def _obtain(source: str, file: RemoteFile, parts: Path, options: PullOptions) ->
     mirror = None
     if not _is_address(source):
         mirror = Path(source).parent
-        if not Path(source).is_file():
-            raise ModelError(f"there is no file {source}: expected a model, weights, or an address of one")
+        try:
+            is_file = Path(source).is_file() and os.access(source, os.R_OK, effective_ids=True)
+        except OSError:  # its folder is closed to this user
+            is_file = False
+        if not is_file:
+            raise ModelError(
+                f"there is no file {source} that this user may read: expected a model, weights, or an address of one"
+            )
     return obtain(Trust(file, None, None, ""), parts / file.name, mirror, options.patience, options.progress)
 
 

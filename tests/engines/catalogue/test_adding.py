@@ -8,6 +8,7 @@ import pytest
 from mnv2_engines.catalogue import (
     CatalogueModel,
     KnownModels,
+    ModelHome,
     NewModel,
     PullOptions,
     StatedPreprocess,
@@ -22,6 +23,7 @@ from mnv2_engines.sidecar import read_sidecar
 from mnv2_engines.tflite import read_model_interface
 from support.networks import MobileNetV2, state_dict
 from support.torch_format import save_zip
+from support.users import closed_to_us, open_folder
 
 TFLITE = b"\x1c\0\0\0TFL3" + bytes(5000)
 STATED = CatalogueModel(
@@ -141,6 +143,19 @@ def test_what_is_no_model_is_not_remembered(add, tmp_path, home, source, error, 
     with pytest.raises(error, match=said):
         add(tmp_path / source)
     assert read_user_catalogue(home.catalogue) is None
+
+
+@pytest.mark.parametrize("closed", ["mine/cats.tflite", "mine"])
+def test_what_this_user_may_not_read_is_not_laid_to_the_store(closed):
+    with open_folder() as folder:
+        for name in ("mine", "home"):
+            (folder / name).mkdir()
+        (folder / "home").chmod(0o777)
+        file = folder / "mine" / "cats.tflite"
+        file.write_bytes(TFLITE)
+        known, home = KnownModels(read_package_catalogue()), ModelHome(folder / "home" / "models")
+        with closed_to_us(folder / closed), pytest.raises(ModelError, match="that this user may read"):
+            add_model(NewModel("cats", str(file), None, STATED), known, home, PullOptions())
 
 
 def test_a_catalogue_that_is_broken_is_not_written_over(add, file, home):
