@@ -202,6 +202,9 @@ def test_setup_tries_all_of_it_and_installs_it_with_its_password(machine):
         copied = "/var/lib/mnv2-edge/instances/porch/porch.mqtt-password"
         assert machine.run("stat", "--format=%U %a", copied).stdout == "mnv2-edge 600\n"
         assert "swordfish" not in machine.run("cat", "/etc/mnv2-edge/porch.yaml").stdout + done.stdout
+        again = machine.run("mnv2-edge", "setup", "/etc/mnv2-edge/porch.yaml", "--yes", timeout_s=300)  # in its place
+        assert "says all of this already" in again.stdout
+        machine.run("mosquitto_sub", *login, "-t", "mnv2-edge/+/door/result", "-C", "1", "-W", "30")
     finally:
         machine.run("mnv2-edge", "service", "uninstall", "porch", check=False)
         machine.run("systemctl", "stop", "broker-of-ann", check=False)

@@ -15,6 +15,7 @@ from mnv2_edge.config.model import CameraConfig
 from mnv2_edge.devices import Camera
 from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
 from mnv2_edge.redaction import add_secret, redact
+from mnv2_edge.service.places import unit_of
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.logins import ask_password, with_user
@@ -184,7 +185,7 @@ def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft 
         try:
             report = _watch(camera, draft.camera_secret(index, around.environment), around)
         except EdgeError as exc:
-            following = asker.recover(exc, list(_ways_on(camera, exc)))
+            following = asker.recover(_with_holders(exc, around), list(_ways_on(camera, exc)))
         else:
             for line in _describe(camera, report):
                 asker.show(line, "good")
@@ -198,6 +199,14 @@ def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft 
             return draft
         elif following == "other":
             return None
+
+
+def _with_holders(error: EdgeError, around: Surroundings) -> EdgeError:
+    """Name the service where it may be the other program that has the camera."""
+    units = [unit_of(name) for name in around.places.instances()]
+    if not units or "another program" not in str(error):
+        return error
+    return SourceError(f"{error}; if it is the service: `sudo systemctl stop {' '.join(units)}`")
 
 
 def _ways_on(camera: CameraConfig, error: EdgeError) -> Iterator[Option[_Next]]:

@@ -52,8 +52,6 @@ def pick_network(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
     while True:
         asker.show("Model", "heading")
         network = _choose(draft, asker, around)
-        if network is None:
-            continue
         kept = draft.config.engine.model == network.model
         labels = draft.config.labels if kept else network.labels
         engine = msgspec.structs.replace(draft.config.engine, model=network.model)
@@ -119,8 +117,7 @@ def _build(model: str, draft: Draft, around: Surroundings, *more: str) -> tuple[
     return ("build-engine", model, *pictures, *more)
 
 
-def _choose(draft: Draft, asker: Asker, around: Surroundings) -> Network | None:
-    """Return what was picked; None when it was thought better of."""
+def _choose(draft: Draft, asker: Asker, around: Surroundings) -> Network:
     present = draft.config.engine.model
     options: list[Option[Network | None]] = list(offered_networks(draft, around))
     if not draft.is_new and all(option.value is None or option.value.model != present for option in options):
@@ -131,9 +128,7 @@ def _choose(draft: Draft, asker: Asker, around: Surroundings) -> Network | None:
     default = _default(draft, around, offered)
     place = next(place for place, one in enumerate(options) if one.value is not None and one.value.model == default)
     chosen = asker.choose("Which network?", options, place)
-    if chosen is not None:
-        return chosen
-    return _take_file(draft, asker, around)
+    return _take_file(draft, asker, around) if chosen is None else chosen
 
 
 def _default(draft: Draft, around: Surroundings, offered: Sequence[Network]) -> str | None:
@@ -147,7 +142,7 @@ def _default(draft: Draft, around: Surroundings, offered: Sequence[Network]) -> 
     stored = Store(around.environment.home).default()
     if stored in ready:
         return stored
-    if draft.config.cameras[0].uri == _DEMO or draft.untried:
+    if draft.config.cameras[0].uri == _DEMO:
         return _DEMO
     if ready:
         return ready[0]
@@ -155,7 +150,7 @@ def _default(draft: Draft, around: Surroundings, offered: Sequence[Network]) -> 
     return first if any(network.model == first for network in offered) else _DEMO
 
 
-def _take_file(draft: Draft, asker: Asker, around: Surroundings) -> Network | None:
+def _take_file(draft: Draft, asker: Asker, around: Surroundings) -> Network:
     path = asker.ask("Its path", _take_path)
     if path.suffix == ".onnx":
         name = asker.ask("What to call the engine", _take_name, default=path.stem)

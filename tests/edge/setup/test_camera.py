@@ -93,6 +93,15 @@ class TestTrouble:
         assert pick_cameras(NEW, asker, around).config.cameras[0].uri == "demo"
         assert asker.troubles == [str(error)]
 
+    def test_the_service_may_be_what_has_it(self, having, make_node, around):
+        around.places.configurations.mkdir(parents=True)
+        around.places.configuration("door").touch()
+        asker = Answers(("What now?", "keep it"))
+        pick_cameras(
+            NEW, asker, having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY)))
+        )
+        assert asker.troubles == [f"{BUSY}; if it is the service: `sudo systemctl stop mnv2-edge@door.service`"]
+
     def test_it_is_tried_again(self, having, make_node):
         around = having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY), good))
         draft = pick_cameras(NEW, Answers(("What now?", "try it again")), around)

@@ -1,18 +1,23 @@
 """The whole conversation: what is written runs, nothing is written over unasked, and what fails leaves no trace."""
 
+import random
+import shutil
 import subprocess
 
 import pytest
 
+from mnv2_edge.app import run
 from mnv2_edge.config.model import CameraConfig, Config, DeviceConfig, EngineConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import AccessError, ConfigError, StepFailedError, UsageError
+from mnv2_edge.redaction import read_secret
 from mnv2_edge.setup import conversation
 from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.conversation import Plan, hold_conversation, offer_service
+from mnv2_engines.demo import demo_engine_path
 from support.asking import Answers
 from support.command import call
-from support.mosquitto import Mosquitto
+from support.mosquitto import Mosquitto, free_port
 from support.system import need_command
 from support.users import closed_to_us
 
@@ -59,6 +64,38 @@ def test_enter_at_every_question_gives_what_runs(path, around, tmp_path):
 def test_nobody_has_to_be_asked(path, around):
     assert hold_conversation(Plan(path, None), YES, around) == path
     assert read_config(path).cameras[0].uri == "demo"
+
+
+NAMES = ["yes", "0x1F", "null", "Tür #1: 'Hof'", "- a", "{b}", "*c", "1e3", "2026-11-24", "\N{CAT FACE} cat", "x" * 100]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_answered_is_read_again_and_runs(path, around, put_engines, tmp_path, seed):
+    """With names that YAML would take for something else, every kind of network, and brokers that are away."""
+    chosen = random.Random(seed)
+    put_engines("birds", "on", default="birds")
+    shutil.copy(demo_engine_path(), tmp_path / "own.tflite")
+    (tmp_path / "names: #1.txt").write_text("".join(f"sign {number}\n" for number in range(12)))
+    name = chosen.choice(NAMES)
+    network = chosen.choice([["demo"], ["birds"], ["on"], ["a file", ""], ["a file", str(tmp_path / "names: #1.txt")]])
+    answers = [("Which camera?", "the demo film"), ("Which network?", network[0]), ("What is this device", name)]
+    if network[0] == "a file":
+        answers += [("Its path", str(tmp_path / "own.tflite")), ("Label file", network[1])]
+    if chosen.random() < 0.7:
+        user = chosen.choice(["", "ann@", "a%40b@"])
+        uri = f"{chosen.choice(['', 'mqtt://', 'mqtts://'])}{user}127.0.0.1:{free_port()}{chosen.choice(['', '/a/b'])}"
+        answers += [("Where shall", "a broker elsewhere"), ("Its address", uri), ("What now?", "keep it")]
+        answers += [("Password of", "horse: #4711'\"")] if user else []
+        answers += [("Does Home", chosen.choice(["yes", "no"]))]
+    asker = Answers(*answers)
+    hold_conversation(Plan(path, None), asker, around)
+    assert asker.left == []
+    config = read_config(path)
+    assert config.device.name == name
+    mqtt = next((sink["mqtt"] for sink in config.sinks if "mqtt" in sink), {})
+    if "password_file" in mqtt:
+        assert read_secret(mqtt["password_file"], "") == "horse: #4711'\""
+    assert run(config, around.environment, max_frames=1).results == 1
 
 
 @pytest.mark.mosquitto

@@ -215,6 +215,6 @@ class TestTrouble:
 
     def test_without_a_camera_the_film_stands_in(self, around):
         draft = Draft(Config(version=1, cameras=(CameraConfig(uri="/dev/none"),)), is_new=True, untried=frozenset({0}))
-        asker = Answers()
+        asker = Answers(("Which network?", "demo"))
         assert pick_network(draft, asker, around).config.engine.model == "demo"
         assert "in the demo's film it sees: " in asker.text
