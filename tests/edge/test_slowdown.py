@@ -45,6 +45,27 @@ def test_it_comes_back_slowly():
     assert board.shares(*[COOL] * 13) == [0.25] * 5 + [0.5] * 6 + [1.0] * 2
 
 
+def test_a_step_up_that_is_soon_taken_back_doubles_the_wait_for_the_next_up_to_half_an_hour():
+    board = Board()
+    board.shares(HOT, HOT)
+    waits = []
+    for _ in range(8):
+        waits.append(1)
+        while board.look(("heat", COOL)) != [True]:
+            waits[-1] += 1
+        board.shares(HOT, HOT)
+    assert waits == [6, 12, 24, 48, 96, 180, 180, 180]
+
+
+def test_a_step_up_that_lasts_makes_the_wait_as_short_as_at_first():
+    board = Board()
+    board.shares(HOT, HOT, *[COOL] * 6, HOT, HOT)
+    board.shares(*[COOL] * 12)
+    assert board.slowdown.share == 1.0
+    board.shares(*[COOL] * 60, HOT, HOT)
+    assert board.shares(*[COOL] * 6)[-1] == 1.0
+
+
 def test_between_the_limits_it_stays():
     board = Board()
     board.shares(HOT, HOT)
@@ -114,5 +135,5 @@ def test_whatever_is_felt_it_never_stops_goes_one_step_at_a_time_and_always_come
         assert after in (before, before / 2, before * 2)
         assert changed == (after != before)
         assert bool(board.slowdown.remark) == (after < 1)
-    board.look(("heat", COOL), times=18)
+    board.look(("heat", COOL), times=3 * 180)
     assert board.slowdown.share == 1
