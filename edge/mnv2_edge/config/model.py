@@ -28,6 +28,7 @@ __all__ = [
 Region: TypeAlias = tuple[float, float, float, float]
 Triple: TypeAlias = tuple[float, float, float]
 """One number per channel."""
+FileName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\S", description="text, or no such key")]
 CameraId: TypeAlias = Annotated[
     str,
     msgspec.Meta(
@@ -60,7 +61,7 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Degrees clockwise."""
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     """After rotating."""
-    password_file: str | None = None
+    password_file: FileName | None = None
     """Holds the camera's password; the environment's MNV2_EDGE_CAMERA_PASSWORD when absent."""
     required: bool = True
     """Whether a run ends at once when it cannot be opened at the start; else it is waited for, as after an outage."""
@@ -81,7 +82,7 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which network runs and how."""
 
-    model: str | None = None
+    model: FileName | None = None
     """An engine of the store by its name, or an engine file; the store's default when absent, else the demo network."""
     build: Literal["never", "missing", "stale"] = "never"
     """Whether an engine of the store is built before it runs: one not built on this device yet, or also a stale one."""
@@ -135,7 +136,7 @@ SINK_SETTINGS: Mapping[str, type[msgspec.Struct]] = {"stdout": StdoutSettings, "
 class SaveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Pictures with what the network saw drawn in, for people to look at."""
 
-    folder: str | None = None
+    folder: FileName | None = None
     """Where they go; when absent none are saved."""
     every_s: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 1.0
     """Of a camera one in so many seconds; 0: every frame. Of files all of them."""
@@ -166,7 +167,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cameras: Annotated[tuple[CameraConfig, ...], msgspec.Meta(min_length=1)] = (CameraConfig(),)
     engine: EngineConfig = EngineConfig()
     task: TaskConfig = TaskConfig()
-    labels: str | None = None
+    labels: FileName | None = None
     """A label file; the engine's own labels when absent."""
     sinks: tuple[SinkConfig, ...] = ({"stdout": {}},)
     save: SaveConfig = SaveConfig()

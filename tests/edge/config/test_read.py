@@ -106,8 +106,11 @@ sinks:
         ("version: 1\ntask: {score_threshold: .nan}", "c.yaml:2: task.score_threshold: .nan, expected a number"),
         ("version: 1\nengine: {mean: [1, .inf, 2], std: [1, 1, 1]}", "c.yaml:2: engine.mean[1]: .inf, expected a num"),
         ("version: 1\nengine: {mean: [1, 2]}", "engine.mean: has 2 entries, expected 3 numbers, as in [1, 2, 3]"),
-        ("version: 1\nlabels: off", "c.yaml:2: labels: off (a truth value in YAML), expected text, put it in quotes"),
-        ("version: 1\nlabels: [a]", "c.yaml:2: labels: a list, expected text"),
+        (
+            "version: 1\nlabels: off",
+            "c.yaml:2: labels: off (a truth value in YAML), expected text, or no such key, put it in quotes",
+        ),
+        ("version: 1\nlabels: [a]", "c.yaml:2: labels: a list, expected text, or no such key"),
         ("version: 1\ncameras: demo", "c.yaml:2: cameras: 'demo', expected a list, a line with `- ` for each"),
         ("version: 1\ncameras: []", "c.yaml:2: cameras: has 0 entries, expected at least 1"),
         ("version: 1\ncameras: [{uri: demo, id: Ünïque}]", "expected a name of a-z, 0-9, _ and -"),
@@ -272,3 +275,11 @@ def test_a_key_with_a_line_separator_in_it_does_not_break_the_line():
 def test_what_is_refused_already_is_not_called_something_else_too(sinks):
     (mistake,) = mistakes_in(f"version: 1\ncameras: &a [{{uri: demo}}]\nsinks: {sinks}\n")
     assert "aliases (*a) are not supported" in mistake
+
+
+@pytest.mark.parametrize(
+    "line", ["save: {folder: ''}", "labels: ''", "engine: {model: ' '}", "cameras: [{password_file: ''}]"]
+)
+def test_an_empty_name_of_a_file_means_neither_none_nor_this_folder(line):
+    (mistake,) = mistakes_in(f"version: 1\n{line}\n")
+    assert "expected text, or no such key" in mistake

@@ -31,6 +31,8 @@ def test_what_a_uri_says(uri, expected, shown):
         ("mqtt:///prefix", "makes no sense"),
         ("mqtt://h?x=1", "makes no sense"),
         ("mqtt://h#x", "makes no sense"),
+        ("mqtt://h/a/#", "makes no sense"),
+        ("mqtt://h/a?", "makes no sense"),
         ("mqtt://h:0", "makes no sense"),
         ("mqtt://h:99999", "is no URI"),
         ("mqtt://h:port", "is no URI"),
