@@ -68,10 +68,10 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    def leave(self, question: str, keys: str = "\x03") -> int:
-        """Wait for a question, type Ctrl-C, and return the exit status.
+    def leave(self, question: str, keys: str = "\x04") -> int:
+        """Wait for a question, type Ctrl-D or Ctrl-C, and return the exit status.
 
-        One that comes just before Python blocks in read(2) is noticed with the next key only, so it is typed again.
+        A Ctrl-C just before Python blocks in read(2) is noticed with the next key only, so it is typed again.
         """
         self.answer(question, keys)
         for _ in range(12):
