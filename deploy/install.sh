@@ -230,7 +230,7 @@ switch_to() {
   fi
   [ -z "$before" ] || point previous "$before"
   remove_others
-  say "$1 is installed; mnv2-edge service install FILE.yaml runs a configuration"
+  say "$1 is installed; mnv2-edge setup FILE.yaml writes a configuration, mnv2-edge service install FILE.yaml runs it"
 }
 
 do_rollback() {

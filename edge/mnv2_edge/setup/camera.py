@@ -196,9 +196,15 @@ def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft 
             login = _ask_login(_ask_user(camera.uri, asker), asker)
             draft = draft.with_camera(index, _changed(camera, login.uri), login.password, tried=False)
         elif following == "keep":
-            return draft
+            return _kept(draft, index)
         elif following == "other":
             return None
+
+
+def _kept(draft: Draft, index: int) -> Draft:
+    """Have a camera that is away waited for, also when a run begins."""
+    waiting = msgspec.structs.replace(draft.config.cameras[index], required=False)
+    return draft.with_camera(index, waiting, draft.camera_passwords.get(index, ""), tried=False)
 
 
 def _with_holders(error: EdgeError, around: Surroundings) -> EdgeError:

@@ -110,7 +110,7 @@ class TestTrouble:
     def test_it_is_kept_all_the_same(self, having, make_node):
         around = having(list_cameras=lambda: (make_node(0, "C920"),), open_source=opening(SourceError(BUSY)))
         draft = pick_cameras(NEW, Answers(("What now?", "keep it")), around)
-        assert (draft.config.cameras[0].uri, draft.untried) == ("0", {0})
+        assert (draft.config.cameras, draft.untried) == ((CameraConfig(uri="0", required=False),), {0})
 
     def test_one_that_opens_and_gives_nothing_is_no_camera(self, having, make_node):
         silent = opening(lambda: FilmSource(0, live=True, endless=True))
@@ -219,7 +219,7 @@ class TestExisting:
         asker = Answers(("What now?", "keep it"))
         again = pick_cameras(draft, asker, having(open_source=opening(SourceError("away"))))
         assert asker.offered[0][0] == "rtsp://ann@cam/"
-        assert again.config == draft.config
+        assert again.config.cameras == (CameraConfig(uri="rtsp://ann@cam/", password_file="/p", required=False),)
 
     def test_another_camera_hangs_in_the_same_place_and_has_its_own_password(self, having):
         camera = CameraConfig(uri="rtsp://ann@cam/", id="door", rotate=90, password_file="/p")
