@@ -14,7 +14,7 @@ def users_of(node: Path, proc: Path = Path("/proc")) -> tuple[str, ...]:
         if not folder.name.isdecimal() or int(folder.name) == os.getpid():
             continue
         try:
-            opened = any(os.path.realpath(link) == target for link in (folder / "fd").iterdir())
+            opened = any(str(link.readlink()) == target for link in (folder / "fd").iterdir())
             name = (folder / "comm").read_text(errors="replace").strip() if opened else ""
         except OSError:  # it has ended, or is another user's
             continue

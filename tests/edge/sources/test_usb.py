@@ -72,3 +72,19 @@ def test_who_has_a_device_open_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "proc" / "meminfo").touch()
     assert users_of(node, tmp_path / "proc") == ("motion (41)",)
     assert users_of(node) == ()
+
+
+def test_nothing_is_asked_of_what_others_have_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file on a share whose server is gone hangs whoever looks at it; the kernel tells its name without."""
+    node, elsewhere = tmp_path / "video0", tmp_path / "share/file"
+    node.touch()
+    (tmp_path / "proc/41/fd").mkdir(parents=True)
+    (tmp_path / "proc/41/fd/3").symlink_to(elsewhere)
+    lstat = os.lstat
+
+    def answer(path: str | os.PathLike[str]) -> os.stat_result:
+        assert not str(path).startswith(str(elsewhere.parent)), "this would hang"
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", answer)
+    assert users_of(node, tmp_path / "proc") == ()
