@@ -1,16 +1,18 @@
 """What the doctor makes of the service's own configurations, and of the secrets that they name."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 
+from mnv2_edge.config.read import read_config
 from mnv2_edge.devices import Camera
 from mnv2_edge.devices.sysfs import VideoNode
 from mnv2_edge.doctor import Finding, Fix, combine
 from mnv2_edge.doctor.cameras import check_ribbon_cameras
 from mnv2_edge.doctor.configurations import check_configurations, check_secrets
-from mnv2_edge.doctor.configured import instance_logins, read_instances
+from mnv2_edge.doctor.configured import Configured, instance_logins, read_instances
 from mnv2_edge.doctor.hardware import check_broker, check_cameras
 from mnv2_edge.doctor.login import LoginTrouble
 from mnv2_edge.doctor.probe import Probe
@@ -122,6 +124,55 @@ class TestSecrets:
         assert str(password) in look(root, check_secrets).why
         password.unlink()
         assert look(root, check_secrets).verdict == "fail"
+
+    @pytest.fixture
+    def service(self, root):
+        """Give a password of the service to a user and a group, and look at it."""
+        password = root / "password"
+        password.write_text("x")
+        camera = f"version: 1\ncameras: [{{password_file: {password}}}]\n"
+        write_files(root, {"etc/mnv2-edge/door.yaml": camera})
+        if os.geteuid() == 0:
+            os.chown(password, 4321, 4322)
+        us = password.stat()
+
+        def give(user: int, group: int, mode: int) -> Finding:
+            password.chmod(mode)
+            accounts = f"root:x:0:0::/:/bin/sh\nus:x:{us.st_uid}:{us.st_gid}::/:\nmnv2-edge:x:{user}:{group}::/:\n"
+            write_files(root, {"etc/passwd": accounts})
+            return look(root, check_secrets)
+
+        give.owner, give.group = us.st_uid, us.st_gid
+        return give
+
+    def test_one_that_the_service_reads_as_everybody_does_stays_so(self, root, service) -> None:
+        """Without that right it could not log in any more: `service install` leaves such a file where it is."""
+        finding = service(4711, 4712, 0o644)
+        assert (finding.verdict, finding.fixes) == ("warn", ())
+        assert finding.mend == f"sudo chgrp mnv2-edge {root}/password\nsudo chmod 640 {root}/password"
+        assert service(4711, service.group, 0o604).fixes == ()
+
+    def test_one_that_the_services_group_reads_is_closed_to_others(self, service) -> None:
+        assert service(4711, service.group, 0o644).fixes
+
+    def test_root_closes_what_is_the_services_as_its_user(self, root, service) -> None:
+        """Who owns a folder may put a link to any file there at any moment, and chmod follows it."""
+        finding = service(service.owner, service.group, 0o644)
+        (fix,) = finding.fixes
+        assert (fix.command[:2], fix.command[3:]) == (("runuser", "-u"), ("--", "chmod", "o=", f"{root}/password"))
+        assert fix.root
+
+    def test_one_of_a_named_file_that_we_read_as_everybody_does_stays_so(self, root) -> None:
+        password = root / "password"
+        password.write_text("x")
+        password.chmod(0o644)
+        named = (
+            write_files(root, {"mine.yaml": f"version: 1\ncameras: [{{password_file: {password}}}]\n"}) / "mine.yaml"
+        )
+        configured = Configured(named, "", read_config(named))
+        finding = look(root, check_secrets, configurations=(configured,), uid=4711)
+        assert (finding.verdict, finding.fixes) == ("warn", ())
+        assert look(root, check_secrets, configurations=(configured,), uid=password.stat().st_uid).fixes
 
     def test_hidden_ones_are_well(self, root) -> None:
         camera = f"version: 1\ncameras: [{{password_file: {root}/closed/password}}]\n"

@@ -104,8 +104,8 @@ class TestEnginesOfTheService:
         write_files(tmp_path, {"opt/mnv2-edge/current/venv/bin/python": ""})
         (tmp_path / "var/lib/mnv2-edge/engines").mkdir(parents=True)
 
-        def make(*checks, uid=0):
-            answer = json.dumps({"default": None, "checks": checks, "open": False})
+        def make(*checks, uid=0, is_open=False):
+            answer = json.dumps({"default": None, "checks": checks, "open": is_open})
             return make_machine(tmp_path, {"runuser -u mnv2-edge -- env -i": answer}, home=tmp_path / "home", uid=uid)
 
         return make
@@ -131,6 +131,20 @@ class TestEnginesOfTheService:
         """Also when the service's store is the one that is meant."""
         machine = dataclasses.replace(device(("signs", "ok", "")), home=tmp_path / "var/lib/mnv2-edge", run_python=None)
         assert check_engines(machine).why.startswith("of the service: none is the default")
+
+    def test_its_user_closes_its_store_and_not_root(self, device) -> None:
+        """Who owns the folder may put a link to /etc in its place at any moment, and chmod follows it."""
+        (fix,) = check_engines(device(("signs", "ok", ""), is_open=True)).fixes
+        assert fix.command[:4] == ("runuser", "-u", "mnv2-edge", "--")
+        assert fix.command[4:6] == ("chmod", "700")
+        assert fix.root
+
+    def test_its_only_engine_is_made_the_default_of_its_store_and_not_of_roots(self, device, tmp_path) -> None:
+        (fix,) = check_engines(device(("signs", "ok", ""))).fixes
+        assert fix.command[:4] == ("runuser", "-u", "mnv2-edge", "--")
+        assert f"STATE_DIRECTORY={tmp_path}/var/lib/mnv2-edge" in fix.command
+        assert fix.command[-6:] == ("-I", "-m", "mnv2_edge", "engines", "default", "signs")
+        assert fix.root
 
     def test_others_are_not_told(self, device) -> None:
         assert "of the service" not in check_engines(device(uid=1000)).why

@@ -20,6 +20,7 @@ _REBUILD: Final = Fix("build them again", ("mnv2-edge", "engines", "rebuild", "-
 _REBUILD_SERVICE: Final = Fix(
     "build them again", ("systemctl", "restart", "mnv2-edge-engines.service"), root=True, slow=True
 )
+_AS_SERVICE: Final = ("runuser", "-u", USER, "--")
 _VERIFY: Final = """
 import json, sys
 from pathlib import Path
@@ -61,10 +62,26 @@ def _look(machine: Machine, home: Path) -> Finding:
 def _look_as_service(machine: Machine, python: Path, home: Path) -> Finding:
     if not (home / "engines").exists():
         return Finding("ok", f"of the service: none in {home / 'engines'}")
-    surroundings = ("env", "-i", f"HOME={home}", "PATH=/usr/bin:/bin")
-    command = ("runuser", "-u", USER, "--", *surroundings, str(python), "-I", "-c", _VERIFY, str(home))
-    found = _read(machine.run_command(*command, timeout_s=_TIMEOUT_S), home / "engines", _REBUILD_SERVICE)
-    return replace(found, why=f"of the service: {found.why}", mend="" if found.verdict == "warn" else found.mend)
+    surroundings = ("env", "-i", f"HOME={home}", f"STATE_DIRECTORY={home}", "PATH=/usr/bin:/bin")
+    ours = (*_AS_SERVICE, *surroundings, str(python), "-I")
+    probe = machine.run_command(*ours, "-c", _VERIFY, str(home), timeout_s=_TIMEOUT_S)
+    found = _read(probe, home / "engines", _REBUILD_SERVICE)
+    if found.verdict == "warn":
+        found = _done_by_service(found, (*ours, "-m", "mnv2_edge"))
+    return replace(found, why=f"of the service: {found.why}")
+
+
+def _done_by_service(found: Finding, program: tuple[str, ...]) -> Finding:
+    """Let the service's user do what root would do to a store of its own, or through a link that this user has put."""
+    fixes = tuple(
+        replace(
+            fix,
+            command=(*program, *fix.command[1:]) if fix.command[0] == "mnv2-edge" else (*_AS_SERVICE, *fix.command),
+            root=True,
+        )
+        for fix in found.fixes
+    )
+    return replace(found, mend="", fixes=fixes)
 
 
 def _read(probe: Probe, folder: Path, rebuild: Fix) -> Finding:
