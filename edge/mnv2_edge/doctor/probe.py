@@ -1,13 +1,16 @@
 """Try things in a child process, because what a doctor has to look at may crash or hang."""
 
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 __all__ = ["Probe", "run_command", "run_python"]
 
 _TIMEOUT_S = 60.0  # OpenCV on a cold Pi Zero 2 takes ten
+_DYING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +29,49 @@ def run_python(code: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Pro
 
 
 def run_command(program: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Probe:
-    """Run a program that is found on PATH."""
+    """Run a program that is found on PATH. What has not ended in time is killed, with all that it has started."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [program, *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
             stdin=subprocess.DEVNULL,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # so that it has a group of its own
         )
-    except subprocess.TimeoutExpired:
-        return Probe("", f"it did not answer within {timeout_s:g} s")
     except OSError as exc:
         return Probe("", f"{program} cannot be started: {exc.strerror}")
-    if done.returncode == 0:
-        return Probe(done.stdout.strip(), "")
-    if done.returncode < 0:
-        return Probe("", f"it crashed with {_signal_name(-done.returncode)}")
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return Probe("", lines[-1] if lines else f"it ended with status {done.returncode}")
+    try:
+        output, errors = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        rest = "" if _end(process) else ", and cannot be ended"
+        return Probe("", f"it did not answer within {timeout_s:g} s{rest}")
+    except BaseException:  # Ctrl-C, which does not reach a group of its own
+        _end(process)
+        raise
+    if process.returncode == 0:
+        return Probe(output.strip(), "")
+    if process.returncode < 0:
+        return Probe("", f"it crashed with {_signal_name(-process.returncode)}")
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    return Probe("", lines[-1] if lines else f"it ended with status {process.returncode}")
+
+
+def _end(process: "subprocess.Popen[str]") -> bool:
+    """Kill a process and its group; say whether it is gone. One that waits for a driver takes no signal."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(_DYING_S)
+    except subprocess.TimeoutExpired:
+        process.returncode = -signal.SIGKILL  # or Python warns of it, and asks for it again and again
+        return False
+    finally:
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+    return True
 
 
 def _signal_name(number: int) -> str:
