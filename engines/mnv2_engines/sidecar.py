@@ -1,6 +1,7 @@
 """Read MODEL.yaml beside MODEL.onnx: what the network expects of its picture, which no ONNX file states."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
@@ -90,6 +91,13 @@ _CHOICES: Final = {
     "segmentation.layout": ("NHWC", "NCHW"),
 }
 _EXAMPLE: Final = "e.g. preprocess: {color: RGB, mean: 127.5, std: 127.5, resize: center-crop}"
+_EXAMPLES: Final = {
+    "labels": "e.g. labels: labels.txt, or labels: [cat, dog]",
+    "detection": "e.g. detection: {anchors: ssd, scores: sigmoid} (docs/detection.md)",
+    "segmentation": "e.g. segmentation: {background: 0, layout: NHWC} (docs/segmentation.md)",
+}
+"""By the first part of the path that msgspec names; `_EXAMPLE` for all else."""
+_PLACE: Final = re.compile(r"`\$\.(\w+)")
 
 
 def sidecar_path(model: Path) -> Path:
@@ -154,7 +162,7 @@ def _parse(raw: bytes, path: Path) -> _File:
 
     try:
         tree = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
         raise ModelError(f"{path} is no YAML ({' '.join(str(exc).split())}): expected {_EXAMPLE}") from exc
     tree = {} if tree is None else tree
     _refuse_unknown(tree, _File, path, "")
@@ -165,7 +173,9 @@ def _parse(raw: bytes, path: Path) -> _File:
     try:
         return msgspec.convert(tree, _File, strict=True)
     except msgspec.ValidationError as exc:
-        raise ModelError(f"{path}: {exc}; expected {_EXAMPLE}") from exc
+        place = _PLACE.search(str(exc))
+        example = _EXAMPLES.get(place[1], _EXAMPLE) if place else _EXAMPLE
+        raise ModelError(f"{path}: {exc}; expected {example}") from exc
 
 
 def _read_detection(section: _DetectionSection, path: Path) -> DetectionFacts:

@@ -11,7 +11,9 @@ __all__ = ["BoxOrder", "DetectionFacts", "ScoreKind", "SegmentationFacts", "SsdA
 
 BoxOrder: TypeAlias = Literal["yxhw", "xywh"]
 ScoreKind: TypeAlias = Literal["sigmoid", "softmax", "probabilities"]
-_Side: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+_Side: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+_MOST_ANCHORS = 1 << 20
+"""Ten times what the densest detectors of this family have; more is a mistake that would fill the memory."""
 
 
 class SsdAnchors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +41,9 @@ class SsdAnchors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ContractError("anchors: scales and aspect_ratios are expected to be numbers above 0")
         if not 0 < self.min_scale <= self.max_scale or min(self.aspect_ratios) <= 0:
             raise ContractError("anchors: expected 0 < min_scale <= max_scale, and aspect_ratios above 0")
+        most = sum(rows * columns for rows, columns in self.maps) * (len(self.aspect_ratios) + 1)
+        if most > _MOST_ANCHORS:
+            raise ContractError(f"anchors: maps hold up to {most} of them, expected at most {_MOST_ANCHORS}")
 
 
 class DetectionFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -100,7 +100,13 @@ def test_what_is_no_file_of_anchors_is_told(tmp_path, content, says):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"min_scale": 0.0}, {"min_scale": 0.9, "max_scale": 0.5}, {"aspect_ratios": ()}, {"aspect_ratios": (0.0,)}],
+    [
+        {"min_scale": 0.0},
+        {"min_scale": 0.9, "max_scale": 0.5},
+        {"aspect_ratios": ()},
+        {"aspect_ratios": (0.0,)},
+        {"maps": ((1000, 1000),)},
+    ],
 )
 def test_parameters_without_sense_are_refused(wrong):
     with pytest.raises(ContractError, match="anchors: "):

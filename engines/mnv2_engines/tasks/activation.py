@@ -68,7 +68,8 @@ def judge_scale(scores: FloatArray, operators: Sequence[str]) -> Scale:
 
 def softmax(logits: FloatArray, peak: np.float32) -> FloatArray:
     """Return probabilities; `peak`, the largest logit, is taken off first, so that no exponential overflows."""
-    exponentials = logits - peak
+    with np.errstate(over="ignore"):  # farther than float32 goes: the exponential of minus infinity is 0
+        exponentials = logits - peak
     np.exp(exponentials, out=exponentials)
     exponentials /= exponentials.sum()
     return exponentials

@@ -88,6 +88,7 @@ def test_no_softmax_where_the_network_has_one(operator):
 def test_softmax_of_large_logits_does_not_overflow():
     got = classify([-1e30, 1000.0, 998.0], softmax=True)
     assert [p.score for p in got] == pytest.approx([0.880797, 0.119203, 0.0], abs=1e-6)
+    assert [p.score for p in classify([-3e38, 3e38, 0.0], softmax=True)] == [1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("dtype", "zero_point"), [("uint8", 0), ("int8", -128)])
