@@ -14,6 +14,7 @@ COMMAND=/usr/local/bin/mnv2-edge
 UNITS=/etc/systemd/system
 READY_S=${MNV2_EDGE_READY_S:-240} # an instance that is not ready by then has failed; the first load of an engine takes long
 STEADY_S=5                        # and has to stay so for this long
+ROOM_MB=350                       # that a version takes, beside its wheels
 
 usage() {
   cat <<'EOF'
@@ -72,8 +73,8 @@ main() {
     shift
   done
   here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
-  work=''
-  trap 'if [ -n "$work" ]; then rm -rf "$work"; fi' EXIT
+  work='' building='' locked=''
+  trap clean_up EXIT
   trap 'exit 130' INT TERM
   [ -n "$dry_run" ] || [ "$(id -u)" = 0 ] || die 77 'only root may install a service: sudo deploy/install.sh'
   [ -n "$dry_run" ] || [ -d /run/systemd/system ] || die 69 'systemd does not run here, so there is no service to install'
@@ -82,9 +83,28 @@ main() {
   "do_$action"
 }
 
+# Leave nothing that is only half there.
+clean_up() {
+  rm -rf ${work:+"$work"} ${building:+"$building"}
+  [ -n "$locked" ] || return 0
+  rm -rf "$TMPDIR"
+  [ -e "$BASE/current" ] || rm -f "$BASE/.lock"
+  rmdir "$BASE" 2>/dev/null || true # where nothing was installed
+}
+
+# One at a time: two would build into the same folder. Opens $BASE for writing as well.
+lock() {
+  [ -z "$dry_run" ] || return 0
+  mkdir -p "$TMPDIR" 2>/dev/null || die 77 "$BASE cannot be written: is /opt a read-only file system? mount -o remount,rw"
+  exec 9>"$BASE/.lock"
+  flock "$@" 9 || die 75 'another install.sh is at work: wait until it has ended'
+  locked=1
+}
+
 do_install() {
   check_python
-  run mkdir -p "$BASE" "$TMPDIR"
+  lock --nonblock
+  check_place
   if [ -n "$bundle" ]; then
     unpack_bundle
   else
@@ -109,6 +129,27 @@ check_python() {
     die 69 "python3 3.10 or newer with its venv module is needed, here is $(python3 --version 2>&1): sudo apt install python3 python3-venv"
 }
 
+# What is installed has to be executable, and there has to be room for it beside the version that runs.
+check_place() {
+  [ -z "$dry_run" ] || return 0
+  rm -rf "$BASE"/unpacked.* "$BASE"/fetched.* "$TMPDIR" # of a run that was killed
+  mkdir "$TMPDIR" 2>/dev/null || die_of 69 "$BASE cannot be written"
+  printf '#!/bin/sh\n' >"$TMPDIR/try" 2>/dev/null || die_of 69 "$BASE cannot be written"
+  chmod 755 "$TMPDIR/try"
+  "$TMPDIR/try" 2>/dev/null || die 69 "programs below $BASE may not be run: is it mounted noexec? mount -o remount,exec"
+  needed=$ROOM_MB
+  [ ! -f "$bundle" ] || needed=$((ROOM_MB + $(du -m "$bundle" | cut -f1)))
+  [ "$(room_mb)" -ge "$needed" ] || die 75 "$(room_mb) MB are free in $BASE and about $needed MB are needed: make room and try again"
+}
+
+room_mb() { df --output=avail --block-size=1M "$BASE" | tail -n 1 | tr -d ' '; }
+
+# End as `die` does, but for a full disk: that would be blamed on whatever met it.
+die_of() {
+  if [ "$(room_mb)" -lt 8 ]; then die 75 "$BASE is full: make room and try again; nothing was changed"; fi
+  die "$@"
+}
+
 # Unpack an archive into $work and hold every file against its checksum.
 unpack_bundle() {
   [ -f "$bundle" ] || die 2 "$bundle is not there: expected the archive that \`make bundle\` made"
@@ -118,14 +159,11 @@ unpack_bundle() {
     return
   fi
   work=$(mktemp -d "$BASE/unpacked.XXXXXX")
-  tar -xf "$bundle" -C "$work" --strip-components=1 --no-same-owner || die 65 "$bundle is no archive, or is cut off: copy it again"
+  tar -xf "$bundle" -C "$work" --strip-components=1 --no-same-owner --force-local || die_of 65 "$bundle is no archive, or is cut off: copy it again"
   (cd "$work" && sha256sum --quiet --strict --check SHA256SUMS >&2) || die 65 "$bundle is damaged: copy it again"
-  (cd "$work" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | sort) >"$work/../.found.$$"
-  sed 's/^[0-9a-f]*  //' "$work/SHA256SUMS" | sort | cmp -s - "$work/../.found.$$" || {
-    rm -f "$work/../.found.$$"
+  (cd "$work" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | sort) >"$TMPDIR/found"
+  sed 's/^[0-9a-f]*  //' "$work/SHA256SUMS" | sort | cmp -s - "$TMPDIR/found" ||
     die 65 "$bundle holds files without a checksum: make it again with \`make bundle\`"
-  }
-  rm -f "$work/../.found.$$"
   source=$work
 }
 
@@ -144,25 +182,26 @@ fetch_wheels() {
     python3 -m venv --clear "$work/venv"
   fi
   mkdir "$work/wheels"
-  # shellcheck disable=SC2046 # two words or none
-  "$work/venv/bin/pip" wheel --quiet --wheel-dir "$work/wheels" $(constraint "$source/deploy") pip "$source" ||
-    die 69 'pip cannot build or fetch the wheels: is there a network? Without one: install.sh --offline BUNDLE'
+  find_constraint "$source/deploy"
+  "$work/venv/bin/pip" wheel --quiet --wheel-dir "$work/wheels" ${constraint:+"--constraint=$constraint"} pip "$source" ||
+    die_of 69 "pip cannot build or fetch the wheels: is there a network, and is it really $(date +%F)? Without a network: install.sh --offline BUNDLE"
 }
 
-# numpy 1 where apt's picamera2 is built against it.
-constraint() {
+# $constraint names numpy 1 where apt's picamera2 is built against it.
+find_constraint() {
+  constraint=''
   if python3 -c 'import importlib.util as u, numpy, sys
 sys.exit(not (int(numpy.__version__.split(".")[0]) < 2 and u.find_spec("picamera2")))' 2>/dev/null; then
-    echo "--constraint $1/constraints-numpy1.txt"
+    constraint=$1/constraints-numpy1.txt
   fi
 }
 
-# The version is that of our wheel; another wheel of the same version gets a folder of its own.
+# The version is that of our wheel; other content of the same version gets a folder of its own.
 find_version() {
   wheel=$(find "$work/wheels" -name 'mnv2_edge-*.whl')
   [ -f "$wheel" ] || die 65 "there is not exactly one wheel of mnv2-edge in $work/wheels"
   version=$(basename "$wheel" | cut -d- -f2)
-  hash=$(sha256sum "$wheel" | cut -c1-8)
+  hash=$(cd "$work" && find wheels -type f | sort | xargs sha256sum | sha256sum | cut -c1-8)
   if [ -e "$BASE/$version/complete" ] && [ "$(cat "$BASE/$version/complete")" != "$hash" ]; then
     version=$version.$hash
   fi
@@ -171,6 +210,7 @@ find_version() {
 build_version() {
   say "building $target"
   run rm -rf "$target" # what was cut off
+  building=$target
   run mkdir -p "$target"
   if [ -n "$dry_run" ]; then
     printf '  cp WHEELS systemd deploy docs %s\n' "$target"
@@ -185,10 +225,21 @@ build_version() {
   fi
   build_environment "$target"
   # A run with the network in the package: what cannot do that is not installed.
-  run env XDG_CACHE_HOME="$TMPDIR/cache" "$target/venv/bin/mnv2-edge" run --camera demo --max-frames 3 --format none ||
-    die 70 "mnv2-edge does not run with $(python3 --version): the lines above say why; nothing was changed"
+  try_version || {
+    cat "$TMPDIR/trial.log" >&2
+    die_of 70 "mnv2-edge does not run with $(python3 --version): the lines above say why; nothing was changed"
+  }
   run rm -rf "$TMPDIR/cache"
   [ -n "$dry_run" ] || printf '%s\n' "$hash" >"$target/complete"
+  building=''
+}
+
+try_version() {
+  if [ -n "$dry_run" ]; then
+    printf '  %s run --camera demo --max-frames 3\n' "$target/venv/bin/mnv2-edge"
+  else
+    XDG_CACHE_HOME=$TMPDIR/cache "$target/venv/bin/mnv2-edge" run --camera demo --max-frames 3 --format none >"$TMPDIR/trial.log" 2>&1
+  fi
 }
 
 # Make the virtual environment of a version from its wheels. It sees the system's packages: picamera2, gi, tensorrt.
@@ -197,11 +248,11 @@ build_environment() {
   run rm -rf "$1/venv"
   run python3 -m venv --without-pip --system-site-packages "$1/venv"
   pip=$(find "$1/wheels" -name 'pip-*.whl' 2>/dev/null | head -n 1)
-  # shellcheck disable=SC2046 # two words or none
+  find_constraint "$1/deploy"
   run "$1/venv/bin/python" "${pip:-PIP.whl}/pip" --isolated install --quiet --no-index --find-links "$1/wheels" \
     --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    $(constraint "$1/deploy") mnv2-edge ||
-    die 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
+    ${constraint:+"--constraint=$constraint"} mnv2-edge ||
+    die_of 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
 }
 
 current_version() { basename "$(readlink "$BASE/$1" 2>/dev/null)" 2>/dev/null || true; }
@@ -209,49 +260,71 @@ current_version() { basename "$(readlink "$BASE/$1" 2>/dev/null)" 2>/dev/null ||
 # Point at a version, restart what runs, and point back if that does not become ready.
 switch_to() {
   before=$(current_version current)
-  instances=$(running_instances)
-  if [ "$before" = "$1" ]; then
+  find_instances
+  if [ -e "$BASE/.switching" ]; then # a run that was killed: what runs may still be the version before
+    before=$(cat "$BASE/.switching")
+  elif [ "$before" = "$1" ]; then
     install_files "$1"
     say "$1 is the current version"
     return
+  else
+    save_configurations "$before"
   fi
-  if [ -n "$before" ]; then
-    run rm -rf "$BASE/$before/saved"
-    run cp -a "$CONFIG" "$BASE/$before/saved"
-  fi
+  [ -z "$before" ] || write "$before" "$BASE/.switching"
   point current "$1"
   install_files "$1"
-  if ! restart_and_wait "$instances"; then
-    [ -n "$before" ] || die 1 "what runs did not become ready: mnv2-edge service status"
+  if ! restart_and_wait; then
+    [ -n "$before" ] || die 1 "what runs did not become ready ($failed): mnv2-edge service status"
     culprit=$failed
     say "going back to $before"
-    go_back_to "$before"
+    go_back_to "$before" || die 1 "neither $1 ($culprit) nor $before ($failed) became ready: mnv2-edge service status"
     die 1 "$1 did not become ready ($culprit): $before runs again. It is kept in $BASE/$1; mnv2-edge service logs says why"
   fi
-  [ -z "$before" ] || point previous "$before"
+  [ -z "$before" ] || [ "$before" = "$1" ] || point previous "$before"
+  run rm -f "$BASE/.switching"
   remove_others
   say "$1 is installed; mnv2-edge setup FILE.yaml writes a configuration, mnv2-edge service install FILE.yaml runs it"
 }
 
 do_rollback() {
-  before=$(current_version previous)
-  [ -n "$before" ] || die 1 'there is no version before this one'
-  instances=$(running_instances)
-  after=$(current_version current)
-  go_back_to "$before"
-  point previous "$after"
+  lock --nonblock
+  before=$(current_version previous) after=$(current_version current)
+  [ -n "$after" ] || die 1 'nothing is installed'
+  [ -e "$BASE/${before:-none}/complete" ] || die 1 'there is no version before this one'
+  find_instances
+  save_configurations "$after"
+  go_back_to "$before" || die 1 "$before did not become ready ($failed): mnv2-edge service status; --rollback again for $after"
   say "$before runs again"
 }
 
+# Configurations belong to the version that understands them.
+save_configurations() {
+  [ -n "$1" ] && [ -d "$CONFIG" ] || return 0
+  run rm -rf "$BASE/$1/saved"
+  run cp -a "$CONFIG" "$BASE/$1/saved"
+}
+
+# Fails where what runs does not become ready.
 go_back_to() {
+  after=$(current_version current)
   point current "$1"
+  [ "$action" != rollback ] || point previous "$after"
   if [ -d "$BASE/$1/saved" ]; then
     for file in "$BASE/$1/saved"/*; do
       [ ! -e "$file" ] || run cp -a "$file" "$CONFIG/"
     done
   fi
   install_files "$1"
-  restart_and_wait "$instances" || say "and did not become ready either ($failed)"
+  run rm -f "$BASE/.switching"
+  restart_and_wait
+}
+
+write() {
+  if [ -n "$dry_run" ]; then
+    printf '  echo %s > %s\n' "$1" "$2"
+  else
+    printf '%s\n' "$1" >"$2"
+  fi
 }
 
 point() { # a rename, so that there is always one
@@ -283,19 +356,23 @@ install_files() {
   fi
 }
 
-running_instances() {
-  systemctl list-units --plain --no-legend --state=active,activating,reloading 'mnv2-edge@*.service' 2>/dev/null |
-    awk '{ print $1 }'
+# What was well before has to become ready again; what was just trying to start is no measure.
+find_instances() {
+  ready=$(instances_that_are active,reloading) trying=$(instances_that_are activating)
 }
 
-# Restart units and see that each becomes ready and stays so; $failed names the first that does not.
+instances_that_are() {
+  systemctl list-units --plain --no-legend --state="$1" 'mnv2-edge@*.service' 2>/dev/null | awk '{ print $1 }'
+}
+
+# Restart units and see that each that was ready becomes so and stays so; $failed names the first that does not.
 restart_and_wait() {
   failed=''
-  [ -n "$1" ] || return 0
+  [ -n "$ready$trying" ] || return 0
   # shellcheck disable=SC2086 # a word for each unit
-  run systemctl restart --no-block $1
+  run systemctl restart --no-block $ready $trying
   [ -z "$dry_run" ] || return 0
-  for unit in $1; do
+  for unit in $ready; do
     wait_ready "$unit" || {
       failed=$unit
       return 1
@@ -328,12 +405,13 @@ remove_others() {
     name=$(basename "$folder")
     case $name in
       current | previous | tmp | "$(current_version current)" | "$(current_version previous)") ;;
-      *) [ ! -e "$folder/complete" ] || run rm -rf "$folder" ;;
+      *) [ ! -d "$folder/wheels" ] || run rm -rf "$folder" ;; # whole, or a build that was killed
     esac
   done
 }
 
 do_mend() {
+  lock --timeout 600 # of an installation at the same time
   version=$(current_version current)
   [ -n "$version" ] || die 1 'nothing is installed'
   if "$BASE/current/venv/bin/python" -c 'import mnv2_edge, numpy, cv2' 2>/dev/null; then
@@ -341,7 +419,6 @@ do_mend() {
     return
   fi
   say "$version does not run with $(python3 --version): making its environment again"
-  run mkdir -p "$TMPDIR"
   build_environment "$BASE/$version"
 }
 
@@ -366,7 +443,7 @@ do_uninstall() {
 
 do_purge() {
   do_uninstall
-  run rm -rf "$CONFIG" "$STATE"
+  run rm -rf "$CONFIG" "$STATE" "$UNITS"/mnv2-edge@*.service.d "$UNITS/mnv2-edge-engines.service.d" # drop-ins of yours
   run sh -c 'rm -f /etc/credstore/mnv2-edge.*'
   if getent passwd mnv2-edge >/dev/null; then
     run userdel mnv2-edge

@@ -86,6 +86,27 @@ class TestReload:
         one.wait_for_status("was not taken.*rotate: 45.*door streaming")
         assert (one.pid, one.active) == (pid, True)
 
+    def test_one_that_takes_longer_than_the_watchdog_waits_is_taken_too(self, instance):
+        """And afterwards the watchdog is as impatient as before."""
+        one = instance("reload", config())
+        place = f"/run/systemd/system/{one.unit}.d"
+        one.machine.write(f"{place}/quick.conf", "[Service]\nWatchdogSec=3\n")
+        one.machine.run("systemctl", "daemon-reload")
+        try:
+            one.start()
+            pid = one.pid
+            one.machine.write("/run/slow-opening", "8")
+            one.configure(config("{uri: demo, id: yard}", more="task: {name: faulty}\n"))
+            one.machine.run("systemctl", "reload", one.unit)
+            one.wait_for_status("yard streaming")
+            assert (one.pid, one.restarts) == (pid, 0)
+            one.machine.run("rm", "/run/slow-opening")
+            one.machine.write("/run/fault", f"hang {pid}")
+            one.wait_for_another(pid)
+            assert "Fatal Python error: Aborted" in one.log
+        finally:
+            one.machine.run("rm", "-rf", place, "/run/slow-opening")
+
 
 def unpacked(machine, archive: str) -> dict[str, str]:
     """Return the files of an archive on the machine, by their names."""

@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+import shutil
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from support.booted import Booted
@@ -13,15 +15,17 @@ INSTALL_S = 300
 DEMO = "{uri: 'demo?fps=20&size=320x240', id: door}"
 MQTT = "[{mqtt: {uri: 'mqtt://localhost'}}]"
 
-FAULTY_TASK = '''
+FAULTY_TASK = """
 import os, time
 from pathlib import Path
 from mnv2_engines.tasks.classify import make_classify
 
 class Faulty:
-    """Classify, until a file names this process: then never return, as a driver that is stuck does, or eat memory."""
+    # Classify, until a file names this process: then never return, as a driver that is stuck does, or eat memory.
 
     def __init__(self, options):
+        slow = Path("/run/slow-opening")
+        time.sleep(float(slow.read_text()) if slow.exists() else 0.0)
         self._task = make_classify(options)
         self.name = self._task.name
 
@@ -32,7 +36,7 @@ class Faulty:
             eaten = bytearray(600 << 20) if fault == "eat" else b""
             time.sleep(3600)
         return self._task.decode(outputs, view)
-'''
+"""
 
 
 def config(camera: str = DEMO, *, sinks: str = "[]", more: str = "") -> str:
@@ -113,22 +117,34 @@ def all_files(machine: Booted) -> set[str]:
 
 def make_broken_bundle(bundle: Path, target: Path) -> None:
     """Write a bundle of version 99.0, which runs in a terminal, and under a manager never says that it is ready."""
-    folder = target.parent / "broken"
+    never = (b"self._notifier.send(READY=1", b"self._notifier.send(UNREADY=1")
+    make_other_bundle(bundle, target, "99.0", {"mnv2_edge/service/report.py": never})
+
+
+def make_other_bundle(
+    bundle: Path, target: Path, version: str | None, changes: Mapping[str, tuple[bytes, bytes]]
+) -> None:
+    """Write a bundle whose wheel of ours has another version, or the same for None, and files with another text."""
+    folder = target.parent / "other"
     with tarfile.open(bundle) as tar:
         tar.extractall(folder, filter="data")
     (top,) = folder.iterdir()
     (wheel,) = top.glob("wheels/mnv2_edge-*.whl")
-    version = wheel.name.split("-")[1]
-    changed = wheel.with_name(wheel.name.replace(version, "99.0", 1))
+    old = wheel.name.split("-")[1]
+    new = version or old
+    changed = wheel.with_name(wheel.name.replace(old, new, 1) + ".changed")
     with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(changed, "w") as after:
         for name in before.namelist():
             content = before.read(name)
-            if name == "mnv2_edge/service/report.py":
-                content = content.replace(b"self._notifier.send(READY=1", b"self._notifier.send(UNREADY=1")
+            if name in changes:
+                was, becomes = changes[name]
+                assert was in content
+                content = content.replace(was, becomes)
             if name.endswith(("METADATA", "RECORD")):
-                content = content.replace(version.encode(), b"99.0")
-            after.writestr(name.replace(f"mnv2_edge-{version}", "mnv2_edge-99.0"), content)
+                content = content.replace(old.encode(), new.encode())
+            after.writestr(name.replace(f"mnv2_edge-{old}", f"mnv2_edge-{new}"), content)
     wheel.unlink()
+    changed.rename(changed.with_suffix(""))
     sums = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(top)}\n"
         for path in sorted(top.rglob("*"))
@@ -137,3 +153,4 @@ def make_broken_bundle(bundle: Path, target: Path) -> None:
     (top / "SHA256SUMS").write_text("".join(sums))
     with tarfile.open(target, "w") as tar:
         tar.add(top, arcname=top.name)
+    shutil.rmtree(folder)

@@ -11,7 +11,7 @@ from support.roots.debian import host_architecture, mirror, unpack
 __all__ = ["BootableRoot", "bootable_root"]
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "python3", "mosquitto", "mosquitto-clients", "procps")
-PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
 TOOLS_SUITE = "bookworm"
 TOOLS = ("debootstrap", "systemd-container", "libsystemd-shared")
 """Those of one release boot the others too."""
