@@ -29,9 +29,12 @@ class Environment:
     """How long it waits for a sign of life before it kills this process; 0: for ever."""
 
     def credential(self, name: str) -> str | None:
-        """Return the file of a secret that systemd was told to load; None when there is none, or it is empty."""
+        """Return the file of a secret that systemd was told to load; None when there is none, or nothing but a line end.
+
+        That is what the unit has in the place of a secret that nobody wrote.
+        """
         file = self.credentials / name if self.credentials else None
-        return str(file) if file is not None and file.is_file() and file.stat().st_size else None
+        return str(file) if file is not None and file.is_file() and file.read_bytes().strip() else None
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:

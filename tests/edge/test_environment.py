@@ -42,7 +42,7 @@ def test_passwords_are_taken_and_never_shown() -> None:
 
 def test_a_service_has_a_manager_a_watchdog_and_secrets_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "mqtt-password").write_text("hush\n")
-    (tmp_path / "camera-password").touch()
+    (tmp_path / "camera-password").write_text("\n")
     env = read_environment(
         {
             "CREDENTIALS_DIRECTORY": str(tmp_path),
@@ -53,7 +53,7 @@ def test_a_service_has_a_manager_a_watchdog_and_secrets_of_its_own(tmp_path: Pat
     )
     assert (env.notify_socket, env.watchdog_s) == ("/run/systemd/notify", 20.0)
     assert env.credential("mqtt-password") == str(tmp_path / "mqtt-password")
-    assert env.credential("camera-password") is None  # empty
+    assert env.credential("camera-password") is None  # what the unit has in the place of one
     assert env.credential("other") is None
     assert read_environment({}).credential("mqtt-password") is None
 

@@ -17,14 +17,14 @@ if sys.argv[1] == "run":
     secrets = {file.name: file.read_text() for file in pathlib.Path(os.environ["CREDENTIALS_DIRECTORY"]).iterdir()}
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.connect(os.environ["NOTIFY_SOCKET"])
-    manager.send(b"READY=1\\nSTATUS=" + json.dumps(secrets).encode())
+    manager.send(b"READY=1\\nSTATUS=" + json.dumps({name: len(text) for name, text in secrets.items()}).encode())
     time.sleep(3600)
 """
 
 
 @pytest.fixture(scope="module")
 def older(root, tmp_path_factory):
-    """Return a booted Debian 11, systemd 247, with the units and a program that tells which secrets it was given."""
+    """Return a booted Debian 11, systemd 247, with the units and a program that tells how long its secrets are."""
     try:
         machine = Booted(bootable_root("bullseye"), tmp_path_factory.mktemp("older"))
     except RootUnavailableError as exc:  # in CI as well: an old release moves off the mirrors one day
@@ -51,10 +51,10 @@ def test_it_understands_every_line_of_the_units(older):
 
 @pytest.mark.parametrize("secret", ["", "hidden"])
 def test_it_starts_with_a_secret_and_without(older, secret):
-    """A credential that is not there ended a unit with 243 before systemd 252, which the empty stand-in prevents."""
+    """A credential that is not there would end the unit with 243: an empty line takes its place."""
     if secret:
         older.write("/etc/credstore/mnv2-edge.door.mqtt-password", secret, mode="600")
     older.run("systemctl", "restart", UNIT)
     shown = older.show(UNIT, "ActiveState", "StatusText")
     assert shown["ActiveState"] == "active"
-    assert json.loads(shown["StatusText"]) == {"mqtt-password": secret, "camera-password": ""}
+    assert json.loads(shown["StatusText"]) == {"mqtt-password": len(secret or "\n"), "camera-password": 1}
