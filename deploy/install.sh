@@ -238,7 +238,7 @@ try_version() {
   if [ -n "$dry_run" ]; then
     printf '  %s run --camera demo --max-frames 3\n' "$target/venv/bin/mnv2-edge"
   else
-    XDG_CACHE_HOME=$TMPDIR/cache "$target/venv/bin/mnv2-edge" run --camera demo --max-frames 3 --format none >"$TMPDIR/trial.log" 2>&1
+    XDG_CACHE_HOME=$TMPDIR/cache timeout 600 "$target/venv/bin/mnv2-edge" run --camera demo --max-frames 3 --format none >"$TMPDIR/trial.log" 2>&1
   fi
 }
 
