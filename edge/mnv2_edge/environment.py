@@ -29,7 +29,7 @@ class Environment:
     """How long it waits for a sign of life before it kills this process; 0: for ever."""
 
     def credential(self, name: str) -> str | None:
-        """Return the file of a secret that systemd was told to load; None when there is none, or nothing but a line end.
+        """Return the file of a secret that systemd was told to load; None when there is none, or a line end alone.
 
         That is what the unit has in the place of a secret that nobody wrote.
         """
