@@ -115,11 +115,18 @@ class ReplaySource:
 
     def _loop(self) -> Iterator[tuple[UInt8Array, Frame]]:
         while not self._closed.is_set():
+            empty = True
             for frame in self._film:
+                empty = False
                 yield frame.pixels, frame
             self._film.close()
-            if not self._closed.is_set():
-                self._film = self._open_film()
+            if self._closed.is_set():
+                return
+            if empty:  # it would be gone through again and again, as fast as a disk gives it
+                raise SourceError("the replayed film holds no picture that can be read")
+            self._film = self._open_film()
+            if self._closed.is_set():  # meanwhile, so nobody else closes this one
+                self._film.close()
 
     def _interrupt(self, before_s: float, now_s: float) -> bool:
         """Go through what delays or ends the stream; return True when it has ended."""

@@ -2,6 +2,7 @@ import itertools
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mnv2_edge.sources.faults import Fault, parse_faults
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.replay import ReplaySource
 from mnv2_edge.testing import check_source
+from support.fakes import FilmSource
 from support.leaks import check_flat
 from support.watching import Watched
 
@@ -44,6 +46,28 @@ def test_a_film_is_played_in_a_loop() -> None:
     assert [frame.index for frame in frames] == list(range(7))
     assert np.array_equal(frames[0].pixels, frames[6].pixels)
     assert not np.array_equal(frames[0].pixels, frames[1].pixels)
+
+
+def test_a_film_without_a_readable_picture_is_an_error_and_no_endless_search(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_text("no picture")
+    source = open_source(f"replay:{tmp_path}", camera_id="cam")
+    with closing(source), pytest.raises(SourceError, match="holds no picture that can be read"):
+        next(iter(source))
+
+
+def test_a_film_that_is_closed_between_two_rounds_is_left_closed() -> None:
+    films: list[FilmSource] = []
+
+    def open_film() -> FrameSource:
+        films.append(FilmSource(2))
+        if len(films) == 2:
+            source.close()
+        return films[-1]
+
+    source = ReplaySource(open_film, (), 1000, "cam", time.monotonic_ns())
+    assert len(list(source)) == 2
+    assert [film.closed.is_set() for film in films] == [True, True]
 
 
 def test_faults_that_change_pictures() -> None:
