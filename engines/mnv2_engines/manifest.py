@@ -19,7 +19,7 @@ from mnv2_engines.facts import (
     VerificationFacts,
 )
 from mnv2_engines.mending import how_to_rebuild
-from mnv2_engines.sealed import checksum, encode_sealed
+from mnv2_engines.sealed import UNREADABLE, checksum, encode_sealed
 from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
 __all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path", "pending_manifest_path"]
@@ -92,7 +92,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
     """
     try:
         keys = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise CorruptEngineError(f"{path} is no readable manifest ({exc}): {how_to_rebuild(path)}") from exc
     known = {field.name for field in msgspec.structs.fields(Manifest)}
     if not isinstance(keys, dict) or len(known & keys.keys()) < len(known) // 2:

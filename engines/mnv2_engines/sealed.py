@@ -2,10 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
-__all__ = ["checksum", "encode_sealed"]
+__all__ = ["UNREADABLE", "checksum", "encode_sealed"]
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, or not what was expected: rotten ones, and ten thousand brackets."""
 
 
 def encode_sealed(facts: msgspec.Struct) -> bytes:

@@ -16,6 +16,7 @@ from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, Sta
 from mnv2_engines.first_load import Verdict
 from mnv2_engines.golden import RawBackend, check_golden
 from mnv2_engines.mending import how_to_rebuild
+from mnv2_engines.sealed import UNREADABLE
 
 __all__ = ["ensure_tested", "is_tested", "load_in_child", "recheck_engine", "remember_tested"]
 
@@ -108,7 +109,7 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
 def _read_verdict(stdout: bytes) -> Verdict | None:
     try:
         return msgspec.json.decode(stdout.strip().rpartition(b"\n")[2], type=Verdict)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

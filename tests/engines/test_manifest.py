@@ -9,6 +9,7 @@ from mnv2_engines.errors import CorruptEngineError
 from mnv2_engines.facts import GoldenOutput, GoldenTest, PreprocessFacts
 from mnv2_engines.manifest import Manifest, decode_manifest, encode_manifest, manifest_path
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.store.recipe import decode_recipe
 
 PATH = Path("signs.json")
 
@@ -79,6 +80,13 @@ def test_every_flipped_bit_is_refused_or_changes_nothing(describe_engine) -> Non
         # White space may change; one flipped key may not turn the manifest into an unknown file.
         assert isinstance(read, Manifest)
         assert msgspec.structs.replace(read, checksum="") == manifest
+
+
+@pytest.mark.parametrize("raw", [b'{"name": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b"\0"])
+def test_what_no_json_reader_takes_is_damaged(raw: bytes) -> None:
+    for decode in (decode_manifest, decode_recipe):
+        with pytest.raises(CorruptEngineError, match="is no readable"):
+            decode(raw, PATH)
 
 
 @pytest.mark.parametrize("raw", [b"[1, 2]", b'{"0": "cat", "1": "dog"}', b'{"name": "x", "labels": ["a"]}', b"3"])

@@ -7,6 +7,7 @@ import msgspec
 from mnv2_engines.catalogue.home import rewrite_file
 from mnv2_engines.durable import alone_in
 from mnv2_engines.errors import CatalogueError
+from mnv2_engines.sealed import UNREADABLE
 
 __all__ = ["Pin", "forget_pins", "pin_file", "read_pins"]
 
@@ -33,7 +34,7 @@ def read_pins(path: Path) -> dict[str, Pin]:
         return msgspec.json.decode(path.read_bytes(), type=_Pins).files
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.DecodeError) as exc:
+    except (OSError, *UNREADABLE) as exc:
         raise CatalogueError(
             f"{path}, which holds the hashes of files seen before, cannot be read ({exc}): restore it, or remove it to "
             "trust whatever is fetched next"

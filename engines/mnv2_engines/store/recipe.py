@@ -8,7 +8,7 @@ import msgspec
 
 from mnv2_engines.errors import ContractError, CorruptEngineError
 from mnv2_engines.facts import EngineKind, FileFacts, Precision, PreprocessFacts
-from mnv2_engines.sealed import checksum, encode_sealed
+from mnv2_engines.sealed import UNREADABLE, checksum, encode_sealed
 from mnv2_engines.store.names import is_name
 from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
@@ -90,7 +90,7 @@ def decode_recipe(raw: bytes, path: Path) -> Recipe:
             )
         recipe = msgspec.convert(keys, Recipe)
         recipe.preprocess.value()
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, ContractError) as exc:
+    except (*UNREADABLE, ContractError) as exc:
         raise CorruptEngineError(f"{path} is no readable recipe ({exc}): {_MEND}") from exc
     if recipe.checksum != checksum(keys):
         raise CorruptEngineError(f"{path} was changed after the build (its checksum does not fit): {_MEND}")

@@ -99,10 +99,11 @@ def test_what_is_there_and_whole_is_not_fetched_again(pull, entry, server):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("content", [b"\0", b'{"model": "\xff"}', b'{"a":' * 100_000])
 @pytest.mark.parametrize("damage", ["net.tflite", "pulled.json"])
-def test_what_was_damaged_is_fetched_again(pull, entry, home, damage):
+def test_what_was_damaged_is_fetched_again(pull, entry, home, damage, content):
     path = pull(entry(digest(TFLITE))).path
-    path.with_name(damage).write_bytes(b"\0")
+    path.with_name(damage).write_bytes(content)
     assert pull(entry(digest(TFLITE))).fresh
     assert path.read_bytes() == TFLITE
 
@@ -207,9 +208,10 @@ class TestHashes:
         with pytest.raises(LabelsError, match=r"labels\.txt has 2 labels, the network has 3 classes"):
             pull(entry(digest(TFLITE), classes=3))
 
-    def test_damaged_pins_do_not_trust_anything(self, pull, entry, home):
+    @pytest.mark.parametrize("content", [b"{", b'{"files": {"\xff": 1}}', b'{"a":' * 100_000])
+    def test_damaged_pins_do_not_trust_anything(self, pull, entry, home, content):
         pull(entry())
-        home.pins.write_text("{")
+        home.pins.write_bytes(content)
         with pytest.raises(CatalogueError, match="remove it to trust whatever"):
             pull(entry())
 
