@@ -217,6 +217,66 @@ class TestDisk:
         elsewhere = dataclasses.replace(machine, home=Path("/media/a drive/store"))
         assert check_disk(elsewhere).verdict == "ok"
 
+    @pytest.mark.parametrize(
+        ("mountinfo", "more"),
+        [
+            ("21 1 179:2 / / ro - ext4 /dev/mmcblk0p2 rw", {}),  # a container of systemd's: ProtectSystem=strict
+            ("21 1 0:45 / / ro - overlay overlay ro,lowerdir=/a", {}),  # docker run --read-only
+            ("21 1 179:2 / / ro - ext4 /dev/mmcblk0p2 ro", {"etc/fstab": "", "proc/cmdline": "root=/dev/x ro quiet\n"}),
+            ("21 1 179:2 / / ro - squashfs /dev/loop0 ro", {}),
+        ],
+    )
+    def test_what_others_made_read_only_is_no_fault(self, tmp_path, mountinfo, more) -> None:
+        machine = board("raspberry-pi-5", tmp_path, usage=lambda _: Usage(1, 0, 0))
+        write_files(tmp_path, {"proc/self/mountinfo": f"{mountinfo}\n", **more})
+        assert check_disk(machine).verdict == "warn"  # no engine can be built; that it has no room is no matter then
+        assert "is read-only: none can be built" in check_disk(machine).why
+
+    @pytest.mark.parametrize("option", ["emergency_ro", "shutdown"])
+    def test_read_only_in_the_words_of_newer_kernels(self, tmp_path, option) -> None:
+        machine = board("raspberry-pi-5", tmp_path)
+        write_files(tmp_path, {"proc/self/mountinfo": f"21 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw,{option}\n"})
+        finding = check_disk(machine)
+        assert (finding.verdict, finding.why) == ("fail", "/ is read-only, which /etc/fstab does not ask for")
+
+    def test_a_name_with_a_space_in_fstab(self, tmp_path) -> None:
+        machine = board("raspberry-pi-5", tmp_path, home=Path("/media/a drive#1/store"))
+        write_files(
+            tmp_path,
+            {
+                "proc/self/mountinfo": "22 21 8:1 / /media/a\\040drive\\0431 ro - ext4 /dev/sda1 ro\n",
+                "etc/fstab": "/dev/sda1 /media/a\\040drive#1 ext4 ro 0 0\n",
+            },
+        )
+        assert "/media/a drive#1, which is read-only: none can be built" in check_disk(machine).why
+
+    def test_errors_of_a_root_that_the_kernel_calls_root(self, tmp_path) -> None:
+        """As without an initial RAM disk; the link in /sys/dev/block tells which device it is."""
+        machine = board("raspberry-pi-zero-2-w", tmp_path)
+        (tmp_path / "sys/dev/block").mkdir(parents=True)
+        (tmp_path / "sys/dev/block/179:2").symlink_to("../../devices/mmc0/block/mmcblk0/mmcblk0p2")
+        write_files(tmp_path, {"sys/fs/ext4/mmcblk0p2/errors_count": "3\n"})
+        assert "/ has 3 errors on /dev/root" in check_disk(machine).why
+
+    def test_a_share_whose_server_is_gone_is_not_waited_for(self, tmp_path) -> None:
+        config = Config(version=1, save=SaveConfig(folder="/mnt/share/pictures"))
+
+        def usage(folder: Path) -> Usage:
+            if folder.is_relative_to("/mnt/share"):
+                raise TimeoutError
+            return Usage(1, 5 << 30, None)
+
+        machine = board(
+            "raspberry-pi-5", tmp_path, usage=usage, configurations=(Configured(Path("x.yaml"), "", config),)
+        )
+        finding = check_disk(machine)
+        assert finding.verdict == "fail"
+        assert finding.why.startswith("/mnt/share/pictures does not answer")
+
+    def test_names_in_commands_are_quoted(self, tmp_path) -> None:
+        machine = board("raspberry-pi-4", tmp_path, home=Path("/media/a drive/x"), usage=lambda _: Usage(1, 0, None))
+        assert "'/media/a drive'" in check_disk(machine).mend
+
     def test_errors_that_were_survived(self, tmp_path) -> None:
         finding = check_disk(board("laptop", tmp_path))
         assert finding.verdict == "warn"
@@ -225,7 +285,9 @@ class TestDisk:
     def test_an_overlay_forgets(self, tmp_path) -> None:
         """As raspi-config's read-only root is one, and a container."""
         machine = board("raspberry-pi-5", tmp_path)
-        write_files(tmp_path, {"proc/mounts": "overlay / overlay rw,lowerdir=/lower,upperdir=/upper 0 0\n"})
+        write_files(
+            tmp_path, {"proc/self/mountinfo": "21 1 0:30 / / rw - overlay overlay rw,lowerdir=/lower,upperdir=/upper\n"}
+        )
         finding = check_disk(machine)
         assert finding.verdict == "ok"
         assert "free on / (where what is written may be gone after a restart)" in finding.why
@@ -234,9 +296,9 @@ class TestDisk:
         (tmp_path / "data").mkdir()
         (tmp_path / "store").symlink_to(tmp_path / "data")
         machine = board("raspberry-pi-5", tmp_path, home=tmp_path / "store")
-        write_files(
-            tmp_path, {"proc/mounts": f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {tmp_path.resolve()}/data ext4 ro 0 0\n"}
-        )
+        data = f"{tmp_path.resolve()}/data"
+        lines = f"21 1 8:1 / / rw - ext4 /dev/sda1 rw\n22 21 8:17 / {data} ro - ext4 /dev/sdb1 ro\n"
+        write_files(tmp_path, {"proc/self/mountinfo": lines})
         assert f"{tmp_path.resolve()}/data is read-only" in check_disk(machine).why
 
 

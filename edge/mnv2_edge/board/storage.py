@@ -1,6 +1,8 @@
 """Read how file systems are: full, read-only, or with errors."""
 
 import os
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -9,8 +11,12 @@ from mnv2_edge.board.files import read_number, read_text
 
 __all__ = ["Mount", "Usage", "mount_of", "read_mounts", "read_usage"]
 
-_ESCAPES: Final = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
-"""How proc_mounts(5) writes what separates its fields."""
+_ESCAPE: Final = re.compile(r"\\([0-7]{3})")
+"""How the kernel and fstab(5) write what separates fields: space, tab, line end, backslash and `#`."""
+_BREAK: Final = frozenset({"ext2", "ext3", "ext4", "vfat", "exfat", "f2fs", "btrfs"})
+"""What the kernel makes read-only after an error; `overlay`, `squashfs`, `nfs`, `9p` and others are so on purpose."""
+_AFTER_ERROR: Final = frozenset({"emergency_ro", "shutdown"})
+"""How ext4 of newer kernels says so, while it goes on calling itself `rw`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One file system, as /proc/mounts has it."""
+    """One file system, as proc_pid_mountinfo(5) has it."""
 
     source: str
     target: str
@@ -36,11 +42,14 @@ class Mount:
     errors: int
     """Counted by ext4 in its superblock until it is checked; 0 for other kinds."""
     meant_read_only: bool
-    """Whether /etc/fstab says so; if not, and it is, the kernel did it after an error."""
+    """Whether somebody asked for that; if not, and it is, the kernel did it after an error."""
 
 
 def read_usage(folder: Path) -> Usage | None:
-    """Return how full the file system is on which the folder lies, or would lie; None when that cannot be told."""
+    """Return how full the file system is on which the folder lies, or would lie; None when that cannot be told.
+
+    Does not return while a share does not whose server is gone.
+    """
     for place in (folder, *folder.absolute().parents):
         try:
             found, device = os.statvfs(place), place.stat().st_dev
@@ -53,16 +62,32 @@ def read_usage(folder: Path) -> Usage | None:
 
 def read_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
     """Return what is mounted, in the order in which it was."""
-    meant = {target for target, options in _fstab(root) if "ro" in options}
+    meant = _meant_read_only(root)
+    lines = (line.split(" ") for line in read_text(root / "proc/self/mountinfo").splitlines())
     found = []
-    for line in read_text(root / "proc/mounts").splitlines():
-        fields = line.split(" ")
-        if len(fields) < 4:
-            continue
-        source, target, kind = _unescape(fields[0]), _unescape(fields[1]), fields[2]
-        errors = read_number(root / "sys/fs/ext4" / source.rpartition("/")[2] / "errors_count") or 0
-        found.append(Mount(source, target, kind, "ro" in fields[3].split(","), errors, target in meant))
+    for fields in lines:
+        # Between the options of the mount and the `-` there are as many fields as the kernel likes.
+        rest = fields[fields.index("-", 6) + 1 :] if "-" in fields[6:] else []
+        if len(rest) >= 3:
+            found.append(_read_mount(fields, rest, root, meant))
     return tuple(found)
+
+
+def _read_mount(fields: Sequence[str], rest: Sequence[str], root: Path, meant: Collection[str]) -> Mount:
+    target, kind, source = _unescape(fields[4]), rest[0], _unescape(rest[1])
+    here, everywhere = set(fields[5].split(",")), set(rest[2].split(","))
+    is_broken = bool(_AFTER_ERROR & everywhere)
+    # Mounted elsewhere and bound here as read-only, as into a container, it has `ro` among the first options alone.
+    is_asked_for = target in meant or kind not in _BREAK or "ro" not in everywhere
+    device = _device(fields[2], root) or source.rpartition("/")[2]
+    return Mount(
+        source,
+        target,
+        kind,
+        read_only="ro" in here | everywhere or is_broken,
+        errors=read_number(root / "sys/fs/ext4" / device / "errors_count") or 0,
+        meant_read_only=is_asked_for and not is_broken,
+    )
 
 
 def mount_of(place: Path, mounts: tuple[Mount, ...]) -> Mount | None:
@@ -71,12 +96,20 @@ def mount_of(place: Path, mounts: tuple[Mount, ...]) -> Mount | None:
     return max(reversed(above), key=lambda mount: len(mount.target), default=None)
 
 
-def _fstab(root: Path) -> list[tuple[str, list[str]]]:
-    lines = (line.split() for line in read_text(root / "etc/fstab").splitlines() if not line.startswith("#"))
-    return [(fields[1], fields[3].split(",")) for fields in lines if len(fields) > 3]
+def _device(number: str, root: Path) -> str:
+    """Return what the kernel calls a device, by its `major:minor`: /proc may call it /dev/root, or as a mapper does."""
+    link = root / "sys/dev/block" / number
+    return link.resolve().name if link.is_symlink() else ""
+
+
+def _meant_read_only(root: Path) -> set[str]:
+    """Return what is read-only by fstab(5); the root also by the kernel's command line, where fstab has none."""
+    lines = (line.split() for line in read_text(root / "etc/fstab").splitlines())
+    table = {_unescape(one[1]): one[3].split(",") for one in lines if len(one) > 3 and not one[0].startswith("#")}
+    if "/" not in table and "ro" in read_text(root / "proc/cmdline").split():
+        table["/"] = ["ro"]
+    return {target for target, options in table.items() if "ro" in options}
 
 
 def _unescape(field: str) -> str:
-    for escape, meaning in _ESCAPES.items():
-        field = field.replace(escape, meaning)
-    return field
+    return _ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), field)

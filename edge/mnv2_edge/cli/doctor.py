@@ -149,7 +149,7 @@ def _look_around(config_file: Path | None, mqtt: str | None) -> "Machine":
         brokers = broker_logins(Config(version=1), mqtt, environment)
         if mqtt is None:
             brokers = instance_logins(configurations, root)
-    return this_machine(brokers, environment.home, cache=environment.cache, configurations=configurations)
+    return this_machine(brokers, environment.home, cache_folder=environment.cache, configurations=configurations)
 
 
 def _fix(machine: "Machine", findings: "Sequence[tuple[str, Finding]]", *, dry_run: bool) -> "tuple[Attempt, ...]":

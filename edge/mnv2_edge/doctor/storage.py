@@ -1,6 +1,7 @@
 """Look at file systems, and at what they lie on."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -28,14 +29,20 @@ def check_disk(machine: Machine) -> Finding:
     mounts = read_mounts(machine.root)
     findings, seen = [], set()
     for folder, little_mib in _folders(machine):
-        usage = machine.usage(folder)
+        try:
+            usage = machine.usage(folder)
+        except TimeoutError:
+            why = f"{folder} does not answer: is it on a share whose server is gone?"
+            findings.append(Finding("fail", why, "findmnt -t nfs,nfs4,cifs,fuse.sshfs"))
+            continue
         if usage is None or usage.device in seen:
             continue
         seen.add(usage.device)
         mount = mount_of(Path(os.path.realpath(folder)), mounts)
         if mount is not None:
             findings += _look_at_mount(mount, is_store=folder == machine.home)
-        findings.append(_judge_room(usage, mount, mount.target if mount else str(folder), little_mib))
+        if mount is None or not mount.read_only:
+            findings.append(_judge_room(usage, mount, mount.target if mount else str(folder), little_mib))
     return combine(findings) if findings else Finding("ok", "nothing is known of it")
 
 
@@ -81,7 +88,9 @@ def _judge_room(usage: Usage, mount: Mount | None, name: str, little_mib: int) -
         return Finding("fail", f"{name} is full: {mib} MiB are free", _biggest(name))
     if usage.free_inodes is not None and usage.free_inodes < _FEW_INODES:
         why = f"{name} has room for {usage.free_inodes} more files only, whatever their size"
-        return Finding("warn" if usage.free_inodes else "fail", why, f"sudo du --inodes -x {name} | sort -n | tail")
+        return Finding(
+            "warn" if usage.free_inodes else "fail", why, f"sudo du --inodes -x {shlex.quote(name)} | sort -n | tail"
+        )
     if mib < little_mib:
         return Finding("warn", f"{name} is nearly full: {mib} MiB are free", _biggest(name))
     is_lost = mount is not None and mount.kind in _PASSING and name != _TMP
@@ -107,4 +116,4 @@ def _amount(mib: int) -> str:
 
 
 def _biggest(name: str) -> str:
-    return f"sudo du -xh --max-depth=3 {name} | sort -h | tail -n 20"
+    return f"sudo du -xh --max-depth=3 {shlex.quote(name)} | sort -h | tail -n 20"

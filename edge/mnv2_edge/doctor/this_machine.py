@@ -1,27 +1,35 @@
 """Look around on the machine that this runs on."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
+from mnv2_edge.board.storage import read_usage
 from mnv2_edge.devices import list_cameras
+from mnv2_edge.devices.v4l2_probe import NodeAbilities, probe_node
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.configured import Configured
 from mnv2_edge.doctor.login import BrokerLogin, log_in
+from mnv2_edge.doctor.patience import Patient
 from mnv2_edge.doctor.probe import run_command, run_python
 from mnv2_edge.plugins import installed_plugins
 from mnv2_engines.demo import demo_engine_path
 
 __all__ = ["this_machine"]
 
+_PATIENCE_S: Final = 5.0
+
 
 def this_machine(
     brokers: Sequence[BrokerLogin],
     home: Path,
     *,
-    cache: Path | None = None,
+    cache_folder: Path | None = None,
     configurations: Sequence[Configured] = (),
 ) -> Machine:
     """Return the machine as it is; nothing is imported or opened before a check asks for it. `home` holds the store."""
@@ -35,13 +43,22 @@ def this_machine(
         run_python=run_python,
         run_command=run_command,
         root=Path("/"),
-        list_cameras=list_cameras,
+        list_cameras=cache(lambda: list_cameras(probe=_probe_patiently)),  # several checks ask
         may_open=lambda path: os.access(path, os.R_OK | os.W_OK),
         brokers=brokers,
         log_in=log_in,
-        cache=cache,
+        cache=cache_folder,
         configurations=configurations,
+        usage=Patient(read_usage, _PATIENCE_S),
     )
+
+
+def _probe_patiently(path: Path) -> NodeAbilities | None:
+    try:
+        return Patient(probe_node, _PATIENCE_S)(path)
+    except TimeoutError as exc:
+        why = "its driver does not answer: unplug it and plug it in again, or restart the board"
+        raise TimeoutError(errno.ETIMEDOUT, why, str(path)) from exc
 
 
 def _distributions() -> dict[str, str]:
