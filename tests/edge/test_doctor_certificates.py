@@ -77,8 +77,8 @@ class TestFiles:
     def look(self, tmp_path):
         """Return what looks at a certificate so many days from now."""
 
-        def check(path: Path, days: float = 0, **changes):
-            sink = {"mqtt": {"uri": "mqtts://broker", "ca_file": str(path)}}
+        def check(path: Path, days: float = 0, *, key: str = "ca_file", **changes):
+            sink = {"mqtt": {"uri": "mqtts://broker", key: str(path)}}
             configured = Configured(Path("door.yaml"), "door", Config(version=1, sinks=(sink,)))
             now = datetime.now(timezone.utc).timestamp() + days * DAY
             machine = make_machine(tmp_path, configurations=(configured,), now=lambda: now)
@@ -106,7 +106,14 @@ class TestFiles:
     def test_of_a_chain_the_first_to_expire_counts(self, look, tmp_path) -> None:
         chain = tmp_path / "chain.pem"
         chain.write_text(make(tmp_path, "a", 100).read_text() + make(tmp_path, "b", 10).read_text())
-        assert look(chain).verdict == "warn"
+        assert look(chain, key="cert_file").verdict == "warn"
+
+    def test_of_authorities_one_that_counts_is_enough(self, look, tmp_path) -> None:
+        """As the bundle of a system always has some that ended."""
+        bundle = tmp_path / "bundle.pem"
+        bundle.write_text(make(tmp_path, "a", 100).read_text() + make(tmp_path, "b", 10).read_text())
+        assert look(bundle, 20).verdict == "ok"
+        assert look(bundle, 101).verdict == "fail"
 
     def test_files_that_are_none(self, look, tmp_path) -> None:
         assert look(tmp_path / "gone.pem").verdict == "fail"

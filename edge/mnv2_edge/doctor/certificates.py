@@ -12,6 +12,7 @@ from mnv2_edge.doctor.validity import Validity, read_pem_validities, read_validi
 __all__ = ["check_certificates", "judge_shown_certificate"]
 
 _SOON_DAYS: Final = 30
+_AUTHORITIES: Final = "ca_file"
 
 
 def check_certificates(machine: Machine) -> Finding:
@@ -40,7 +41,7 @@ def _files(configured: Configured) -> list[tuple[str, str]]:
     return [
         (name, file)
         for settings in mqtt_settings(configured.config)
-        for name, file in (("ca_file", settings.ca_file), ("cert_file", settings.cert_file))
+        for name, file in ((_AUTHORITIES, settings.ca_file), ("cert_file", settings.cert_file))
         if file is not None
     ]
 
@@ -55,7 +56,9 @@ def _look(name: str, file: Path, machine: Machine) -> Finding:
         return Finding("fail", f"{name} {file} cannot be read ({reason}): expected PEM certificates", f"ls -l {file}")
     if not found:
         return Finding("fail", f"{name} {file} holds no certificate: expected PEM", f"head -n 1 {file}")
-    return _judge(f"{name} {file}", min(found, key=lambda validity: validity.not_after), machine)
+    # Of authorities one that counts is enough, and a system's bundle has always some that ended; a chain needs all.
+    choose = max if name == _AUTHORITIES else min
+    return _judge(f"{name} {file}", choose(found, key=lambda validity: validity.not_after), machine)
 
 
 def _judge(what: str, validity: Validity, machine: Machine) -> Finding:
