@@ -246,12 +246,24 @@ def test_no_camera_is_a_warning_and_a_ribbon_camera_is_named(machine):
     assert "use --camera picamera:0" in finding.why
 
 
-def test_a_camera_of_somebody_else_fails(machine):
-    cameras = (usb_camera(0), usb_camera(2))
+def test_a_camera_of_somebody_else_fails(machine, tmp_path):
+    cameras = tuple(
+        dataclasses.replace(one, node=dataclasses.replace(one.node, path=tmp_path / one.node.path.name))
+        for one in (usb_camera(0), usb_camera(2))
+    )
+    (tmp_path / "video2").touch()
     closed = change(machine, list_cameras=lambda: cameras, may_open=lambda path: path.name == "video0")
     finding = check_cameras(closed)
     assert (finding.verdict, finding.mend) == ("fail", "sudo usermod -aG video $USER")
-    assert "/dev/video2" in finding.why
+    assert f"{tmp_path}/video2" in finding.why
+
+
+def test_a_container_that_was_not_given_the_camera(machine, tmp_path):
+    """It sees the kernel's /sys, and a /dev of its own: no group would help."""
+    node = dataclasses.replace(usb_camera().node, path=tmp_path / "video0")
+    camera = dataclasses.replace(usb_camera(), node=node)
+    finding = check_cameras(change(machine, list_cameras=lambda: (camera,), may_open=lambda _path: False))
+    assert (finding.verdict, finding.mend) == ("fail", f"docker run --device {tmp_path}/video0 ...")
 
 
 def test_a_name_that_two_packages_claim(machine):

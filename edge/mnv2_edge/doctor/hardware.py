@@ -55,6 +55,10 @@ def check_cameras(machine: Machine) -> Finding:
         why = f"no camera on /dev/videoN: {ribbon.hidden}" if ribbon else "no camera; files and the demo work without"
         return Finding("warn", why, "mnv2-edge cameras --all" if cameras else "")
     closed = [camera for camera in usable if not machine.may_open(camera.node.path)]
+    missing = [str(camera.node.path) for camera in closed if not camera.node.path.exists()]
+    if missing:
+        why = f"the kernel has {', '.join(missing)}, and /dev does not: a container sees only what it is given"
+        return Finding("fail", why, " ".join(["docker run", *(f"--device {path}" for path in missing), "..."]))
     if closed:
         paths = ", ".join(str(camera.node.path) for camera in closed)
         return Finding(
