@@ -1,9 +1,11 @@
+import os
 from dataclasses import replace
 
 import pytest
 
 from mnv2_edge.doctor.service import check_service
 from mnv2_edge.doctor.this_machine import this_machine
+from mnv2_edge.errors import AccessError
 from mnv2_edge.service.manager import UnitState
 
 RUNS = UnitState(
@@ -54,3 +56,53 @@ def test_one_that_is_down_is_named_with_its_reason(look):
 def test_one_that_is_started_again_and_again_is_told_of(look):
     finding = look(door=replace(RUNS, restarts=12))
     assert (finding.verdict, finding.why) == ("warn", "door was started again 12 times")
+
+
+def test_one_that_is_being_started_is_no_failure(look):
+    """An engine may have to be built first, for minutes."""
+    finding = look(door=replace(RUNS, state="activating", sub="start", status="building the engine"))
+    assert (finding.verdict, finding.why) == ("warn", "door is activating (building the engine)")
+
+
+def test_one_that_waits_to_be_started_again_is_one(look):
+    finding = look(door=replace(DOWN, state="activating", sub="auto-restart", exit_status=69))
+    assert finding.verdict == "fail"
+    assert "exit status 69" in finding.why
+
+
+def test_one_that_nobody_wants_is_no_failure(look):
+    finding = look(door=RUNS, old=replace(RUNS, state="inactive", sub="dead", status="", starts_at_boot=False))
+    assert (finding.verdict, finding.why) == ("warn", "old is stopped, and not started at boot either")
+    assert finding.mend == "sudo systemctl enable --now mnv2-edge@old.service"
+
+
+def test_all_that_are_down_are_told_of_when_one_is_broken(look):
+    unwanted = replace(RUNS, state="inactive", sub="dead", status="", starts_at_boot=False)
+    finding = look(old=unwanted, yard=DOWN)
+    assert (finding.verdict, finding.mend) == ("fail", "mnv2-edge service logs yard")
+    assert "old is stopped" in finding.why
+
+
+def test_a_container_has_no_systemd(tmp_path):
+    """In which there may well be a configuration, where the service would have it."""
+    (tmp_path / "etc/mnv2-edge").mkdir(parents=True)
+    (tmp_path / "etc/mnv2-edge/door.yaml").touch()
+
+    def missing(_name):
+        raise AccessError("systemctl cannot be run")
+
+    machine = replace(this_machine((), tmp_path), root=tmp_path, read_unit=missing)
+    assert check_service(machine).verdict == "ok"
+
+
+def test_a_systemd_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nsleep 600\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("mnv2_edge.doctor.this_machine._PATIENCE_S", 0.2)
+    (tmp_path / "etc/mnv2-edge").mkdir(parents=True)
+    (tmp_path / "etc/mnv2-edge/door.yaml").touch()
+    finding = check_service(replace(this_machine((), tmp_path), root=tmp_path))
+    assert (finding.verdict, finding.why) == ("warn", "systemd does not answer, so nothing is known of door")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert check_service(replace(this_machine((), tmp_path), root=tmp_path)).verdict == "ok"

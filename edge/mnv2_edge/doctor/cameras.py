@@ -1,9 +1,11 @@
 """Look at what ribbon cameras need beyond this package: libraries of the system, and a daemon."""
 
+from contextlib import suppress
 from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine, combine
 from mnv2_edge.doctor.system import check_venv
+from mnv2_edge.errors import AccessError
 from mnv2_edge.service.places import Places
 
 __all__ = ["check_ribbon_cameras"]
@@ -48,8 +50,9 @@ def _running_instance(machine: Machine, uri: str) -> str:
         config = known.get(name)
         if config is not None and uri not in {camera.uri.partition("?")[0] for camera in config.cameras}:
             continue
-        if machine.read_unit(name).state in ("active", "reloading"):
-            return name
+        with suppress(AccessError):  # there is no systemd
+            if machine.read_unit(name).state in ("active", "reloading"):
+                return name
     return ""
 
 

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +19,9 @@ from mnv2_edge.doctor.configured import Configured
 from mnv2_edge.doctor.login import BrokerLogin, log_in
 from mnv2_edge.doctor.patience import Patient
 from mnv2_edge.doctor.probe import run_command, run_python
+from mnv2_edge.errors import AccessError
 from mnv2_edge.plugins import installed_plugins
+from mnv2_edge.service.manager import read_state
 from mnv2_engines.demo import demo_engine_path
 
 __all__ = ["this_machine"]
@@ -50,7 +54,16 @@ def this_machine(
         cache=cache_folder,
         configurations=configurations,
         usage=Patient(read_usage, _PATIENCE_S),
+        read_unit=lambda name: read_state(name, _run_briefly),
     )
+
+
+def _run_briefly(*command: str) -> "subprocess.CompletedProcess[str]":
+    """Run one of systemd's tools as `systemctl` of `mnv2_edge.service.manager` does, but do not wait for a dead one."""
+    if shutil.which(command[0]) is None:
+        raise AccessError(f"{command[0]} is not here: a service needs systemd")
+    probe = run_command(*command, timeout_s=4 * _PATIENCE_S)
+    return subprocess.CompletedProcess(command, 1 if probe.trouble else 0, probe.output, probe.trouble)
 
 
 def _probe_patiently(path: Path) -> NodeAbilities | None:

@@ -72,7 +72,7 @@ class UnitState:
 def systemctl(*command: str) -> "subprocess.CompletedProcess[str]":
     """Run systemctl or another of systemd's tools. Raises AccessError where there is no systemd."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     except OSError as exc:
         raise AccessError(f"{command[0]} cannot be run ({exc.strerror}): a service needs systemd") from exc
 

@@ -101,3 +101,7 @@ def test_systemd_refuses():
 def test_where_there_is_no_systemd():
     with pytest.raises(AccessError, match="a service needs systemd"):
         systemctl("/nowhere/systemctl", "show")
+
+
+def test_a_log_may_hold_any_byte():
+    assert systemctl("printf", r"\377").stdout == "\ufffd"
