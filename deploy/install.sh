@@ -290,6 +290,7 @@ do_rollback() {
   lock --nonblock
   before=$(current_version previous) after=$(current_version current)
   [ -n "$after" ] || die 1 'nothing is installed'
+  [ ! -e "$BASE/.switching" ] || before=$(cat "$BASE/.switching") # an upgrade that was killed
   [ -e "$BASE/${before:-none}/complete" ] || die 1 'there is no version before this one'
   find_instances
   save_configurations "$after"
@@ -411,13 +412,14 @@ remove_others() {
 }
 
 do_mend() {
-  lock --timeout 600 # of an installation at the same time
   version=$(current_version current)
   [ -n "$version" ] || die 1 'nothing is installed'
   if "$BASE/current/venv/bin/python" -c 'import mnv2_edge, numpy, cv2' 2>/dev/null; then
     say "$version fits $(python3 --version)"
     return
   fi
+  # Not before: an installation that has the lock waits for instances, which wait for this.
+  lock --timeout 600
   say "$version does not run with $(python3 --version): making its environment again"
   build_environment "$BASE/$version"
 }
