@@ -82,6 +82,10 @@ class TestList:
             "inat_bird_labels.txt",
         ]
 
+    def test_two_forms_at_once_are_refused(self, capsys):
+        assert run("show", "coral-inat-bird", "--urls", "--json") == 2
+        assert "--json has the addresses too" in capsys.readouterr().err
+
 
 class TestPull:
     def test_it_says_where_the_model_is_and_what_to_type(self, server, home, capsys):

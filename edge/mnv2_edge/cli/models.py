@@ -88,6 +88,8 @@ def show(*, name: str, as_json: bool, urls: bool) -> None:
     """Show all that is known about the model NAME."""
     from mnv2_edge.cli.model_lines import describe_model
 
+    if urls and as_json:
+        raise UsageError("--urls and --json exclude each other: --json has the addresses too")
     home, known = _open()
     entry = known.find(name)
     if urls:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from mnv2_edge.sinks.settings import MqttSettings, StdoutSettings
+from mnv2_edge.sinks.settings import FileName, MqttSettings, StdoutSettings
 
 __all__ = [
     "SINK_SETTINGS",
@@ -28,7 +28,6 @@ __all__ = [
 Region: TypeAlias = tuple[float, float, float, float]
 Triple: TypeAlias = tuple[float, float, float]
 """One number per channel."""
-FileName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\S", description="text, or no such key")]
 CameraId: TypeAlias = Annotated[
     str,
     msgspec.Meta(

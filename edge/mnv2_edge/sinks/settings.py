@@ -7,8 +7,10 @@ import msgspec
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.sinks import SinkOptions
 
-__all__ = ["MqttSettings", "OutputFormat", "StdoutSettings", "read_settings"]
+__all__ = ["FileName", "MqttSettings", "OutputFormat", "StdoutSettings", "read_settings"]
 
+FileName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\S", description="text, or no such key")]
+"""An empty one would mean the working folder."""
 OutputFormat: TypeAlias = Literal["auto", "text", "jsonl", "none"]
 
 
@@ -26,10 +28,10 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     uri: str
     """`mqtt[s]://[user@]host[:port][/prefix]`; the prefix of every topic is `mnv2-edge` by default."""
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    password_file: FileName | None = None
+    ca_file: FileName | None = None
+    cert_file: FileName | None = None
+    key_file: FileName | None = None
     every: Literal["change", "frame"] = "change"
     """`change`: when the summary changes, at most once in `min_interval_s`, and every `heartbeat_s`."""
     min_interval_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0

@@ -278,7 +278,15 @@ def test_what_is_refused_already_is_not_called_something_else_too(sinks):
 
 
 @pytest.mark.parametrize(
-    "line", ["save: {folder: ''}", "labels: ''", "engine: {model: ' '}", "cameras: [{password_file: ''}]"]
+    "line",
+    [
+        "save: {folder: ''}",
+        "labels: ''",
+        "engine: {model: ' '}",
+        "cameras: [{password_file: ''}]",
+        "sinks: [{mqtt: {uri: mqtt://broker, password_file: ''}}]",
+        "sinks: [{mqtt: {uri: mqtts://broker, ca_file: ''}}]",
+    ],
 )
 def test_an_empty_name_of_a_file_means_neither_none_nor_this_folder(line):
     (mistake,) = mistakes_in(f"version: 1\n{line}\n")
