@@ -4,16 +4,18 @@ What is known to be secret is remembered for the whole process, as logging itsel
 the command line goes through `redact`, whichever thread or library it comes from.
 """
 
+import base64
+import json
 import logging
 import re
 import threading
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from mnv2_edge.errors import ConfigError, UsageError
 
-__all__ = ["RedactingFilter", "add_secret", "read_secret", "redact", "refuse_password_in_argv"]
+__all__ = ["RedactingFilter", "add_secret", "read_secret", "redact", "refuse_password_in_argv", "spellings"]
 
 _HIDDEN: Final = "***"
 _SHORTEST: Final = 4
@@ -25,9 +27,11 @@ _URI_PASSWORD: Final = re.compile(r"(?P<front>[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\
 _QUERY_PASSWORD: Final = re.compile(
     r"(?P<front>[?&](?:password|passwd|pwd|pass|token|secret|api_?key)=)[^&\s'\"]*", re.IGNORECASE
 )
-_PIPELINE_PASSWORD: Final = re.compile(r"(?P<front>\b(?:user|proxy)-pw=)(?:\"[^\"]*\"|'[^']*'|[^\s'\"]+)")
+_PIPELINE_PASSWORD: Final = re.compile(r"(?P<front>\b(?:user|proxy)-pw\s{0,9}=\s{0,9})(?:\"[^\"]*\"|'[^']*'|[^\s'\"]+)")
 """As GStreamer's rtspsrc and souphttpsrc have it."""
-_AUTHORIZATION: Final = re.compile(r"(?P<front>authorization: *(?:basic|bearer|digest) )[^\s'\"]+", re.IGNORECASE)
+_AUTHORIZATION: Final = re.compile(
+    r"(?P<front>authorization['\"]?\s{0,9}[:=]\s{0,9}['\"]?(?:basic|bearer|digest|token) )[^\s'\"]+", re.IGNORECASE
+)
 
 _secrets: set[str] = set()
 _lock = threading.Lock()
@@ -46,10 +50,27 @@ def redact(text: str) -> str:
 
 
 def add_secret(secret: str) -> None:
-    """Hide this secret from now on, as it is and as it looks in a URI."""
+    """Hide this secret from now on, however it is written."""
     if len(secret) >= _SHORTEST:
         with _lock:
-            _secrets.update((secret, quote(secret, safe="")))
+            _secrets.update(spellings(secret))
+
+
+def spellings(secret: str) -> set[str]:
+    """Return how a secret looks in a URI, a form, JSON, Python's own words and base64, besides as it is."""
+    raw = secret.encode("utf-8", "surrogateescape")
+    in_uri = quote(secret, safe="", errors="surrogateescape")
+    return {
+        secret,
+        in_uri,
+        re.sub("%..", lambda escape: escape[0].lower(), in_uri),
+        quote_plus(secret, errors="surrogateescape"),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        repr(raw)[2:-1],
+        base64.b64encode(raw).decode().rstrip("="),
+    }
 
 
 class RedactingFilter(logging.Filter):
@@ -78,6 +99,11 @@ def read_secret(file: str | None, environment: str) -> str:
 
 def refuse_password_in_argv(uri: str) -> None:
     """Raise UsageError when a URI of the command line holds a password: every user of the machine sees it in `ps`."""
+    if _PIPELINE_PASSWORD.search(uri) or (uri.lower().startswith("gst:") and _URI_PASSWORD.search(uri)):
+        raise UsageError(
+            f"{redact(uri)} holds a password, which every user of this machine could read: write it as the `uri` of a "
+            "camera into a configuration file that only you may read, and name that with --config"
+        )
     if not (_URI_PASSWORD.search(uri) or _QUERY_PASSWORD.search(uri)):
         return
     broker = uri.lower().startswith("mqtt")

@@ -8,9 +8,8 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
-from urllib.parse import quote
 
-from mnv2_edge.redaction import redact
+from mnv2_edge.redaction import redact, spellings
 from mnv2_engines.printable import printable
 
 __all__ = ["HIDDEN", "NAMED_SECRET", "Plain", "Scrubber", "is_public"]
@@ -33,12 +32,30 @@ NAMED_SECRET: Final = re.compile(
     (?P<between>["']?\s*[:=]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_BLOCK: Final = re.compile(
+    r"""(?P<front>(?<![\w-])[\w-]{0,64}(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|psk)[\w-]{0,64}
+    [ \t]*:[ \t]*[|>][+\-\d]{0,2}[ \t]*\n)(?:[ \t]+[^\n]*(?:\n|\Z))+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What YAML writes below its name."""
+_OPTION: Final = re.compile(
+    r"""(?P<front>(?<![\w-])--[\w-]{0,64}(?:passw(?:or)?d|passphrase|secret|token|api-?key|psk)[ \t]+)
+    (?:"[^"\n]*"|'[^'\n]*'|\S+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AUTHORIZATION: Final = re.compile(r"(?P<front>\bauthorization['\"]?\s{0,9}[:=])[^\n]+", re.IGNORECASE)
+"""Digest has a user and several hashes, and others what they like: to the end of the line."""
+_BEARER: Final = re.compile(r"(?P<front>\bbearer )[\w.~+/=-]{8,}", re.IGNORECASE)
+_LOGIN: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}:[^\s@'\"]{1,128}@(?=[\w\[])")
+"""`user:password@host`, without the scheme before it."""
 _MAC: Final = re.compile(r"\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b", re.IGNORECASE)
 _IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
-_IPV6: Final = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
+_IPV6: Final = re.compile(
+    r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?![\w:])", re.IGNORECASE
+)
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"\b(?:[0-9a-f]{32,}|(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{32,})\b")
-_OWNED: Final = re.compile(r"(?P<front>(?<!\w)/(?:home|media|run/media)/)[^/\s'\":,;]+")
+_OWNED: Final = re.compile(r"(?P<front>(?:(?<!\w)|(?<=/var))/(?:home|media|run/media)/)[^/\s'\":,;]+")
 """Folders that are called as their user is."""
 
 
@@ -49,7 +66,7 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Collection[str], names: Collection[str], versions: Collection[str] = ()) -> None:
-        known = {form for secret in secrets if len(secret) >= _SHORTEST for form in (secret, quote(secret, safe=""))}
+        known = {form for secret in secrets if len(secret) >= _SHORTEST for form in spellings(secret)}
         self._secrets = sorted(known, key=len, reverse=True)
         words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)
         self._names = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
@@ -61,6 +78,10 @@ class Scrubber:
             text = text.replace(secret, HIDDEN)
         text = _PEM.sub(HIDDEN, redact(text))
         text = _URI.sub(_hide_in_uri, text)
+        text = _BLOCK.sub(rf"\g<front>  {HIDDEN}\n", text)
+        for pattern in (_AUTHORIZATION, _BEARER, _OPTION):
+            text = pattern.sub(rf"\g<front>{HIDDEN}", text)
+        text = _LOGIN.sub(f"{HIDDEN}@", text)
         text = NAMED_SECRET.sub(rf"\g<name>\g<between>{HIDDEN}", text)
         for pattern in (_UUID, _MAC, _TOKEN):
             text = pattern.sub(HIDDEN, text)
