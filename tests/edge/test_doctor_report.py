@@ -15,9 +15,11 @@ from mnv2_edge.devices import Camera
 from mnv2_edge.devices.sysfs import VideoNode
 from mnv2_edge.doctor import Check, Finding
 from mnv2_edge.doctor.configured import instance_logins, read_instances
+from mnv2_edge.doctor.probe import Probe
 from mnv2_edge.doctor.report.archive import FOLDER, write_report
 from mnv2_edge.doctor.report.scrub import Scrubber
 from mnv2_edge.errors import AccessError
+from mnv2_edge.plugins import Plugin
 from support.boards import board, make_machine, write_files
 from support.users import closed_to_us, open_folder
 
@@ -65,6 +67,17 @@ SECRETS = (
     "bearer-Token-Value",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9abc",
     "printed-Plugin-Token",
+    "set-In-Unit",
+    "loaded-By-Unit",
+    "two Words-In-Unit",
+    "decrypted-By-Systemd",
+    "it's a Quoted-Password",
+    "wrong-Plugin-Option",
+    "block-Scalar-One",
+    "block-Scalar-Two",
+    "capability-Of-Plugin",
+    "dca632010203",  # the address of wlan0 as others write it
+    "1e93b607",  # the end of the board's serial number, as its kernel is told
     "c0ffee00-1234-4abc-9def-0123456789ab",
 )
 JOURNAL = f"""2026-11-24T10:00:00+0000 mnv2-edge[812]: INFO mnv2_edge.capture: camera0 streams
@@ -76,6 +89,8 @@ telegram: token=printed-Plugin-Token, "api_key": "printed-Plugin-Token" password
 sessions {SECRETS[29]} c0ffee00-1234-4abc-9def-0123456789ab 8f14e45fceea167a5a36dedd4bea2543
 wlan0 dc:a6:32:01:02:03 to dc:a6:32:aa:bb:cc in "Anna's Home Net", Anna Hot Spot, at 93.184.216.34 or
 2001:db8:85a3::8a2e:370:7334, as annas-workshop, by annabella in /home/annabella/secret-folder
+set-In-Unit loaded-By-Unit two Words-In-Unit decrypted-By-Systemd it's a Quoted-Password wrong-Plugin-Option
+block-Scalar-One block-Scalar-Two capability-Of-Plugin DCA632010203 bcm2709.serial=0x1e93b607
 plug-In-Key PlugInWord 918273645 drop-In-Password pipeline-Password pipeline-User https://hooks.example.org/services/plug-In-Key
 {PEM}\x1b[31mred
 """
@@ -106,11 +121,20 @@ def machine(tmp_path):
             "etc/systemd/system/mnv2-edge@door.service.d/override.conf": (
                 '[Service]\nEnvironment="MNV2_EDGE_MQTT_PASSWORD=drop-In-Password"\n'
             ),
+            "etc/systemd/system/mnv2-edge@door.service.d/secrets.conf": (
+                "[Service]\nSetCredential=mqtt-password:set-In-Unit\n"
+                f"LoadCredential=camera-password:{root}/secrets/loaded\n"
+                'Environment="MNV2_EDGE_CAMERA_PASSWORD=two Words-In-Unit" OTHER=1\n'
+            ),
+            "secrets/loaded": "loaded-By-Unit\n",
+            "run/credentials/mnv2-edge@door.service/mqtt-password": "decrypted-By-Systemd\n",
             "boot/firmware/config.txt": "# of annabella\ndtoverlay=vc4-kms-v3d,cma-256\nhdmi_group=2\n",
             "etc/mnv2-edge/door.yaml": "version: 1\n",
             "etc/mnv2-edge/broken.yaml": (
                 "version: 1\ncameras: [{uri: 'rtsp://a:wrong-Uri-Password@b', rotate: wrong-Place-Password}]\n"
                 "password: wrong-Place-Password\n"
+                "sinks: [{mqtt: {password: 'it''s a Quoted-Password'}}, {other: {words: wrong-Plugin-Option}}]\n"
+                "token: |\n  block-Scalar-One\n  block-Scalar-Two\n"
             ),
         },
     )
@@ -123,6 +147,7 @@ def machine(tmp_path):
             CameraConfig(
                 uri="gst:rtspsrc location=rtsp://a:pipeline-User@h/x user-pw=pipeline-Password ! decodebin ! appsink"
             ),
+            CameraConfig(uri="doorbell:capability-Of-Plugin"),
             CameraConfig(uri="http://192.168.1.20:8080/capability-Path", password_file=str(files["camera"])),
         ),
         sinks=(
@@ -148,6 +173,10 @@ def machine(tmp_path):
         configurations=instances,
         brokers=instance_logins(instances, root),
         list_cameras=lambda: (CAMERA,),
+        plugins=(
+            Plugin("mnv2_edge.sources", "doorbell", "a:b", "bells 1.0"),
+            Plugin("mnv2_edge.sources", "gst", "a:b", "mnv2-edge 0.1.0"),
+        ),
         distributions={"opencv-python-headless": "4.11.0.86"},
         run_command=make_machine(root, commands).run_command,
     )
@@ -220,6 +249,7 @@ def test_what_helps_is_in_it(machine, tmp_path) -> None:
     assert [camera["uri"] for camera in door["cameras"]] == [
         "rtsp://***:554/***",
         "gst:rtspsrc location=rtsp://h/*** user-pw=*** ! decodebin ! appsink",
+        "doorbell:***",
         "http://192.168.1.20:8080/***",
     ]
     assert door["sinks"][0]["mqtt"]["uri"] == "mqtt://broker.local"
@@ -229,6 +259,32 @@ def test_what_helps_is_in_it(machine, tmp_path) -> None:
     ]
     assert "broken.yaml:2" in found["configurations/broken.yaml"]
     assert "Look at every file before you send it" in found["README.txt"]
+
+
+def test_instances_called_as_this_device_are_kept_apart(machine, tmp_path) -> None:
+    """Neither their files lie over each other, nor does the list of them tell the name."""
+    write_files(machine.root, {"etc/mnv2-edge/annas-workshop.yaml": "version: 1\n"})
+    users = "version: 1\nsinks: [{mqtt: {uri: 'mqtt://yard@broker'}}]\n"
+    write_files(machine.root, {"etc/mnv2-edge/yard.yaml": users})
+    instances = read_instances(machine.root)
+    found = write(dataclasses.replace(machine, configurations=instances), tmp_path / "report.tar.gz")
+    assert {name for name in found if "/" in name} == {
+        f"{folder}/{name}"
+        for folder, name in (
+            *(("configurations", f"{name}.yaml") for name in ("instance1", "broken", "door", "instance4")),
+            *(("journal", f"{name}.txt") for name in ("instance1", "broken", "door", "instance4")),
+        )
+    }
+    assert "workshop" not in found["README.txt"]
+    assert "yard" not in found["README.txt"]
+
+
+def test_what_a_tool_says_goes_into_the_list_without_secrets(machine, tmp_path) -> None:
+    def fail(*_command: str, **_limits: float) -> Probe:
+        return Probe("", "no journal on annas-workshop")
+
+    found = write(dataclasses.replace(machine, run_command=fail), tmp_path / "report.tar.gz")
+    assert "no journal on ***" in found["README.txt"]
 
 
 def test_half_of_a_machine_is_enough(tmp_path) -> None:
@@ -315,6 +371,15 @@ class TestCommand:
         ("secrets    ok   no file", "secrets    ok   no file"),
         ("/home/anna/x and /media/anna/stick", "/home/***/x and /media/***/stick"),
         ("version 4.11.0.86 of cv2", "version 4.11.0.86 of cv2"),
+        ("/var/home/anna/x", "/var/home/***/x"),
+        ("::ffff:8.8.8.8 and ::ffff:10.0.0.1", "*** and ***"),
+        ('Authorization: Digest username="anna", response="d41d8c"\nnext', "Authorization:***\nnext"),
+        ("{'Authorization': 'Basic YW5uYTpwdw=='}", "{'Authorization':***"),
+        ("got bearer abc.def.ghi1", "got bearer ***"),
+        ("mosquitto_pub --password 'two words' -t x", "mosquitto_pub --password *** -t x"),
+        ("login as anna:geheim@192.168.1.2", "login as ***@192.168.1.2"),
+        ("  password: |\n    gehe\n    heim\n  user: x", "  password: ***\n    ***\n  user: x"),
+        ("mnv2-edge@door.service: 10:15 at me@broker", "mnv2-edge@door.service: 10:15 at me@broker"),
     ],
 )
 def test_shapes(text, expected) -> None:

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from mnv2_edge.config.model import SINK_SETTINGS
 from mnv2_edge.config.show import effective
 from mnv2_edge.doctor import Finding, Machine
 from mnv2_edge.doctor.configured import Configured
+from mnv2_edge.doctor.report.known import foreign_schemes
 from mnv2_edge.doctor.report.scrub import HIDDEN, Scrubber
 from mnv2_edge.doctor.summary import as_plain, describe
 from mnv2_edge.service.places import Places, unit_of
@@ -80,6 +81,8 @@ class Part:
 def collect(machine: Machine, findings: Sequence[tuple[str, Finding]], scrubber: Scrubber) -> tuple[Part, ...]:
     """Return every part but the list of them, already scrubbed."""
     plain = as_plain(findings)
+    labels = _label_all(Places(machine.root).instances(), scrubber)
+    foreign = foreign_schemes(machine.plugins)
     parts = [
         Part("findings.txt", "what the checks found", scrubber.text(describe(findings))),
         Part("findings.json", "the same for a program", _json(scrubber.plain(plain))),
@@ -87,11 +90,21 @@ def collect(machine: Machine, findings: Sequence[tuple[str, Finding]], scrubber:
         Part(
             "system.txt", "what the kernel says of board, memory, heat and disks", scrubber.text(_system(machine.root))
         ),
-        *(_configuration(configured, scrubber) for configured in machine.configurations),
-        *(_journal(machine, name, scrubber) for name in Places(machine.root).instances()),
+        *(
+            _configuration(
+                configured, labels.get(configured.instance) or scrubber.text(configured.file.stem), scrubber, foreign
+            )
+            for configured in machine.configurations
+        ),
+        *(_journal(machine, name, label, scrubber) for name, label in labels.items()),
         _kernel_log(machine, scrubber),
     ]
-    return tuple(parts)
+    return tuple(replace(part, missing=scrubber.text(part.missing)) for part in parts)
+
+
+def _label_all(names: Sequence[str], scrubber: Scrubber) -> dict[str, str]:
+    """Return how instances are called here: by a number where their name is to stay out, as this device's own is."""
+    return {name: name if scrubber.text(name) == name else f"instance{place}" for place, name in enumerate(names, 1)}
 
 
 def _versions(machine: Machine) -> dict[str, object]:
@@ -137,17 +150,24 @@ def _mounts(root: Path) -> Iterator[str]:
             yield f"{source} {mount.target} {mount.kind} {'ro' if mount.read_only else 'rw'}"
 
 
-def _configuration(configured: Configured, scrubber: Scrubber) -> Part:
-    name = configured.instance or configured.file.stem
-    what = f"the configuration of {name}, with its defaults"
-    path = f"configurations/{scrubber.text(name)}.yaml"
+def _configuration(configured: Configured, label: str, scrubber: Scrubber, foreign: Collection[str]) -> Part:
+    what = f"the configuration of {label}, with its defaults"
+    path = f"configurations/{label}.yaml"
     if configured.config is None:
-        return Part(path, f"what is wrong with the configuration of {name}", scrubber.text(f"# {configured.trouble}\n"))
+        return Part(
+            path, f"what is wrong with the configuration of {label}", scrubber.text(f"# {configured.trouble}\n")
+        )
     sinks = tuple(
         {kind: options if kind in SINK_SETTINGS else _hide_all(options) for kind, options in sink.items()}
         for sink in configured.config.sinks
     )
-    plain = scrubber.plain(effective(msgspec.structs.replace(configured.config, sinks=sinks)))
+    cameras = tuple(
+        msgspec.structs.replace(camera, uri=f"{scheme}:{HIDDEN}")
+        if (scheme := camera.uri.partition(":")[0]) in foreign
+        else camera
+        for camera in configured.config.cameras
+    )
+    plain = scrubber.plain(effective(msgspec.structs.replace(configured.config, cameras=cameras, sinks=sinks)))
     return Part(path, what, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
@@ -160,10 +180,10 @@ def _hide_all(value: object) -> object:
     return value if value is None or isinstance(value, bool) else HIDDEN
 
 
-def _journal(machine: Machine, name: str, scrubber: Scrubber) -> Part:
+def _journal(machine: Machine, name: str, label: str, scrubber: Scrubber) -> Part:
     options = (f"--unit={unit_of(name)}", "--unit=mnv2-edge-engines.service", f"--lines={_LINES}", *_JOURNAL)
     probe = machine.run_command("journalctl", *options, timeout_s=_TIMEOUT_S)
-    path, what = f"journal/{scrubber.text(name)}.txt", f"the last {_LINES} lines of the log of {name}"
+    path, what = f"journal/{label}.txt", f"the last {_LINES} lines of the log of {label}"
     return Part(path, what, scrubber.text(f"{probe.output}\n"), probe.trouble)
 
 

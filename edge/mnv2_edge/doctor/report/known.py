@@ -1,22 +1,25 @@
 """Find out what has to stay out of a report by its value: secrets of configurations, and what names this device."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+import yaml
 
 from mnv2_edge.board.files import read_text
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.configured import mqtt_settings, read_instances
 from mnv2_edge.doctor.report.scrub import NAMED_SECRET, Scrubber, is_public
+from mnv2_edge.doctor.report.units import SECRET_VARIABLE, lines_of, unit_secrets
 from mnv2_edge.identity import read_identity
+from mnv2_edge.plugins import Plugin
 
-__all__ = ["make_scrubber"]
+__all__ = ["foreign_schemes", "make_scrubber"]
 
-_SECRET_VARIABLE: Final = re.compile(r"PASS|TOKEN|SECRET|KEY|CREDENTIAL", re.IGNORECASE)
 _URI: Final = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s'\"]+", re.IGNORECASE)
 _SSID: Final = re.compile(r"^\s*ssid\s*=\s*\"?(?P<name>[^\"\n]+?)\"?\s*$", re.MULTILINE)
 _CPU_SERIAL: Final = re.compile(r"^Serial\s*:\s*(?P<serial>\w+)", re.MULTILINE)
@@ -38,28 +41,27 @@ _WIFI: Final = (
 _COMMON_HOSTS: Final = frozenset({"raspberrypi", "ubuntu", "debian", "jetson", "localhost", "nvidia"})
 """Names of millions of devices, and of kernel drivers."""
 _COMMON_USERS: Final = frozenset({"", "root", "pi", "ubuntu", "mnv2-edge", "mqtt", "camera"})
-_LONGEST_BYTES: Final = 64 * 1024
+_PI_SERIAL: Final = 16
+_SOURCES: Final = "mnv2_edge.sources"
 _PLUGIN_SHORTEST: Final = 6
 """A shorter option of a plug-in is more likely a word like `fast` than a secret."""
 
 
 def make_scrubber(machine: Machine, variables: Mapping[str, str]) -> Scrubber:
     """Return what hides all that can be found out here; `variables` are the environment's."""
-    secrets = {value for name, value in variables.items() if _SECRET_VARIABLE.search(name)}
+    secrets = {value for name, value in variables.items() if SECRET_VARIABLE.search(name)}
     secrets |= {login.password for login in machine.brokers}
+    secrets |= {f"{login.broker.user}:{login.password}" for login in machine.brokers if login.password}  # in base64
     names = {login.broker.user for login in machine.brokers}
     named = {configured.file: configured for configured in (*read_instances(machine.root), *machine.configurations)}
     for configured in named.values():
         if configured.config is None:
-            found = _secrets_in(read_text(configured.file))
+            found = _secrets_of_wrong(read_text(configured.file))
         else:
-            found = _secrets_of(configured.config)
+            found = _secrets_of(configured.config, foreign_schemes(machine.plugins))
             names |= {user for uri in _uris(configured.config) for user in _users(uri)}
         secrets |= set(found)
-    for file in (machine.root / "etc/credstore").glob("mnv2-edge.*"):
-        secrets |= set(_lines(file))
-    for file in (machine.root / "etc/systemd/system").glob("mnv2-edge*.service.d/*.conf"):
-        secrets |= set(_secrets_in(read_text(file)))
+    secrets |= set(unit_secrets(machine.root))
     secrets |= set(_serial_numbers(machine))
     names |= set(_names(machine.root, variables))
     return Scrubber(secrets, names - _COMMON_USERS, set(machine.distributions.values()))
@@ -70,14 +72,24 @@ def _uris(config: Config) -> Iterator[str]:
     yield from (settings.uri for settings in mqtt_settings(config))
 
 
-def _secrets_of(config: Config) -> Iterator[str]:
+def foreign_schemes(plugins: Sequence[Plugin]) -> frozenset[str]:
+    """Return the schemes of URIs that plug-ins understand: what stands behind them is known to nobody here."""
+    return frozenset(
+        one.name for one in plugins if one.group == _SOURCES and not one.distribution.startswith("mnv2-edge ")
+    )
+
+
+def _secrets_of(config: Config, foreign: Collection[str]) -> Iterator[str]:
     for uri in _uris(config):
+        scheme, _, rest = uri.partition(":")
+        if scheme in foreign:
+            yield from _words(rest)
         yield from _secrets_of_uri(uri)
         yield from _secrets_in(uri)  # a pipeline of GStreamer's holds others, and `user-pw=...`
     cameras = [camera.password_file for camera in config.cameras]
     brokers = [file for settings in mqtt_settings(config) for file in (settings.password_file, settings.key_file)]
     for file in (*cameras, *brokers):
-        yield from _lines(Path(file)) if file else ()
+        yield from lines_of(Path(file)) if file else ()
     for sink in config.sinks:
         for name, options in sink.items():
             if name not in SINK_SETTINGS:
@@ -89,6 +101,32 @@ def _secrets_in(text: str) -> Iterator[str]:
     yield from (match["value"].strip("\"'") for match in NAMED_SECRET.finditer(text))
     for match in _URI.finditer(text):
         yield from _secrets_of_uri(match[0])
+
+
+def _secrets_of_wrong(text: str) -> Iterator[str]:
+    """Return what looks like secrets in a configuration that cannot be read, by its YAML too if it is some."""
+    yield from _secrets_in(text)
+    with suppress(yaml.YAMLError, RecursionError):
+        yield from _secrets_below(yaml.safe_load(text), is_secret=False)
+
+
+def _secrets_below(value: object, *, is_secret: bool) -> Iterator[str]:
+    """Return every text below a name like `password`, and below what a sink that is not ours is called."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            is_named = NAMED_SECRET.match(f"{name}: x") is not None
+            yield from _secrets_below(one, is_secret=is_secret or is_named)
+            if name == "sinks" and isinstance(one, list):
+                sinks = [sink for sink in one if isinstance(sink, Mapping)]
+                yield from _words(
+                    [options for sink in sinks for kind, options in sink.items() if kind not in SINK_SETTINGS]
+                )
+    elif isinstance(value, list):
+        for one in value:
+            yield from _secrets_below(one, is_secret=is_secret)
+    elif is_secret and value is not None:
+        yield str(value)
+        yield from str(value).splitlines()
 
 
 def _secrets_of_uri(uri: str) -> Iterator[str]:
@@ -128,17 +166,13 @@ def _words(value: object) -> Iterator[str]:
         yield str(value)
 
 
-def _lines(file: Path) -> Iterator[str]:
-    """Return what a file with a secret holds: all of it, and each line, as a private key has many."""
-    with suppress(OSError), file.open("rb") as opened:
-        text = opened.read(_LONGEST_BYTES).decode("utf-8", "replace")
-        yield text.strip("\r\n")
-        yield from (line for line in text.splitlines() if not line.startswith("-----"))
-
-
 def _serial_numbers(machine: Machine) -> Iterator[str]:
     root = machine.root
-    yield from (read_text(root / name) for name in _SERIAL_FILES)
+    for name in _SERIAL_FILES:
+        serial = read_text(root / name)
+        yield serial
+        if "device" in name and len(serial) == _PI_SERIAL:
+            yield serial[-8:]  # which is all that the kernel's command line has of it
     yield from (match["serial"] for match in _CPU_SERIAL.finditer(read_text(root / "proc/cpuinfo")))
     for name in ("serial", "cid", "csd"):
         yield from (read_text(file).removeprefix("0x") for file in root.glob(f"sys/block/*/device/{name}"))
@@ -155,5 +189,6 @@ def _names(root: Path, variables: Mapping[str, str]) -> Iterator[str]:
     host = read_text(root / "proc/sys/kernel/hostname")
     if host.lower() not in _COMMON_HOSTS:
         yield host
-    yield from (read_text(file) for file in root.glob("sys/class/net/*/address"))
+    for file in root.glob("sys/class/net/*/address"):
+        yield from (read_text(file), read_text(file).replace(":", ""))
     yield from (variables.get("SUDO_USER", ""), variables.get("USER", ""))

@@ -33,9 +33,10 @@ NAMED_SECRET: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BLOCK: Final = re.compile(
-    r"""(?P<front>(?<![\w-])[\w-]{0,64}(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|psk)[\w-]{0,64}
-    [ \t]*:[ \t]*[|>][+\-\d]{0,2}[ \t]*\n)(?:[ \t]+[^\n]*(?:\n|\Z))+""",
-    re.IGNORECASE | re.VERBOSE,
+    r"""^(?P<front>(?P<indent>[ \t]*)(?:-[ ])?[\w"'-]{0,64}
+    (?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|psk)[\w"'-]{0,64}
+    [ \t]*:[ \t]*[|>][+\-\d]{0,2}[ \t]*\n)(?:(?P=indent)[ \t]+[^\n]*(?:\n|\Z))+""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 """What YAML writes below its name."""
 _OPTION: Final = re.compile(
@@ -78,7 +79,7 @@ class Scrubber:
             text = text.replace(secret, HIDDEN)
         text = _PEM.sub(HIDDEN, redact(text))
         text = _URI.sub(_hide_in_uri, text)
-        text = _BLOCK.sub(rf"\g<front>  {HIDDEN}\n", text)
+        text = _BLOCK.sub(rf"\g<front>\g<indent>  {HIDDEN}\n", text)
         for pattern in (_AUTHORIZATION, _BEARER, _OPTION):
             text = pattern.sub(rf"\g<front>{HIDDEN}", text)
         text = _LOGIN.sub(f"{HIDDEN}@", text)
