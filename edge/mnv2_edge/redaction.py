@@ -9,13 +9,22 @@ import json
 import logging
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, quote_plus
 
 from mnv2_edge.errors import ConfigError, UsageError
 
-__all__ = ["RedactingFilter", "add_secret", "read_secret", "redact", "refuse_password_in_argv", "spellings"]
+__all__ = [
+    "RedactingFilter",
+    "add_secret",
+    "read_secret",
+    "redact",
+    "redact_json",
+    "refuse_password_in_argv",
+    "spellings",
+]
 
 _HIDDEN: Final = "***"
 _SHORTEST: Final = 4
@@ -47,6 +56,19 @@ def redact(text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, _HIDDEN)
     return text
+
+
+def redact_json(plain: object, *, indent: int | None = None) -> str:
+    """Return data as JSON, with each text in it redacted before JSON writes its quotes in another way."""
+
+    def without_secrets(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: without_secrets(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [without_secrets(one) for one in value]
+        return redact(value) if isinstance(value, str) else value
+
+    return json.dumps(without_secrets(plain), indent=indent)
 
 
 def add_secret(secret: str) -> None:

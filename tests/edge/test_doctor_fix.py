@@ -14,6 +14,7 @@ from mnv2_edge.doctor.engines import check_engines
 from mnv2_edge.doctor.fixing import fix_all
 from mnv2_edge.doctor.probe import Probe, run_command
 from mnv2_edge.doctor.summary import offer_fixes
+from mnv2_edge.redaction import add_secret
 from support.boards import make_machine, write_files
 
 
@@ -198,6 +199,18 @@ class TestCommand:
         told = json.loads(capsys.readouterr().out)
         assert [fix["outcome"] for fix in told["fixes"]] == ["done"]
         assert (told["healthy"], told["warnings"], told["failures"]) == (True, 0, 0)
+
+    def test_json_stays_json_where_something_is_hidden(self, door, capsys, monkeypatch) -> None:
+        """What is hidden may hold a quote, which JSON writes in another way."""
+        why = """rtspsrc location=rtsp://cam user-pw="two words" ! x: my "secret" """
+        add_secret('my "secret"')
+        checks = (Check("door", lambda _: Finding("warn", why, f"try {why}")),)
+        monkeypatch.setattr("mnv2_edge.doctor.checks.CHECKS", checks)
+        assert program.main(["doctor", "--json"]) == 0
+        out = capsys.readouterr().out
+        (found,) = json.loads(out)["checks"]
+        assert found["why"] == "rtspsrc location=rtsp://cam user-pw=*** ! x: *** "
+        assert "words" not in out
 
     def test_a_warning_counts_with_strict(self, door) -> None:
         assert program.main(["doctor"]) == 0

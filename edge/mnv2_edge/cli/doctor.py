@@ -1,6 +1,5 @@
 """Check this machine, and say how to mend it."""
 
-import json
 import logging
 import os
 import shlex
@@ -18,7 +17,7 @@ from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.tables import print_table
 from mnv2_edge.errors import AccessError, ConfigError, UsageError
 from mnv2_edge.exit_status import ExitStatus
-from mnv2_edge.redaction import redact, refuse_password_in_argv
+from mnv2_edge.redaction import redact, redact_json, refuse_password_in_argv
 from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ def _print_json(
         told["fixes"] = [asdict(attempt) for attempt in attempts]
     if trial is not None:
         told["tensorrt"] = msgspec.to_builtins(trial)
-    click.echo(redact(json.dumps(told, indent=2)))
+    click.echo(redact_json(told, indent=2))
 
 
 def _print_trial(machine: "Machine", trial: "GpuTrial", findings: "Sequence[tuple[str, Finding]]") -> None:

@@ -1,6 +1,5 @@
 """`mnv2-edge service`: run configurations under systemd, and see how they are."""
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -116,7 +115,7 @@ def status(name: str | None, *, as_json: bool) -> int:
 
     Exit status 1 when one is not active.
     """
-    from mnv2_edge.redaction import redact
+    from mnv2_edge.redaction import redact, redact_json
     from mnv2_edge.service.manager import read_state
     from mnv2_edge.service.places import Places
 
@@ -127,7 +126,7 @@ def status(name: str | None, *, as_json: bool) -> int:
     units = {one: read_state(one) for one in names}
     if as_json:
         listed = [{"name": one, **asdict(unit), "why": unit.why} for one, unit in units.items()]
-        click.echo(redact(json.dumps(listed, indent=2)))
+        click.echo(redact_json(listed, indent=2))
     elif units:
         rows = [(one, unit.state, str(unit.restarts), redact(unit.why)) for one, unit in units.items()]
         print_table(("instance", "state", "restarts", "why"), rows, colors=_COLORS)
