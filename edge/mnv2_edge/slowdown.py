@@ -29,8 +29,9 @@ class Slowdown:
     `look` wants to be called every `LOOK_S`; each time it goes by one step at most, and between looks that contradict
     each other by none. A step up that soon had to be taken back makes it wait twice as long for the next one: a board
     that bears a half and not the whole would else swing between them all day, and tell of it each time. The share
-    never falls below an eighth: who has a hot camera still wants to know what it sees. A sensor that does not answer
-    any more is no reason to stay slow.
+    never falls below an eighth: who has a hot camera still wants to know what it sees. What was never too much since
+    the full rate need not be well below its limit: a board may always have a little less memory than plenty. A sensor
+    that does not answer any more is no reason to stay slow.
     """
 
     def __init__(self, sense: Callable[[], Sequence[Strain]]) -> None:
@@ -56,7 +57,7 @@ class Slowdown:
         """Look at the board; return whether the share has changed."""
         strains = self._sense()
         over = [strain.cause for strain in strains if strain.over]
-        calm = all(strain.calm for strain in strains)
+        calm = not over and all(strain.calm for strain in strains if strain.cause in self._causes)
         self._over = self._over + 1 if over else 0
         self._calm = self._calm + 1 if calm else 0
         step = self._step

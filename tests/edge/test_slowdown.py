@@ -106,6 +106,23 @@ def test_two_causes_are_one_slowdown_that_lasts_until_both_are_over():
     assert (board.slowdown.share, board.slowdown.remark) == (1.0, "")
 
 
+def test_what_was_never_too_much_holds_nothing_back():
+    """A board that always has 50 MiB left, which is neither too little nor plenty, was hot once."""
+    board = Board()
+    board.look(("heat", HOT), ("memory", WARM), times=2)
+    board.look(("heat", COOL), ("memory", WARM), times=6)
+    assert board.slowdown.share == 1.0
+
+
+def test_while_anything_is_too_much_it_does_not_come_back():
+    board = Board()
+    board.look(("heat", HOT), ("memory", WARM), times=2)
+    for _ in range(30):
+        board.look(("heat", COOL), ("memory", WARM), times=5)
+        board.look(("heat", COOL), ("memory", HOT))
+    assert board.slowdown.share == 0.5
+
+
 def test_a_later_slowdown_does_not_name_the_causes_of_an_earlier_one():
     board = Board()
     board.look(("heat", HOT), times=2)
