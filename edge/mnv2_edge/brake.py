@@ -44,10 +44,11 @@ class _Counts:
 class Brake:
     """Look at the board now and then, and set how many frames a second of each camera pass its gate.
 
-    A share of what? Of the frames that come, but of no more than the engine has time for and the camera's `max_rate`
-    lets through: of a camera that gives 30 frames to an engine that manages 5, a half is 2.5 a second, and not 15,
-    which would keep the engine as busy as before. All of it is measured anew at each look, from counters that are
-    there in any case. A camera that gave nothing since the last look has no rate, and no limit until the next one.
+    A share of what? Of the frames that come, but of no more than the engine has time for beside the other cameras', and
+    the camera's `max_rate` lets through: of a camera that gives 30 frames to an engine that manages 5, a half is 2.5 a
+    second, and not 15, which would keep the engine as busy as before. All of it is measured anew at each look, from
+    counters that are there in any case. A camera that gave nothing since the last look has no rate, and no limit until
+    the next one; one of which nothing was looked at (it is black, or nothing moves) takes no time from the others.
 
     Files are let alone: they lose no picture, and come to their end.
     """
@@ -70,23 +71,42 @@ class Brake:
             return
         self._looked_ns = now
         changed = self._slowdown.look()
-        before, self._counts = self._counts, {capture: _count(capture) for capture in self._all}
-        since = {capture: _less(count, before[capture]) for capture, count in self._counts.items()}
-        live = [capture for capture in self._all if capture.live]
-        giving = sum(since[capture].read > 0 for capture in live)
-        results = sum(count.results for count in since.values())
-        busy_s = sum(count.busy_ns for count in since.values()) / _NS
-        for_each = results / busy_s / giving if busy_s and giving else math.inf
-        share = self._slowdown.share
-        for capture in live:
-            rate = min(since[capture].read / seconds, for_each, capture.gate.max_rate or math.inf)
-            capture.gate.limit = share * rate if share < 1 else 0.0
+        self._set_limits(seconds)
         if changed:
             self._on_change()
+
+    def _set_limits(self, seconds: float) -> None:
+        """Judge by what was counted in the last `seconds`."""
+        before, self._counts = self._counts, {capture: _count(capture) for capture in self._all}
+        since = {capture: _less(count, before[capture]) for capture, count in self._counts.items()}
+        results = sum(count.results for count in since.values())
+        busy_s = sum(count.busy_ns for count in since.values()) / _NS
+        wanted = {
+            capture: min(count.read / seconds, capture.gate.max_rate or math.inf) for capture, count in since.items()
+        }
+        most = _most_of_each(
+            results / busy_s if busy_s else math.inf,
+            [wanted[capture] for capture, count in since.items() if count.results],
+        )
+        share = self._slowdown.share
+        for capture, rate in wanted.items():
+            if capture.live:
+                capture.gate.limit = share * min(rate, most) if share < 1 else 0.0
 
 
 def _count(capture: Braked) -> _Counts:
     return _Counts(capture.read, capture.results, capture.busy_ns)
+
+
+def _most_of_each(rate: float, wanted: Sequence[float]) -> float:
+    """Return what each of those that take turns gets of `rate` at most. What one leaves of its turn, the others get."""
+    left = rate
+    for taken, want in enumerate(sorted(wanted)):
+        turn = left / (len(wanted) - taken)
+        if want > turn:
+            return turn
+        left -= want
+    return rate
 
 
 def _less(now: _Counts, before: _Counts) -> _Counts:

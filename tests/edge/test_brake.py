@@ -69,10 +69,49 @@ def test_two_cameras_on_one_engine_both_give_way():
     assert board.run(80) == [pytest.approx(5 / 8, rel=0.2)] * 2
 
 
+@pytest.mark.parametrize(
+    ("cameras", "full"),
+    [
+        ([(30, 0), (1, 0)], [9, 1]),
+        ([(30, 2), (30, 0), (3, 0)], [2, 5, 3]),
+        ([(4, 0), (3, 0)], [4, 3]),
+        ([(30, 0), (30, 0), (0, 0)], [5, 5, 0]),
+    ],
+)
+def test_each_camera_gets_a_share_of_what_it_had_beside_the_others(cameras, full):
+    """What one leaves of its turn is the others', with and without a brake."""
+    board = WarmBoard(*(SimulatedCamera(rate, max_rate=most) for rate, most in cameras), infer_s=0.1, ambient_c=30)
+    assert board.run(40) == pytest.approx(full, rel=0.1)
+    board.limit_c = -100
+    board.run(60)
+    assert board.run(80) == pytest.approx([rate / 8 for rate in full], rel=0.2)
+
+
+def test_a_camera_before_which_nothing_moves_takes_nothing_from_the_others():
+    still, busy = SimulatedCamera(30), SimulatedCamera(30)
+    still.moves = False
+    board = WarmBoard(still, busy, infer_s=0.1, ambient_c=30)
+    assert board.run(40) == pytest.approx([0, 10], rel=0.1)
+    board.limit_c = -100
+    board.run(60)
+    assert board.run(80) == pytest.approx([0, 10 / 8], rel=0.15)
+    still.moves = True
+    board.run(ONE_LOOK_S)
+    assert board.run(80) == pytest.approx([5 / 8, 5 / 8], rel=0.2)
+
+
 def test_a_file_loses_nothing():
     board = WarmBoard(SimulatedCamera(5, live=False), SimulatedCamera(5), infer_s=0.01, ambient_c=30, limit_c=-100)
     board.run(100)
     assert board.run(80) == [pytest.approx(5, rel=0.1), pytest.approx(5 / 8, rel=0.2)]
+
+
+def test_beside_a_file_a_camera_gets_a_share_of_what_the_file_leaves_it():
+    board = WarmBoard(SimulatedCamera(5, live=False), SimulatedCamera(30), infer_s=0.1, ambient_c=30)
+    assert board.run(40) == pytest.approx([5, 5], rel=0.1)
+    board.limit_c = -100
+    board.run(60)
+    assert board.run(80) == pytest.approx([5, 5 / 8], rel=0.2)
 
 
 def test_a_camera_that_was_away_when_it_got_cool_is_not_held_back():

@@ -34,6 +34,9 @@ class SimulatedCamera:
         self.gate = FrameGate(GateSettings(max_rate=max_rate))
         self.read = self.results = self.busy_ns = 0
         self.waiting = False
+        self.taken_s = -1.0
+        self.moves = True
+        """What its gate makes of motion."""
         self._next_s = 0.0
 
     def film(self, now_s: float) -> None:
@@ -42,7 +45,8 @@ class SimulatedCamera:
         elif now_s >= self._next_s:
             self._next_s += 1 / self.rate
             self.read += 1
-            self.waiting |= self.gate.passes(Frame(PIXELS, "BGR", self.read, round(now_s * 1e9), "cam"))
+            passes = self.gate.passes(Frame(PIXELS, "BGR", self.read, round(now_s * 1e9), "cam"))
+            self.waiting |= passes and self.moves
 
 
 class WarmBoard:
@@ -92,7 +96,8 @@ class WarmBoard:
         if now >= self._engine_free_s:
             ready = [camera for camera in self.cameras if camera.waiting]
             if ready:
-                camera = min(ready, key=lambda camera: camera.results)
+                camera = min(ready, key=lambda camera: camera.taken_s)
+                camera.taken_s = now
                 camera.waiting = False
                 camera.results += 1
                 camera.busy_ns += round(self._infer_s * 1e9)
