@@ -115,6 +115,18 @@ def unpacked(machine, archive: str) -> dict[str, str]:
     return {name: machine.run("cat", name).stdout for name in names}
 
 
+def test_a_slowdown_is_in_the_status_and_ends_with_a_reload(instance):
+    """The sandbox lets it read what the kernel says of memory, which is always less than this limit."""
+    one = instance("short", config(more="slowdown: {free_memory_mib: 16777216}\n"))
+    one.start()
+    pid = one.pid
+    one.wait_for_status(r"door streaming \(slowed down to 1/2: \d+ MiB .*limit 16777216\)")
+    one.configure(config())
+    one.machine.run("systemctl", "reload", one.unit)
+    one.wait_for_status("door streaming(; |$)")
+    assert (one.pid, one.active) == (pid, True)
+
+
 class TestSecurity:
     SECRET = "correct-horse-battery"
 
