@@ -30,6 +30,11 @@ __all__ = ["HalfModel", "to_fp16"]
 _OF_SHAPES: Final = frozenset({"Shape", "Size"})
 _WIDE: Final = ("INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64")
 """Whole numbers that FP16 does not hold: it is exact up to 2048, and ends at 65504."""
+_RECKONS: Final = frozenset(
+    {"Abs", "Add", "Ceil", "Concat", "Div", "Flatten", "Floor", "Gather", "Identity", "Mod", "Mul", "Neg", "Reshape"}
+    | {"Round", "Slice", "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
+)
+"""What is done with places and counts. A convolution is not: a picture may be whole numbers of any type."""
 _BOUNDED: Final = frozenset({"Clip", "Max", "Min"})
 """A bound beyond FP16 bounds nothing that FP16 can hold: the largest number does as well."""
 
@@ -97,7 +102,9 @@ class _Converter:
 
     def _add(self, node: onnx.NodeProto) -> None:
         static = node.op_type in _OF_SHAPES or all(name in self._static for name in node.input if name)
-        exact = self._counts(node) or all(name in self._exact for name in node.input if name)
+        exact = self._counts(node) or (
+            node.op_type in _RECKONS and all(name in self._exact for name in node.input if name)
+        )
         if static:
             self._static.update(node.output)
         if static or exact:

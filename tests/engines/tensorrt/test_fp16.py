@@ -404,6 +404,22 @@ def test_whole_numbers_stay_exact():
     assert half.kept == ("Cast 'f'", "Mul 'y'")
 
 
+def test_a_picture_of_wide_whole_numbers_keeps_no_network_float32():
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["x"], ["f"], to=FLOAT),
+        node("Sub", ["f", "mean"], ["s"]),
+        node("Conv", ["s", "k"], ["c"]),
+        node("Relu", ["c"], ["y"]),
+    ]
+    kernel = RANDOM.normal(size=(4, 3, 1, 1)).astype(np.float32)
+    model = model_of(
+        nodes, [("x", [1, 3, 5, 5], TensorProto.INT32)], [("y", [1, 4, 5, 5])], k=kernel, mean=np.float32(127.5)
+    )
+    half = check(model, {"x": RANDOM.integers(0, 256, (1, 3, 5, 5)).astype(np.int32)})
+    assert half.kept == ("Cast 'f'", "Sub 's'")
+
+
 def test_what_is_fp16_in_the_file_already_is_not_folded():
     node = helper.make_node
     nodes = [
