@@ -141,7 +141,9 @@ def test_results_that_a_full_disk_does_not_take_are_lost_and_the_run_goes_on(tmp
             check=False,
         )
     assert done.stderr.count("No space left on device") == 1
-    assert "60 frames" in done.stderr
+    counted = re.search(r"(\d+) frames in .*; (\d+) dropped", done.stderr)
+    assert counted is not None
+    assert sum(map(int, counted.groups())) == 60  # the film goes at its own pace: a busy machine drops some
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
 
