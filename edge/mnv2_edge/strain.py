@@ -17,8 +17,8 @@ _COOLER_C: Final = 5.0
 _MORE: Final = 1.5
 """So many times the limit of memory must be left before it is enough again."""
 _WAITING_PERCENT: Final = 20.0
-"""Of ten seconds, in which some program waited for memory: the machine reads back what it has just dropped.
-systemd-oomd kills when all programs wait for 60 % of the time."""
+"""Of ten seconds, in which a program waited for memory: the kernel reads back what it has just dropped. systemd-oomd
+kills when all programs wait for 60 % of the time."""
 _NOT_WAITING_PERCENT: Final = 5.0
 
 
@@ -78,8 +78,11 @@ def _memory(limits: Limits, root: Path) -> Iterator[Strain]:
     memory = read_memory(root) if limits.free_memory_mib else None
     if memory is None:
         return
-    waited = memory.waited_percent or 0.0  # as if it had not, where the kernel does not say
-    words = f"{memory.left_mib} MiB of memory are left, limit {limits.free_memory_mib}"
+    # our own, where the kernel says it: somebody who waits at a limit of his own is not helped by us
+    known = memory.waited_percent if memory.group_waited_percent is None else memory.group_waited_percent
+    waited = known or 0.0  # as if it had not, where the kernel does not say
+    whose = "memory" if memory.left_mib == memory.available_mib else "the memory that this process may have"
+    words = f"{memory.left_mib} MiB of {whose} are left, limit {limits.free_memory_mib}"
     if waited > _NOT_WAITING_PERCENT:
         words += f"; programs wait for memory {waited:.0f} % of the time, limit {_WAITING_PERCENT:.0f}"
     yield Strain(
@@ -88,5 +91,5 @@ def _memory(limits: Limits, root: Path) -> Iterator[Strain]:
         calm=memory.left_mib >= _MORE * limits.free_memory_mib and waited <= _NOT_WAITING_PERCENT,
         words=words,
         figures={"free_memory_mib": memory.left_mib, "limit_memory_mib": limits.free_memory_mib}
-        | ({"waiting_percent": memory.waited_percent} if memory.waited_percent is not None else {}),
+        | ({"waiting_percent": known} if known is not None else {}),
     )

@@ -84,6 +84,20 @@ def test_memory_is_short_below_the_limit_and_enough_well_above(available, over, 
     assert strain.words == f"{available} MiB of memory are left, limit 40"
 
 
+def test_it_is_said_when_it_is_ones_own_limit_that_is_near(tmp_path):
+    """Who reads it on a board with gigabytes would look for what else runs, and find nothing."""
+    group = "sys/fs/cgroup/system.slice/mnv2-edge@door.service"
+    files = {
+        "proc/self/cgroup": "0::/system.slice/mnv2-edge@door.service\n",
+        f"{group}/memory.high": str(320 << 20),
+        f"{group}/memory.current": str(300 << 20),
+        f"{group}/memory.stat": f"active_file {10 << 20}\n",
+    }
+    strain = memory(write_files(pi(tmp_path), files))
+    assert strain.words == "30 MiB of the memory that this process may have are left, limit 40"
+    assert strain.over
+
+
 @pytest.mark.parametrize(("waited", "over", "calm"), [(3.0, False, True), (12.0, False, False), (25.0, True, False)])
 def test_programs_that_wait_for_memory_count_too(waited, over, calm, tmp_path):
     text = f"some avg10={waited} avg60=0.00 avg300=0.00 total=5\n"
@@ -91,6 +105,19 @@ def test_programs_that_wait_for_memory_count_too(waited, over, calm, tmp_path):
     assert (strain.over, strain.calm) == (over, calm)
     assert strain.figures["waiting_percent"] == waited
     assert ("programs wait" in strain.words) == (not calm)
+
+
+@pytest.mark.parametrize(("own", "over"), [(0.0, False), (25.0, True)])
+def test_who_waits_at_a_limit_of_his_own_is_not_our_business(own, over, tmp_path):
+    """A container that is short of memory on a machine that has plenty makes the machine's pressure 90 %."""
+    group = "sys/fs/cgroup/system.slice/mnv2-edge@door.service"
+    files = {
+        PRESSURE: "some avg10=90.00 avg60=88.00 avg300=80.00 total=5\n",
+        "proc/self/cgroup": "0::/system.slice/mnv2-edge@door.service\n",
+        f"{group}/memory.pressure": f"some avg10={own:.2f} avg60=0.00 avg300=0.00 total=5\n",
+    }
+    strain = memory(write_files(pi(tmp_path), files))
+    assert (strain.over, strain.calm, strain.figures["waiting_percent"]) == (over, not over, own)
 
 
 def test_zero_turns_each_off(tmp_path):

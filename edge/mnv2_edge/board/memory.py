@@ -4,9 +4,11 @@ The machine: `MemAvailable` of /proc/meminfo. The process: what its control grou
 and `memory.max`, the unit's MemoryHigh= and MemoryMax=), less what they hold and cannot give back. `memory.current`
 alone misleads: it counts every file that was ever read, which the kernel drops when it is short of memory.
 
-/proc/pressure/memory says how much of the time somebody waited for memory (the kernel's
-Documentation/accounting/psi.rst). Raspberry Pi OS has it only with `psi=1` in cmdline.txt, since its kernels are built
-with CONFIG_PSI_DEFAULT_DISABLED, and has control groups of memory only with `cgroup_enable=memory`.
+/proc/pressure/memory says how much of the time somebody waited for memory, and memory.pressure of a control group the
+same of its own processes, with or without limits (the kernel's Documentation/accounting/psi.rst). The former rises also
+for a program that waits at a limit of its own, in a container for example, while everybody else has plenty. Raspberry
+Pi OS has them only with `psi=1` in cmdline.txt, since its kernels are built with CONFIG_PSI_DEFAULT_DISABLED, and has
+control groups of memory only with `cgroup_enable=memory`.
 """
 
 import re
@@ -34,6 +36,8 @@ class Memory:
     """What this process' control groups can still get before the kernel slows them down or kills; None: no limit."""
     waited_percent: float | None
     """Of the last ten seconds, in which some program waited for memory; None where the kernel does not say."""
+    group_waited_percent: float | None
+    """The same of the programs in this process' control group, which is itself where it is a service."""
     swap_free_mib: int
 
     @property
@@ -47,26 +51,27 @@ def read_memory(root: Path = Path("/")) -> Memory | None:
     kib = read_meminfo(root)
     if "MemAvailable" not in kib or "MemTotal" not in kib:
         return None
-    waited = _WAITED.search(read_text(root / "proc/pressure/memory"))
+    groups = _groups(root)
     return Memory(
         total_mib=kib["MemTotal"] // 1024,
         available_mib=kib["MemAvailable"] // 1024,
-        group_mib=_read_group_mib(root),
-        waited_percent=_percent(waited["percent"]) if waited else None,
+        # the limits of all groups above hold for it too
+        group_mib=min((left for left in map(_left_mib, groups) if left is not None), default=None),
+        waited_percent=_waited_percent(root / "proc/pressure/memory"),
+        group_waited_percent=_waited_percent(groups[0] / "memory.pressure") if groups else None,
         swap_free_mib=kib.get("SwapFree", 0) // 1024,
     )
 
 
-def _read_group_mib(root: Path) -> int | None:
-    """Return the least that any group of this process can still get; the limits of all groups above hold for it too."""
+def _groups(root: Path) -> tuple[Path, ...]:
+    """Return the folder of this process' control group, and of those above; none where there is no cgroup v2."""
     mount = root / "sys/fs/cgroup"
     lines = read_text(root / "proc/self/cgroup").splitlines()
     path = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), None)
     if path is None:
-        return None
+        return ()
     folder = mount / path
-    groups = [folder, *(parent for parent in folder.parents if parent.is_relative_to(mount))]
-    return min((left for left in map(_left_mib, groups) if left is not None), default=None)
+    return (folder, *(parent for parent in folder.parents if parent.is_relative_to(mount)))
 
 
 def _left_mib(group: Path) -> int | None:
@@ -80,8 +85,9 @@ def _left_mib(group: Path) -> int | None:
     return max(0, limit - max(0, current - files)) // _MIB
 
 
-def _percent(text: str) -> float | None:
+def _waited_percent(file: Path) -> float | None:
+    waited = _WAITED.search(read_text(file))
     try:
-        return float(text)
+        return float(waited["percent"]) if waited else None
     except ValueError:
         return None

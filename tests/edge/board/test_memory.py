@@ -18,7 +18,8 @@ SERVICE = {
 def test_a_small_board(tmp_path):
     """No pressure is told, since Raspberry Pi OS turns it off, and no group has a limit."""
     memory = read_memory(write_files(tmp_path, record("raspberry-pi-zero-2-w")["files"]))
-    assert memory == Memory(417, 89, group_mib=None, waited_percent=None, swap_free_mib=17)
+    expected = Memory(417, 89, group_mib=None, waited_percent=None, group_waited_percent=None, swap_free_mib=17)
+    assert memory == expected
     assert memory.left_mib == 89
 
 
@@ -60,7 +61,19 @@ def test_the_nearest_limit_of_all_groups_counts(changes, group, tmp_path):
     ],
 )
 def test_pressure_is_what_some_program_waited(text, percent, tmp_path):
-    assert read_memory(write_files(tmp_path, SERVICE | {"proc/pressure/memory": text})).waited_percent == percent
+    files = {"proc/pressure/memory": text, f"{GROUP}/memory.pressure": "some avg10=0.25 avg60=0.00\n"}
+    memory = read_memory(write_files(tmp_path, SERVICE | files))
+    assert (memory.waited_percent, memory.group_waited_percent) == (percent, 0.25)
+
+
+def test_where_the_pressure_of_the_own_group_is_told(tmp_path):
+    text = "some avg10=7.00 avg60=0.00\n"
+    above = write_files(tmp_path / "above", SERVICE | {"sys/fs/cgroup/system.slice/memory.pressure": text})
+    assert read_memory(above).group_waited_percent is None
+    container = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.pressure": text}
+    assert read_memory(write_files(tmp_path / "container", SERVICE | container)).group_waited_percent == 7.0
+    old = {"proc/self/cgroup": "4:memory:/user.slice\n", "sys/fs/cgroup/memory.pressure": text}
+    assert read_memory(write_files(tmp_path / "old", SERVICE | old)).group_waited_percent is None
 
 
 @pytest.mark.parametrize("text", ["", "MemTotal: 1 kB\n", "MemAvailable: many kB\nMemTotal: 1 kB\n"])
