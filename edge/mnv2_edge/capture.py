@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from mnv2_edge.backoff import Backoff
 from mnv2_edge.errors import SourceError, SourcePermissionError, TemporaryError
@@ -20,9 +21,11 @@ from mnv2_edge.reader import STOPPED, Camera, Reader, Supervision
 from mnv2_edge.records import StateName
 from mnv2_edge.timer import Timer
 
-__all__ = ["Camera", "Capture", "CaptureListener", "Outage", "StateListener", "Supervision"]
+__all__ = ["WELL", "Camera", "Capture", "CaptureListener", "Outage", "StateListener", "Supervision"]
 
 _log = logging.getLogger(__name__)
+WELL: Final[frozenset[StateName]] = frozenset({"starting", "streaming"})
+"""States in which nothing is amiss."""
 _HELD_S = 60.0  # so long may a thread that was left behind keep its device from being opened again
 
 
@@ -134,9 +137,10 @@ class Capture:
         return self._camera.live
 
     def report_again(self) -> None:
-        """Report the present state once more."""
+        """Report once more that all is well; do nothing when it is not any more."""
         with self._lock:
-            self._listener.on_state(self, self._state, self._reason)
+            if self._state in WELL and not self._reason:
+                self._listener.on_state(self, self._state, self._reason)
 
     def start(self) -> None:
         """Begin to read."""
@@ -235,7 +239,7 @@ class Capture:
 
     def _tell(self, trouble: PictureTrouble) -> None:
         """Report a lasting trouble; not again when a frozen camera is still so after a re-open."""
-        if trouble.lasting and (self._state in ("starting", "streaming") or trouble.kind == "black"):
+        if trouble.lasting and (self._state in WELL or trouble.kind == "black"):
             self._report("stalled", trouble.reason)
 
     def _streaming(self) -> None:

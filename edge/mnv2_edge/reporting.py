@@ -3,9 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
 
-from mnv2_edge.capture import Capture, Outage
+from mnv2_edge.capture import WELL, Capture, Outage
 from mnv2_edge.clock import Clock
 from mnv2_edge.records import CameraState, Event, Record, StateName
 from mnv2_edge.redaction import redact
@@ -13,7 +12,6 @@ from mnv2_edge.redaction import redact
 __all__ = ["Details", "Reporter"]
 
 Details = dict[str, str | int | float | bool]
-_WELL: Final = frozenset({"starting", "streaming"})
 
 
 class Reporter:
@@ -35,7 +33,7 @@ class Reporter:
 
     def state(self, capture: Capture, state: StateName, reason: str) -> None:
         """Publish a camera's state."""
-        if not reason and state in _WELL:
+        if not reason and state in WELL:
             reason = self._remarked[capture.camera_id] = self._remark(capture)
         self._publish(
             CameraState(
@@ -55,8 +53,7 @@ class Reporter:
     def refresh(self, capture: Capture) -> None:
         """Publish the state of a camera that is well again, if the remark on it is another one than last time."""
         with self._refreshing:
-            well = capture.state in _WELL and not capture.reason
-            if well and self._remarked.get(capture.camera_id, "") != self._remark(capture):
+            if self._remarked.get(capture.camera_id, "") != self._remark(capture):
                 capture.report_again()
 
     def outage(self, capture: Capture, outage: Outage) -> None:
