@@ -32,7 +32,7 @@ from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
-from mnv2_edge.strain import Limits, read_strains
+from mnv2_edge.strain import Limits, read_strains, why_blind
 from mnv2_edge.viewing import Viewer
 from mnv2_engines.engine import Engine
 
@@ -219,6 +219,8 @@ def _open_viewers(config: SaveConfig) -> Iterator[tuple[Viewer, ...]]:
 
 def _slowdown(config: SlowdownConfig) -> Slowdown:
     limits = Limits(config.heat_c, config.free_memory_mib)
+    if blind := why_blind(limits):
+        _log.warning("%s", blind)
     return Slowdown(lambda: read_strains(limits))
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from mnv2_edge.board.memory import read_memory
 from mnv2_edge.board.thermal import Zone, read_zones, slows_at_c
 
-__all__ = ["Limits", "Strain", "read_strains"]
+__all__ = ["Limits", "Strain", "read_strains", "why_blind"]
 
 _BEFORE_C: Final = 2.0
 """So far below where the board slows itself down: it is read every few seconds, and goes on rising for a while."""
@@ -50,6 +50,16 @@ class Strain:
 def read_strains(limits: Limits, root: Path = Path("/")) -> tuple[Strain, ...]:
     """Look at heat and memory; a tuple without what is unknown here, or not to be looked at. Takes a millisecond."""
     return (*_heat(limits, root), *_memory(limits, root))
+
+
+def why_blind(limits: Limits, root: Path = Path("/")) -> str:
+    """Return why a limit that somebody has set can never be reached here; empty when all can."""
+    if limits.heat_c and not any(_heat(limits, root)):
+        return (
+            f"slowdown.heat_c is {limits.heat_c:g}, and no sensor in /sys/class/thermal is of a processor: "
+            "heat slows nothing down here"
+        )
+    return ""
 
 
 def _heat(limits: Limits, root: Path) -> Iterator[Strain]:

@@ -1,6 +1,6 @@
 import pytest
 
-from mnv2_edge.strain import Limits, read_strains
+from mnv2_edge.strain import Limits, read_strains, why_blind
 from support.boards import record, write_files
 
 TEMP = "sys/class/thermal/thermal_zone0/temp"
@@ -63,6 +63,14 @@ def test_a_limit_of_ones_own_holds_on_a_board_and_on_a_pc(tmp_path):
 def test_a_limit_of_ones_own_is_about_processors_and_not_about_batteries(tmp_path):
     zone = {"sys/class/thermal/thermal_zone0/type": "BAT0", TEMP: "71000"}
     assert [strain.cause for strain in read_strains(Limits(heat_c=70), write_files(tmp_path, zone))] == []
+
+
+def test_a_limit_that_nothing_here_can_reach_is_told(tmp_path):
+    zone = {"sys/class/thermal/thermal_zone0/type": "acpitz", TEMP: "71000"}
+    pc = write_files(tmp_path / "pc", zone)
+    assert why_blind(Limits(heat_c=70), pc).startswith("slowdown.heat_c is 70, and no sensor in /sys/class/thermal is")
+    assert why_blind(Limits(), pc) == why_blind(Limits(heat_c=0), pc) == ""  # nobody counts on it
+    assert why_blind(Limits(heat_c=70), pi(tmp_path / "pi")) == ""
 
 
 def test_of_several_zones_the_one_nearest_to_its_own_limit_counts(tmp_path):
