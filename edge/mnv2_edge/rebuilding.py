@@ -2,11 +2,11 @@
 
 import logging
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Final
 
+from mnv2_engines.child_python import module_command
 from mnv2_engines.engine import Engine
 from mnv2_engines.engine_reference import EngineReference
 from mnv2_engines.store import Store
@@ -30,7 +30,7 @@ def begin_rebuilding(store: Store, name: str) -> "RebuildingEngine | None":
     other = None if why is None else find_stand_in(store, name)
     if why is None or other is None:
         return None
-    command = ("nice", "-n", "10", sys.executable, "-m", "mnv2_edge", "engines", "rebuild", name)  # frames come first
+    command = ("nice", "-n", "10", *module_command("mnv2_edge", "engines", "rebuild", name))  # frames come first
     _log.warning("rebuilding %s, %s serves meanwhile: %s", name, other, why)
     wanted, stand_in = StoredEngine(store, name), StoredEngine(store, other)
     return RebuildingEngine(name, why, wanted=wanted, stand_in=stand_in, command=command)

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from mnv2_engines.child_python import module_command
 from mnv2_engines.device import describe_device
 from mnv2_engines.engine import Engine
 from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, StaleEngineError, UntestedEngineError
@@ -80,7 +81,7 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
     Raises as `ensure_tested` does, and KeyboardInterrupt when the child was interrupted: Ctrl-C reaches every process
     of a terminal, so it says nothing about the engine.
     """
-    command = [sys.executable, "-m", "mnv2_engines.first_load", str(path)]
+    command = module_command("mnv2_engines.first_load", str(path))
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as exc:

@@ -328,6 +328,14 @@ class TestLogin:
         assert trouble is not None
         assert trouble.why == "it did not answer within 0.5 s"
 
+    def test_somebody_who_says_nothing_where_tls_is_meant(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            login = BrokerLogin(parse_broker(f"mqtts://127.0.0.1:{port}"), tls=ssl.create_default_context())
+            trouble = log_in(login, timeout_s=0.5)
+        assert trouble is not None
+        assert trouble.why == "no TLS with it: no answer"
+
     def test_somebody_who_speaks_another_language(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from mnv2_edge.doctor.fixing import fix_all
 from mnv2_edge.doctor.probe import Probe, run_command
 from mnv2_edge.doctor.summary import offer_fixes
 from mnv2_edge.redaction import add_secret
+from mnv2_engines.child_python import module_command
 from support.boards import make_machine, write_files
 
 
@@ -67,7 +67,7 @@ def test_our_own_commands_run_by_this_python(machine) -> None:
     ran = []
     fake = dataclasses.replace(machine, run_command=lambda *command, **_: ran.append(command) or Probe("", ""))
     (done,) = attempt(fake, Fix("x", ("mnv2-edge", "engines", "default", "signs")))
-    assert ran == [(sys.executable, "-m", "mnv2_edge", "engines", "default", "signs")]
+    assert ran == [tuple(module_command("mnv2_edge", "engines", "default", "signs"))]
     assert done.command == "mnv2-edge engines default signs"
 
 

@@ -20,14 +20,6 @@ def is_there(pid: int) -> bool:
         return False
 
 
-def test_what_it_says() -> None:
-    assert run_python("print(' 3 ')").output == "3"
-    assert run_python("import sys; sys.exit('no')").trouble == "no"
-    assert run_python("raise SystemExit(4)").trouble == "it ended with status 4"
-    assert run_python("import os; os.abort()").trouble == "it crashed with SIGABRT"
-    assert run_command("/nowhere/it").trouble.startswith("/nowhere/it cannot be started")
-
-
 def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     """As `runuser` starts another program, and waits for it."""
     note = tmp_path / "pid"

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from mnv2_edge.devices import Camera
+from mnv2_engines.child_python import module_command
 
 __all__ = ["RibbonCamera", "Ribbons", "ask_libcamera", "list_ribbons"]
 
@@ -76,7 +77,7 @@ def ask_libcamera(timeout_s: float = _TIMEOUT_S, module: str = "mnv2_edge.source
     """Run the list in a process of its own, where libcamera may hang, crash and write what it likes."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", module],
+            module_command(module),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout_s,

@@ -1,12 +1,12 @@
 """Do what findings say can be done about them, as `--fix` asks."""
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from mnv2_edge.doctor import Finding, Fix, Machine
+from mnv2_engines.child_python import module_command
 
 __all__ = ["Attempt", "Outcome", "fix_all"]
 
@@ -54,7 +54,8 @@ def _attempt(machine: Machine, check: str, fix: Fix, *, dry_run: bool, confirm: 
         return Attempt(check, fix.does, command, "left", "--dry-run")
     if fix.slow and not confirm(fix):
         return Attempt(check, fix.does, command, "left", "it may take minutes, and nobody said yes")
-    program = (sys.executable, "-m", "mnv2_edge") if fix.command[0] == _OURSELVES else fix.command[:1]
+    ours = fix.command[0] == _OURSELVES
+    run = module_command("mnv2_edge", *fix.command[1:]) if ours else fix.command
     timeout_s = _SLOW_TIMEOUT_S if fix.slow else _TIMEOUT_S
-    trouble = machine.run_command(*program, *fix.command[1:], timeout_s=timeout_s).trouble
+    trouble = machine.run_command(*run, timeout_s=timeout_s).trouble
     return Attempt(check, fix.does, command, "failed" if trouble else "done", trouble)

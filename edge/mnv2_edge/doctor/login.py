@@ -137,6 +137,8 @@ def _import_paho() -> "tuple[ModuleType, CallbackAPIVersion]":
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):  # whose words are Python's: `_ssl.c:989: The handshake operation timed out`
+        return "no answer"
     if isinstance(error, ssl.SSLError):
         return str(getattr(error, "verify_message", "") or error.reason or error)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

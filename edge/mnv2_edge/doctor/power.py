@@ -40,6 +40,9 @@ def _ask_firmware(machine: Machine) -> tuple[Throttling | None, str]:
 
 
 def _advice(found: Throttling) -> str:
-    if any(word in words for words in (*found.now, *found.since_boot) for word in (_VOLTAGE, "over-current")):
+    told = " ".join((*found.now, *found.since_boot))
+    if "over-current" in told:  # of a Jetson, whose modules have a limit of their own besides
+        return "give it a stronger power supply, or a lower power mode: `sudo nvpmodel -p --verbose` lists them"
+    if _VOLTAGE in told:
         return "give it a stronger power supply or a shorter, thicker cable"
     return "give it a heat sink or a fan"

@@ -3,9 +3,10 @@
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
+
+from mnv2_engines.child_python import code_command
 
 __all__ = ["Probe", "run_command", "run_python"]
 
@@ -25,7 +26,7 @@ class Probe:
 
 def run_python(code: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Probe:
     """Run Python code in a child of this interpreter; `arguments` are its ``sys.argv[1:]``."""
-    return run_command(sys.executable, "-c", code, *arguments, timeout_s=timeout_s)
+    return run_command(*code_command(code, *arguments), timeout_s=timeout_s)
 
 
 def run_command(program: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Probe:

@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.service.places import Places
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
+from mnv2_engines.child_python import module_command
 from mnv2_engines.tensorrt.jetson import is_jetson
 
 __all__ = ["Surroundings", "broker_answers_here", "run_ourselves"]
@@ -24,7 +24,7 @@ def run_ourselves(arguments: Sequence[str], secrets: Mapping[str, str]) -> int:
 
     `secrets` go into its environment, which no other user can read.
     """
-    command = [sys.executable, "-m", "mnv2_edge", *arguments]
+    command = module_command("mnv2_edge", *arguments)
     return subprocess.run(command, check=False, env={**os.environ, **secrets}).returncode
 
 
