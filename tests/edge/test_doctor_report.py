@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -305,6 +306,16 @@ def test_the_file_is_its_owners_alone(machine, tmp_path) -> None:
     write(machine, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["report.tar.gz"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may give a file away")
+def test_of_sudo_it_is_whose_who_typed_it(machine, tmp_path) -> None:
+    """Who else would send it?"""
+    path = tmp_path / "report.tar.gz"
+    for user, owner in (("4711", 4711), ("nobody knows", 0)):
+        variables = {"SUDO_UID": user, "SUDO_GID": "4712"}
+        write_report(path, dataclasses.replace(machine, uid=0), FINDINGS, variables)
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (owner, 0o600)
 
 
 def test_a_folder_of_somebody_else(machine, tmp_path) -> None:

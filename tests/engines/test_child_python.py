@@ -30,7 +30,6 @@ def test_a_module(here) -> None:
     assert "file" in run(module_command("mnv2_engines.first_load", "/nowhere/engine.tflite"))
 
 
-def test_as_python_itself_would(tmp_path, monkeypatch) -> None:
-    """The fixture above holds traps: `-c` and `-m` alone run into them."""
+def test_nothing_is_taken_away_where_python_does_not_look_there(monkeypatch) -> None:
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     assert run(code_command("import json; print(json.dumps(1))")) == "1\n"

@@ -29,8 +29,8 @@ def write_report(
 ) -> tuple[Part, ...]:
     """Write the archive, with mode 0600, in the place of what is there; return what is in it.
 
-    `variables` are the environment's, of which no value is written. Raises AccessError or TemporaryError when the file
-    cannot be written.
+    It belongs to this user, or to who typed `sudo`. `variables` are the environment's, of which no value is written.
+    Raises AccessError or TemporaryError when the file cannot be written.
     """
     parts = collect(machine, findings, make_scrubber(machine, variables))
     parts = (Part("README.txt", "what is in here, and what was left out", _read_me(parts)), *parts)
@@ -41,7 +41,7 @@ def write_report(
             member = tarfile.TarInfo(f"{FOLDER}/{part.name}")
             member.size, member.mode, member.mtime = len(content), 0o600, int(time.time())
             archive.addfile(member, io.BytesIO(content))
-    _write(path, data.getvalue())
+    _write(path, data.getvalue(), None if machine.uid else _typed_sudo(variables))
     return parts
 
 
@@ -54,7 +54,13 @@ def _read_me(parts: Sequence[Part]) -> str:
     return "\n".join([*lines, "", _LEFT_OUT])
 
 
-def _write(path: Path, data: bytes) -> None:
+def _typed_sudo(variables: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return user and group of sudo(8)'s environment; None when it was not sudo."""
+    user, group = variables.get("SUDO_UID", ""), variables.get("SUDO_GID", "")
+    return (int(user), int(group)) if user.isdecimal() and group.isdecimal() else None
+
+
+def _write(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
     """Write beside it first, so that nothing half is ever there, and nothing that others could have opened before."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -62,6 +68,8 @@ def _write(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
+                if owner is not None:
+                    os.fchown(descriptor, *owner)
             beside.replace(path)
         except OSError:
             beside.unlink(missing_ok=True)
