@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mnv2_edge.gate import FrameGate
+from mnv2_edge.records import Details
 from mnv2_edge.slowdown import LOOK_S, Slowdown
 from mnv2_edge.timer import Timer
 
@@ -54,7 +55,7 @@ class Brake:
     """
 
     def __init__(
-        self, slowdown: Slowdown, captures: Sequence[Braked], on_change: Callable[[], None], timer: Timer
+        self, slowdown: Slowdown, captures: Sequence[Braked], on_change: Callable[[Details], None], timer: Timer
     ) -> None:
         self._slowdown = slowdown
         self._all = tuple(captures)
@@ -73,7 +74,7 @@ class Brake:
         changed = self._slowdown.look()
         self._set_limits(seconds)
         if changed:
-            self._on_change()
+            self._on_change(self._slowdown.details)
 
     def _set_limits(self, seconds: float) -> None:
         """Judge by what was counted in the last `seconds`."""

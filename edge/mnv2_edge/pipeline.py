@@ -15,7 +15,7 @@ from mnv2_edge.gate import FrameGate
 from mnv2_edge.heartbeat import Heartbeat
 from mnv2_edge.network import Network
 from mnv2_edge.reader import Camera
-from mnv2_edge.records import Latency, Record, Result
+from mnv2_edge.records import Details, Latency, Record, Result
 from mnv2_edge.reporting import Reporter
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.slowdown import Slowdown
@@ -229,12 +229,11 @@ class Pipeline:
             _log.info("%s: from frame %d on %s looks, before %s", result.camera, result.frame, result.engine, before)
             self._reporter.refresh(capture)  # a broker retains what was said of the engine before
 
-    def _tell_slowdown(self) -> None:
+    def _tell_slowdown(self, details: Details) -> None:
         """Publish that live cameras are looked at more or less often from now on, and why."""
-        if self._slowdown is not None:
-            for capture in self._captures.values():
-                if capture.live:
-                    self._reporter.event(capture, "slowdown", self._slowdown.details)
+        for capture in self._captures.values():
+            if capture.live and capture.state not in ("ended", "failed"):
+                self._reporter.event(capture, "slowdown", details)
 
     def _remark_on(self, capture: Capture) -> str:
         slowed = self._slowdown.remark if self._slowdown is not None and capture.live else ""

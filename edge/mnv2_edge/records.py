@@ -18,6 +18,7 @@ from mnv2_engines.predictions import Box, Detection, Mask, Prediction, Segment
 __all__ = [
     "SCHEMA_VERSION",
     "CameraState",
+    "Details",
     "Event",
     "Latency",
     "Record",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = 1
+Details: TypeAlias = dict[str, str | int | float | bool]
 StateName: TypeAlias = Literal["starting", "streaming", "stalled", "reconnecting", "failed", "ended"]
 
 # Descriptions and limits are for the schema; nothing is checked when a record is made.
@@ -138,9 +140,9 @@ class Event:
     camera: _Camera
     event: Annotated[str, Meta(description="What: `outage`, `engine`, `slowdown`.")]
     at: Annotated[Timestamp, Meta(description="When.")]
-    details: Annotated[
-        dict[str, str | int | float | bool], Meta(description="More about it; which keys depends on the event.")
-    ] = field(default_factory=dict)
+    details: Annotated[Details, Meta(description="More about it; which keys depends on the event.")] = field(
+        default_factory=dict
+    )
     type: Literal["event"] = "event"
     version: _Version = SCHEMA_VERSION
 

@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 from mnv2_edge.capture import WELL, Capture, Outage
 from mnv2_edge.clock import Clock
-from mnv2_edge.records import CameraState, Event, Record, StateName
+from mnv2_edge.records import CameraState, Details, Event, Record, StateName
 from mnv2_edge.redaction import redact
 
-__all__ = ["Details", "Reporter"]
-
-Details = dict[str, str | int | float | bool]
+__all__ = ["Reporter"]
 
 
 class Reporter:

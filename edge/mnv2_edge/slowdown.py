@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from mnv2_edge.records import Details
 from mnv2_edge.strain import Strain
 
 __all__ = ["LOOK_S", "Slowdown"]
@@ -45,7 +46,7 @@ class Slowdown:
         self._causes: list[str] = []
         self.remark = ""
         """What to say of a camera that is slowed down: to which share and why. Changes with the share alone."""
-        self.details: dict[str, str | int | float | bool] = {}
+        self.details: Details = {}
         """The same for programs, of the last change."""
 
     @property

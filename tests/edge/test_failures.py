@@ -44,11 +44,11 @@ HELD_BY = {
         "edge/test_brake.py::test_a_closed_case_in_the_sun_stays_below_the_firmwares_hard_limit_and_comes_back_in_the_evening",
         "edge/test_pipeline.py::test_a_slowdown_is_told_of_live_cameras_when_it_begins_changes_and_ends",
         "edge/test_failures.py::test_a_hot_board_is_told_of_and_gets_its_rate_back",
-        "service/test_service.py::test_a_slowdown_is_in_the_status_and_ends_with_a_reload",
     ],
     "memory gets short": [
         "edge/test_strain.py::test_memory_is_short_below_the_limit_and_enough_well_above",
         "edge/test_slowdown.py::test_two_causes_are_one_slowdown_that_lasts_until_both_are_over",
+        "service/test_service.py::test_a_slowdown_is_in_the_status_and_ends_with_a_reload",
     ],
     "memory runs out": [
         "service/test_memory.py::test_an_instance_that_exceeds_it_is_started_again",

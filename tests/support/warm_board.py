@@ -7,6 +7,7 @@ import numpy as np
 from mnv2_edge.brake import Brake
 from mnv2_edge.frames import Frame
 from mnv2_edge.gate import FrameGate, GateSettings
+from mnv2_edge.records import Details
 from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.strain import Strain
 from mnv2_edge.timer import Timer
@@ -108,5 +109,5 @@ class WarmBoard:
         self._brake.check()
         self.timer.seconds += STEP_S
 
-    def _changed(self) -> None:
-        self.shares.append((self.timer.seconds, self.share))
+    def _changed(self, details: Details) -> None:
+        self.shares.append((self.timer.seconds, float(details["share"])))
