@@ -93,6 +93,7 @@ def uninstall(name: str | None) -> int:
 
     from mnv2_edge.service.manager import stop
     from mnv2_edge.service.places import Places
+    from mnv2_edge.service.user import acting_as_service
 
     places = Places()
     _require_root("service uninstall")
@@ -102,7 +103,8 @@ def uninstall(name: str | None) -> int:
     _require_instance(places, name)
     stop([name])
     places.configuration(name).unlink()
-    shutil.rmtree(places.files(name), ignore_errors=True)
+    with acting_as_service():
+        shutil.rmtree(places.files(name), ignore_errors=True)
     click.echo(f"{name} is gone")
     return ExitStatus.DONE
 
@@ -168,17 +170,11 @@ def _find_pulled(name: str, places: "Places") -> Path | None:
 
 def _bring_engine(source: "Store", name: str, places: "Places", *, as_default: bool) -> None:
     """Copy an engine into the service's store; one that has to be built here is, before the instance starts."""
-    from mnv2_edge.service.engines import bring_engine, give_to
+    from mnv2_edge.service.engines import bring_engine
     from mnv2_edge.service.manager import systemctl
-    from mnv2_edge.service.places import USER
     from mnv2_engines.store import Store
 
-    target = Store(places.state)
-    try:
-        runs_here = bring_engine(source, name, target, as_default=as_default)
-    finally:
-        give_to(places.state, USER)
-    if not runs_here:
+    if not bring_engine(source, name, Store(places.state), as_default=as_default):
         click.echo(f"{name} is being built on this device", err=True)
         systemctl("systemctl", "restart", "mnv2-edge-engines.service")
 

@@ -10,13 +10,16 @@ from typing import Final
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.model_store import known_models, missing_model
+from mnv2_edge.service.installing import make_state
+from mnv2_edge.service.user import acting_as_service, service_user
 from mnv2_engines.catalogue import KnownModels, ModelHome, installed_model
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine
 
-__all__ = ["bring_engine", "find_engine", "find_pulled", "give_to", "stores_of_installer"]
+__all__ = ["bring_engine", "find_engine", "find_pulled", "stores_of_installer"]
 
 _SUDO: Final = "SUDO_USER"
+_ON_DISK: Final = "/var/tmp"  # noqa: S108 - /tmp may be memory, and is small on small boards
 
 
 def stores_of_installer(variables: Mapping[str, str]) -> tuple[Store, ...]:
@@ -67,25 +70,23 @@ def find_pulled(name: str, stores: Sequence[Store], target: Store) -> Path | Non
 def bring_engine(source: Store, name: str, target: Store, *, as_default: bool) -> bool:
     """Copy an engine and what it was built from into `target`, where it is verified; return whether it runs there.
 
-    False: it has to be built on this device first, which `mnv2-edge-engines.service` does. Raises what `export_engine`
-    and `import_engine` do.
+    False: it has to be built on this device first, which `mnv2-edge-engines.service` does. `target` is written as the
+    service's user. Raises what `export_engine` and `import_engine` do.
     """
-    target.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=target.folder.parent, prefix=".bring-") as folder:
+    make_state(target.folder.parent)
+    with tempfile.TemporaryDirectory(dir=_ON_DISK, prefix="mnv2-edge-") as folder:
         archive = Path(folder) / f"{name}.mnv2"
         export_engine(source, name, archive)
-        imported = import_engine(target, archive)
-    if as_default:
-        target.set_default(imported.name)
+        user = service_user()
+        if user is not None:  # what it was built from may be pictures, which are nobody else's to see
+            os.chown(archive, user.pw_uid, user.pw_gid)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        with acting_as_service():
+            target.folder.mkdir(exist_ok=True, mode=0o700)
+            imported = import_engine(target, archive)
+            if as_default:
+                target.set_default(imported.name)
     return imported.is_built
-
-
-def give_to(folder: Path, user: str) -> None:
-    """Let `user` own everything below a folder, as the user database has it; links are not followed."""
-    entry = pwd.getpwnam(user)
-    for place, folders, files in os.walk(folder):
-        for name in (".", *folders, *files):
-            os.chown(Path(place) / name, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
 def _known_to(store: Store) -> KnownModels:

@@ -17,10 +17,11 @@ from mnv2_edge.config.rules import require_sound
 from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.beside import files_beside
 from mnv2_edge.service.places import USER, Places
+from mnv2_edge.service.user import acting_as_service, service_user
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.store.names import is_name
 
-__all__ = ["Copy", "Plan", "carry_out", "plan_installation", "readable_by_service"]
+__all__ = ["Copy", "Plan", "carry_out", "make_state", "plan_installation", "readable_by_service"]
 
 _Kind: TypeAlias = Literal["engine", "labels", "secret"]
 _SECRETS: Final = ("password_file", "ca_file", "cert_file", "key_file")
@@ -87,8 +88,8 @@ def plan_installation(
             raise ConfigError(
                 f"{source} names {value}, which is not there: expected a file, from the folder of {source}"
             )
-        path = path.resolve()
-        is_copy = path.is_relative_to(places.files(name).resolve())  # of the installation before, which is replaced
+        path = _where(path, places)
+        is_copy = _is_below(path, places.files(name))  # of the installation before, which is replaced
         if kind == "secret" and not is_copy and (can_read or readable_by_service)(path):
             continue
         target = places.files(name) / (_free_name(path, copies) if kind == "secret" else path.name)
@@ -119,26 +120,42 @@ def readable_by_service(path: Path) -> bool:
 def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> None:
     """Copy the files, verify the engines among them, and write the configuration last.
 
-    `verify` is called with an engine in its new place, before the configuration names it; what it raises undoes the
-    copies. Raises AccessError when something cannot be written.
+    All but the configuration is written as the service's user. `verify` is called with an engine in its new place,
+    before the configuration names it; what it raises undoes the copies. Raises AccessError when something cannot be
+    written.
     """
     folder, staging = places.files(plan.name), places.files(f".{plan.name}.new")
     try:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True, mode=0o700)
+        make_state(places.state)
+        with acting_as_service():
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.parent.mkdir(mode=0o700, exist_ok=True)
+            staging.mkdir(mode=0o700)
         try:
             for copy in sorted(plan.copies, key=lambda copy: not copy.is_engine):  # given labels win over the model's
-                _copy(copy, staging / copy.target.name)
+                _copy(copy, staging / copy.target.name, places)
                 if copy.is_engine:
-                    verify(staging / copy.target.name)
-            _give_away(staging)
-            shutil.rmtree(folder, ignore_errors=True)
-            staging.rename(folder)
+                    with acting_as_service():
+                        verify(staging / copy.target.name)
+            with acting_as_service():
+                shutil.rmtree(folder, ignore_errors=True)
+                staging.rename(folder)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            with acting_as_service():
+                shutil.rmtree(staging, ignore_errors=True)
         _write(plan.configuration, plan.text)
     except OSError as exc:
         raise AccessError(f"{exc.filename or folder} cannot be written: {exc.strerror or exc}") from exc
+
+
+def make_state(folder: Path) -> None:
+    """Make the folder in which the service has all that is its own, where no unit has run yet; it is for it alone."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, mode=0o700)
+    user = service_user()
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
 
 
 def _file_values(text: str) -> Iterator[tuple[int, int, str, _Kind]]:
@@ -178,25 +195,38 @@ def _mapping(node: yaml.Node | None) -> dict[str, yaml.Node]:
     return {key.value: value for key, value in node.value}
 
 
-def _copy(copy: Copy, target: Path) -> None:
-    shutil.copyfile(copy.source, target)
+def _where(path: Path, places: Places) -> Path:
+    """Return where a file really is, but for one in the service's own folder: the service may put links there.
+
+    Root would follow them to what the service may not read.
+    """
+    named = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+    return named if named.is_relative_to(places.state) else path.resolve()
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder) or path.is_relative_to(folder.resolve())
+
+
+def _copy(copy: Copy, target: Path, places: Places) -> None:
+    _copy_file(copy.source, target, places)
     for file in copy.beside:
         described = file.stem == copy.source.stem and file.suffix in (".json", ".yaml")
-        shutil.copyfile(file, target.with_suffix(file.suffix) if described else target.with_name(file.name))
+        _copy_file(file, target.with_suffix(file.suffix) if described else target.with_name(file.name), places)
 
 
-def _give_away(folder: Path) -> None:
-    """Let the service's user own the folder and all in it; nobody else may read it."""
-    user = _service_user()
-    for path in (folder.parent, folder, *folder.iterdir()):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-        if user is not None:
-            os.chown(path, user.pw_uid, user.pw_gid)
+def _copy_file(source: Path, target: Path, places: Places) -> None:
+    """Read a file as who runs this, or as the service if it is the service's own; write it for the service alone."""
+    with acting_as_service() if _is_below(source, places.state) else contextlib.nullcontext():
+        reading = source.open("rb")
+    with reading, acting_as_service(), target.open("wb") as writing:
+        target.chmod(0o600)
+        shutil.copyfileobj(reading, writing)
 
 
 def _write(path: Path, text: str) -> None:
     """Write a configuration that root may change and the service may read."""
-    user = _service_user()
+    user = service_user()
     temporary = path.with_name(f".{path.name}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open("w", encoding="utf-8") as file:
@@ -207,9 +237,3 @@ def _write(path: Path, text: str) -> None:
     if user is not None:
         os.chown(temporary, 0, user.pw_gid)
     temporary.replace(path)
-
-
-def _service_user() -> pwd.struct_passwd | None:
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam(USER) if os.geteuid() == 0 else None
-    return None
