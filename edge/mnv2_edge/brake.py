@@ -63,6 +63,8 @@ class Brake:
         self._timer = timer
         self._looked_ns = timer.now_ns()
         self._counts = {capture: _count(capture) for capture in self._all}
+        self._engine_hz = math.inf
+        """How many frames a second the engine manages; as it was last, when it had none to look at."""
 
     def check(self) -> None:
         """Do what is due; called often, by the thread that watches over the run."""
@@ -80,14 +82,19 @@ class Brake:
         """Judge by what was counted in the last `seconds`."""
         before, self._counts = self._counts, {capture: _count(capture) for capture in self._all}
         since = {capture: _less(count, before[capture]) for capture, count in self._counts.items()}
-        results = sum(count.results for count in since.values())
         busy_s = sum(count.busy_ns for count in since.values()) / _NS
+        if busy_s:
+            self._engine_hz = sum(count.results for count in since.values()) / busy_s
         wanted = {
             capture: min(count.read / seconds, capture.gate.max_rate or math.inf) for capture, count in since.items()
         }
         most = _most_of_each(
-            results / busy_s if busy_s else math.inf,
-            [wanted[capture] for capture, count in since.items() if count.results],
+            self._engine_hz,
+            [
+                wanted[capture]
+                for capture, count in since.items()
+                if count.results or 0 < capture.gate.limit * seconds < 1  # held back for longer, it had no turn to use
+            ],
         )
         share = self._slowdown.share
         for capture, rate in wanted.items():

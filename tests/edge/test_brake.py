@@ -100,6 +100,26 @@ def test_a_camera_before_which_nothing_moves_takes_nothing_from_the_others():
     assert board.run(80) == pytest.approx([5 / 8, 5 / 8], rel=0.2)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_engine_that_is_so_slow_that_a_look_may_see_no_result_is_held_back_too(count):
+    """A large network on a small board: an eighth is less than one picture from look to look."""
+    board = WarmBoard(*(SimulatedCamera(30) for _ in range(count)), infer_s=2, ambient_c=30)
+    assert board.run(60) == pytest.approx([0.5 / count] * count, rel=0.1)
+    board.limit_c = -100
+    board.run(60)
+    assert board.run(640) == pytest.approx([0.5 / 8 / count] * count, rel=0.2)
+
+
+def test_a_camera_before_which_something_moves_again_does_not_fill_the_engine_until_the_next_look():
+    camera = SimulatedCamera(30)
+    board = WarmBoard(camera, infer_s=0.1, ambient_c=30, limit_c=-100)
+    board.run(100)
+    camera.moves = False
+    board.run(5 * ONE_LOOK_S)
+    camera.moves = True
+    assert board.run(ONE_LOOK_S / 2) == pytest.approx([10 / 8], rel=0.3)
+
+
 def test_a_file_loses_nothing():
     board = WarmBoard(SimulatedCamera(5, live=False), SimulatedCamera(5), infer_s=0.01, ambient_c=30, limit_c=-100)
     board.run(100)
