@@ -123,8 +123,8 @@ def refuse_password_in_argv(uri: str) -> None:
     """Raise UsageError when a URI of the command line holds a password: every user of the machine sees it in `ps`."""
     if _PIPELINE_PASSWORD.search(uri) or (uri.lower().startswith("gst:") and _URI_PASSWORD.search(uri)):
         raise UsageError(
-            f"{redact(uri)} holds a password, which every user of this machine could read: write it as the `uri` of a "
-            "camera into a configuration file that only you may read, and name that with --config"
+            f"{redact(uri)} holds a password, which every user of this machine could read, and a pipeline takes none "
+            "from elsewhere: use rtsp://USER@HOST/PATH or http://..., and set MNV2_EDGE_CAMERA_PASSWORD"
         )
     if not (_URI_PASSWORD.search(uri) or _QUERY_PASSWORD.search(uri)):
         return

@@ -140,8 +140,10 @@ def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Bro
         except UsageError as exc:
             yield Broken(("roi",), str(exc))
     if redact(camera.uri) != camera.uri:
+        in_pipeline = camera.uri.lower().startswith("gst:")
+        what = ", which a pipeline takes from nowhere else: use rtsp://USER@HOST/PATH, and" if in_pipeline else ":"
         yield Broken(
-            ("uri",), "holds a password: put it in a file that only you can read, and name that as password_file"
+            ("uri",), f"holds a password{what} put it in a file that only you can read, and name that as password_file"
         )
     try:
         kind = parse_uri(camera.uri).kind

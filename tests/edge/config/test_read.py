@@ -183,6 +183,12 @@ def test_rules_beyond_types(text, expected):
     assert "pw" not in mistake
 
 
+def test_a_password_in_a_pipeline_has_another_way_than_a_file() -> None:
+    mistakes = mistakes_in("version: 1\ncameras: [{uri: 'gst:rtspsrc user-pw=geheim ! x'}]")
+    assert "from nowhere else: use rtsp://USER@HOST/PATH" in mistakes[0]
+    assert "geheim" not in "".join(mistakes)
+
+
 def test_a_mistake_in_a_key_hides_no_rule_about_another_and_starts_none():
     mistakes = mistakes_in("version: 1\nengine:\n  mean: [1, 2]\n  std: [1, 1, 1]\n  resize: fit\n")
     assert [mistake.split(": ")[1] for mistake in mistakes] == ["engine.mean", "engine.resize"]
