@@ -5,19 +5,19 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from mnv2_edge.config.model import Config
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import ConfigError, EdgeError, StepFailedError, UsageError
-from mnv2_edge.identity import read_identity, topic_safe
+from mnv2_edge.identity import read_identity
 from mnv2_edge.redaction import redact
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.broker import pick_broker
 from mnv2_edge.setup.camera import pick_cameras
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.model import pick_network
-from mnv2_edge.setup.naming import pick_name
+from mnv2_edge.setup.naming import instance_for, pick_name
 from mnv2_edge.setup.surroundings import Surroundings
 from mnv2_edge.setup.text import configuration_text
 from mnv2_edge.setup.writing import File, name_passwords, require_place, write_files
@@ -27,8 +27,6 @@ from mnv2_engines.printable import printable
 __all__ = ["Plan", "hold_conversation", "offer_service"]
 
 _Over: TypeAlias = Literal["write", "elsewhere", "leave"]
-
-_LONGEST_INSTANCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +179,7 @@ def _what_next(draft: Draft, path: Path) -> Iterator[str]:
 
 def offer_service(path: Path, asker: Asker, around: Surroundings) -> None:
     """Offer to run it now and at each boot where that is possible, else say what would be. Raises StepFailedError."""
-    name = topic_safe(path.stem, "file name")[:_LONGEST_INSTANCE]
+    name = instance_for(path)
     command = ("service", "install", str(path), *(() if name == path.stem else ("--name", name)))
     if not around.places.installer.is_file():
         asker.show("As a service, at each boot (docs/operations.md):")

@@ -14,10 +14,12 @@ from mnv2_edge.setup.asking import Asker
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.surroundings import Surroundings
 
-__all__ = ["pick_name"]
+__all__ = ["instance_for", "pick_name"]
 
 _OF_EVERYBODY: Final = frozenset({"", "localhost", "raspberrypi", "debian", "ubuntu", "jetson", "nvidia-desktop"})
 """Host names that the next device on the network may have as well."""
+_LONGEST_INSTANCE: Final = 32
+_UNNAMABLE: Final = "camera"
 
 
 def pick_name(draft: Draft, path: Path, asker: Asker, around: Surroundings) -> Draft:
@@ -39,6 +41,15 @@ def pick_name(draft: Draft, path: Path, asker: Asker, around: Surroundings) -> D
         instance = asker.ask("What is this one for?", _instance_beside(draft.config, others), default=path.stem)
         draft = draft.with_config(device=msgspec.structs.replace(draft.config.device, instance=instance))
     return draft
+
+
+def instance_for(path: Path) -> str:
+    """Return how the service calls this configuration: by its file, as far as a unit may be called so."""
+    try:
+        name = topic_safe(path.stem, "file name").lstrip("_-")[:_LONGEST_INSTANCE]
+    except ConfigError:  # of letters that no unit may hold
+        return _UNNAMABLE
+    return name or _UNNAMABLE
 
 
 def _name_or_none(text: str) -> str | None:
@@ -70,7 +81,7 @@ def _others(path: Path, around: Surroundings) -> Iterator[tuple[str, Path]]:
     """Yield by which id each installed configuration goes, but for the one that will be replaced."""
     for name in around.places.instances():
         other = around.places.configuration(name)
-        if name == path.stem or other == path:
+        if name == instance_for(path) or other == path:
             continue
         try:
             yield _device_id(read_config(other)), other

@@ -11,6 +11,7 @@ from mnv2_edge.config.model import CameraConfig, Config, DeviceConfig, EngineCon
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import AccessError, ConfigError, StepFailedError, UsageError
 from mnv2_edge.redaction import read_secret
+from mnv2_edge.service.places import instance_name
 from mnv2_edge.setup import conversation
 from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.conversation import Plan, hold_conversation, offer_service
@@ -249,9 +250,19 @@ class TestService:
         offer_service(path, asker, around)
         assert asker.lines[-2:] == ["sudo deploy/install.sh", f"sudo mnv2-edge service install {path}"]
 
-    def test_a_file_whose_name_is_none_for_an_instance(self, path, root, ran):
-        offer_service(path.with_name("Front Door.yaml"), Answers(), root())
-        assert ran == [("service", "install", str(path.with_name("Front Door.yaml")), "--name", "front-door")]
+    @pytest.mark.parametrize(
+        ("file", "name"),
+        [
+            ("Front Door.yaml", "front-door"),
+            ("_x.yaml", "x"),
+            ("\u65e5\u672c.yaml", "camera"),
+            ("__.yaml", "camera"),
+            (f"{'x' * 40}.yaml", "x" * 32),
+        ],
+    )
+    def test_a_file_whose_name_is_none_for_an_instance(self, path, root, ran, file, name):
+        offer_service(path.with_name(file), Answers(), root())
+        assert ran == [("service", "install", str(path.with_name(file)), "--name", instance_name(name))]
 
     def test_one_that_is_not_well_has_a_status(self, path, root):
         with pytest.raises(StepFailedError, match="mnv2-edge service status") as excinfo:
