@@ -111,7 +111,11 @@ def take_broker(text: str) -> str:
 
 
 def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _Away:
-    """Log in, and mend what keeps us from it; `other` or `none` when it shall be another broker, or none."""
+    """Log in, and mend what keeps us from it; `other` or `none` when it shall be another broker, or none.
+
+    A broker that wants a user gets one at once; who has none is told what else there is to do.
+    """
+    asked = False
     while True:
         broker = parse_broker(attempt.settings.uri)
         asker.show(f"mnv2-edge doctor --mqtt {printable(attempt.settings.uri)}", "command")
@@ -119,6 +123,13 @@ def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _A
         if trouble is None:
             asker.show(f"it lets {broker.user or 'us'} in", "good")
             return attempt
+        if trouble.refused and not broker.user and not asked:
+            asked = True
+            asker.show("It wants a user and a password. (Enter, if you have none)")
+            login = _ask_login(attempt.settings, asker)
+            if parse_broker(login.settings.uri).user:
+                attempt = login
+                continue
         hint = "" if trouble.refused or not trouble.mend else f"; try `{trouble.mend}`"
         error = SinkError(printable(redact(f"{broker}: {trouble.why}{hint}")))
         following = asker.recover(error, list(_ways_on(trouble, tls=broker.tls)))

@@ -72,7 +72,7 @@ def parse_broker(uri: str) -> Broker:
         host.encode("idna")
     except ValueError as exc:  # UnicodeError is one
         raise ConfigError(f"broker {shown!r} is no URI ({exc}): {_EXPECTED}") from exc
-    if parts.scheme not in _PORTS or not host or "?" in uri or "#" in uri or port == 0:
+    if parts.scheme not in _PORTS or len(host.split()) != 1 or "?" in uri or "#" in uri or port == 0:
         raise ConfigError(f"broker {shown!r} makes no sense: {_EXPECTED}")
     if parts.password is not None:
         raise ConfigError(

@@ -29,6 +29,8 @@ def test_what_a_uri_says(uri, expected, shown):
         ("http://h", "makes no sense"),
         ("mqtt://", "makes no sense"),
         ("mqtt:///prefix", "makes no sense"),
+        ("mqtt://my broker", "makes no sense"),
+        ("mqtt:// ", "makes no sense"),
         ("mqtt://h?x=1", "makes no sense"),
         ("mqtt://h#x", "makes no sense"),
         ("mqtt://h/a/#", "makes no sense"),
