@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -402,6 +403,24 @@ def test_a_very_long_word_is_no_trouble() -> None:
     for letters in ("aB3-", "password", "a.", "x://", "1:"):
         text = letters * (100_000 // len(letters))
         assert len(Scrubber(["secret"], ["name"]).text(text)) <= len(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: 2024-99-99\n",
+        "a: &a [x, x]\n"
+        + "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghij")),
+        "? [a]\n: b\n",
+        "[" * 5000,
+        "a: &a [*a]\npassword: *a\n",
+    ],
+)
+def test_no_yaml_stops_a_report(tmp_path, text) -> None:
+    root = write_files(tmp_path / "root", {"etc/mnv2-edge/door.yaml": text})
+    machine = make_machine(root, {"journalctl --unit": "on 2024-99-99"}, configurations=read_instances(root))
+    journal = write(machine, tmp_path / "report.tar.gz")["journal/door.txt"]
+    assert journal == ("on ***\n" if "2024" in text else "on 2024-99-99\n")
 
 
 def test_a_user_called_as_this_program_does_not_blot_it_out(tmp_path) -> None:

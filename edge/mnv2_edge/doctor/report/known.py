@@ -107,26 +107,30 @@ def _secrets_of_wrong(text: str) -> Iterator[str]:
     """Return what looks like secrets in a configuration that cannot be read, by its YAML too if it is some."""
     yield from _secrets_in(text)
     with suppress(yaml.YAMLError, RecursionError):
-        yield from _secrets_below(yaml.safe_load(text), is_secret=False)
+        yield from _secrets_below(yaml.BaseLoader(text).get_single_data())  # every scalar is a text to it
 
 
-def _secrets_below(value: object, *, is_secret: bool) -> Iterator[str]:
-    """Return every text below a name like `password`, and below what a sink that is not ours is called."""
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            is_named = NAMED_SECRET.match(f"{name}: x") is not None
-            yield from _secrets_below(one, is_secret=is_secret or is_named)
-            if name == "sinks" and isinstance(one, list):
-                sinks = [sink for sink in one if isinstance(sink, Mapping)]
-                yield from _words(
-                    [options for sink in sinks for kind, options in sink.items() if kind not in SINK_SETTINGS]
-                )
-    elif isinstance(value, list):
-        for one in value:
-            yield from _secrets_below(one, is_secret=is_secret)
-    elif is_secret and value is not None:
-        yield str(value)
-        yield from str(value).splitlines()
+def _secrets_below(document: object) -> Iterator[str]:
+    """Return every text below a name like `password`, and the longer ones of sinks that are not ours."""
+    pending: list[tuple[object, int | None]] = [(document, None)]
+    seen = set()
+    while pending:
+        value, shortest = pending.pop()
+        if isinstance(value, str):
+            if shortest is not None and len(value) >= shortest:
+                yield from (value, *value.splitlines())
+        elif (id(value), shortest) not in seen:  # an alias may stand for the same a million times
+            seen.add((id(value), shortest))
+            if isinstance(value, Mapping):
+                pending += [(one, 1 if NAMED_SECRET.match(f"{name}: x") else shortest) for name, one in value.items()]
+                pending += [(options, _PLUGIN_SHORTEST) for options in _foreign_options(value.get("sinks"))]
+            elif isinstance(value, list):
+                pending += [(one, shortest) for one in value]
+
+
+def _foreign_options(sinks: object) -> list[object]:
+    found = [sink for sink in sinks if isinstance(sink, Mapping)] if isinstance(sinks, list) else []
+    return [options for sink in found for name, options in sink.items() if name not in SINK_SETTINGS]
 
 
 def _secrets_of_uri(uri: str) -> Iterator[str]:
