@@ -391,6 +391,8 @@ class TestCommand:
         ("mosquitto_pub --password 'two words' -t x", "mosquitto_pub --password *** -t x"),
         ("login as anna:geheim@192.168.1.2", "login as ***@192.168.1.2"),
         ("  password: |\n    gehe\n    heim\n  user: x", "  password: ***\n    ***\n  user: x"),
+        ("--camera 'replay:film.mp4?faults=stall@10+8'", "--camera 'replay:film.mp4?faults=stall@10+8'"),
+        ("libnvinfer 8.6.2.3-1+cuda12.2", "libnvinfer 8.6.2.3-1+cuda12.2"),
         ("mnv2-edge@door.service: 10:15 at me@broker", "mnv2-edge@door.service: 10:15 at me@broker"),
     ],
 )

@@ -47,10 +47,10 @@ _OPTION: Final = re.compile(
 _AUTHORIZATION: Final = re.compile(r"(?P<front>\bauthorization['\"]?\s{0,9}[:=])[^\n]+", re.IGNORECASE)
 """Digest has a user and several hashes, and others what they like: to the end of the line."""
 _BEARER: Final = re.compile(r"(?P<front>\bbearer )[\w.~+/=-]{8,}", re.IGNORECASE)
-_LOGIN: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}:[^\s@'\"]{1,128}@(?=[\w\[])")
+_LOGIN: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}:[^\s@'\"?]{1,128}@(?=[\w\[])")
 """`user:password@host`, without the scheme before it."""
 _MAC: Final = re.compile(r"\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b", re.IGNORECASE)
-_IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
+_IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]|-\d)")  # 8.6.2.3-1 is a package of Debian's
 _IPV6: Final = re.compile(
     r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?![\w:])", re.IGNORECASE
 )
