@@ -76,7 +76,7 @@ class Terminal:
         self.answer(question, keys)
         for _ in range(12):
             try:
-                return self.wait(5)
+                return self.wait(2)
             except subprocess.TimeoutExpired:
                 self.type(keys)
         return self.wait()
@@ -94,6 +94,12 @@ class Terminal:
     def echoes(self) -> bool:
         """Return whether what is typed is shown."""
         return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
+
+    def ignores(self, number: signal.Signals) -> bool:
+        """Return whether the program takes no notice of a signal."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
+        return bool(int(mask, 16) >> (number - 1) & 1)
 
     def close(self) -> None:
         if self._process.poll() is None:

@@ -1,7 +1,9 @@
 """Hold a conversation at a terminal: lines, lists of options, questions."""
 
+import contextlib
 import os
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,9 +80,10 @@ class TerminalAsker:
         return self._prompt(question, check, default=default)
 
     def ask_secret(self, question: str) -> str:
-        """Return what is typed without showing it."""
+        """Return what is typed without showing it; Ctrl-Z does nothing, for after `fg` the terminal would show it."""
         while True:
-            text = str(click.prompt(f"{question} (not shown)", default="", hide_input=True, show_default=False))
+            with _unstoppable():
+                text = str(click.prompt(f"{question} (not shown)", default="", hide_input=True, show_default=False))
             if text.isprintable() and len(text) <= _LONGEST_SECRET:
                 return text
             show_line("that holds what no keyboard types: expected one line of printable characters", "bad")
@@ -104,6 +107,15 @@ class TerminalAsker:
                 show_line(exc.message, "bad")
             except EdgeError as exc:
                 show_line(printable(redact(str(exc))), "bad")
+
+
+@contextlib.contextmanager
+def _unstoppable() -> Iterator[None]:
+    before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
 
 
 def _list(options: "Sequence[Option[Any]]") -> Iterator[str]:
