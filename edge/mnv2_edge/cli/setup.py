@@ -121,4 +121,5 @@ def _asker(*, yes: bool) -> "Asker":
             "setup asks questions, and there is no terminal: `mnv2-edge config init FILE` writes a file to edit, "
             "`mnv2-edge setup --yes` takes every default"
         )
+    show_line("Enter takes what stands in brackets. Ctrl-C ends it, with nothing written.")
     return TerminalAsker()

@@ -1,6 +1,7 @@
 """Pick where results go besides the terminal, and see whether the broker lets this device in."""
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +119,7 @@ def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _A
     asked = False
     while True:
         broker = parse_broker(attempt.settings.uri)
-        asker.show(f"mnv2-edge doctor --mqtt {printable(attempt.settings.uri)}", "command")
+        asker.show(shlex.join(("mnv2-edge", "doctor", "--mqtt", printable(attempt.settings.uri))), "command")
         trouble = _log_in(attempt, around)
         if trouble is None:
             asker.show(f"it lets {broker.user or 'us'} in", "good")

@@ -1,5 +1,6 @@
 """Pick a camera, and see whether it gives pictures."""
 
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -181,7 +182,7 @@ def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft 
     while True:
         camera = draft.config.cameras[index]
         shown = printable(redact(camera.uri))
-        asker.show(f"mnv2-edge cameras test {shown}", "command")
+        asker.show(shlex.join(("mnv2-edge", "cameras", "test", shown)), "command")
         try:
             report = _watch(camera, draft.camera_secret(index, around.environment), around)
         except EdgeError as exc:

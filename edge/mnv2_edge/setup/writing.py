@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ def require_place(path: Path) -> None:
         _temporary(path, "", _SECRET_MODE).unlink()
     except (FileNotFoundError, NotADirectoryError) as exc:
         folder = path.parent
-        raise UsageError(f"there is no folder {folder} for {path.name}: make it with `mkdir -p {folder}`") from exc
+        raise UsageError(
+            f"there is no folder {folder} for {path.name}: make it with `mkdir -p {shlex.quote(str(folder))}`"
+        ) from exc
     except OSError as exc:
         raise _refused(path, exc) from exc
 
