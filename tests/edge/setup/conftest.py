@@ -14,18 +14,24 @@ from mnv2_engines.store import Store
 from support.engines import write_engine
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Return where it is remembered which engines have passed their self-test: once is enough for all of these."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def around(tmp_path):
+def around(tmp_path, cache):
     """Return a machine without cameras, broker, engines and network, on which nothing else was ever installed."""
 
     def run_nothing(arguments, _secrets):
         raise AssertionError(f"nobody asked for {arguments}")
 
     return Surroundings(
-        environment=read_environment({"MNV2_EDGE_HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path)}),
+        environment=read_environment({"MNV2_EDGE_HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(cache)}),
         places=Places(tmp_path / "root"),
         hostname="porch",
-        watch_s=0.2,
+        watch_s=0.1,
         list_cameras=tuple,
         list_ribbons=lambda _nodes: Ribbons((), ""),
         broker_answers_here=lambda: False,

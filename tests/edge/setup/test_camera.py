@@ -49,6 +49,12 @@ class TestFinding:
         assert "8x8 at " in asker.text
         assert "mnv2-edge cameras test 0" in asker.lines
 
+    def test_what_is_shown_to_be_typed_is_quoted_for_the_shell(self, having):
+        address = "rtsp://cam/live?channel=1&sub=2"
+        asker = Answers(("Which camera?", "a network"), ("Its address", address), ("What now?", "keep it"))
+        pick_cameras(NEW, asker, having(open_source=opening(SourceError("away"))))
+        assert f"mnv2-edge cameras test '{address}'" in asker.lines
+
     def test_one_of_several_goes_by_what_stays_when_they_are_plugged_in_otherwise(self, having, make_node):
         nodes = (make_node(0, "C920", "usb-C920"), make_node(1, "C270", "usb-C270"))
         around = having(list_cameras=lambda: nodes, open_source=opening(good))
