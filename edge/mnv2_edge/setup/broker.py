@@ -148,9 +148,11 @@ def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _A
 def _ways_on(trouble: LoginTrouble, *, tls: bool) -> Iterator[Option[_Next]]:
     ways: list[Option[_Next]] = [Option("other", "another address"), Option("again", "try it again")]
     login: Option[_Next] = Option("login", "give a user and a password")
-    yield from [login, *ways] if trouble.refused else [*ways, login]
+    ways = [login, *ways] if trouble.refused else [*ways, login]
     if tls:
-        yield Option("ca", "name a CA file", "for a broker whose certificate is of your own making")
+        place = 0 if "certificate" in trouble.why and not trouble.refused else len(ways)
+        ways.insert(place, Option("ca", "name a CA file", "for a broker whose certificate is of your own making"))
+    yield from ways
     yield Option("keep", "keep it all the same", "it will be tried again and again")
     yield Option("none", "no broker")
 

@@ -153,6 +153,7 @@ def test_a_certificate_of_ones_own_is_trusted_once_its_authority_is_named(start,
     draft = pick_broker(NEW, asker, around)
     assert draft.broker.ca_file == str(certificate)
     assert "no TLS with it" in asker.troubles[0]
+    assert asker.offered[1][0] == "name a CA file"
     assert "cannot be used" in asker.troubles[1]
 
 

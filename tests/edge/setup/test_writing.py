@@ -63,8 +63,8 @@ class TestPlace:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_that_is_not_there(self, tmp_path):
-        with pytest.raises(UsageError, match="mkdir -p"):
-            require_place(tmp_path / "a" / "c.yaml")
+        with pytest.raises(UsageError, match=f"mkdir -p '{tmp_path}/a b'"):
+            require_place(tmp_path / "a b" / "c.yaml")
 
     def test_a_folder_in_its_place(self, tmp_path):
         with pytest.raises(UsageError, match="is a folder"):
