@@ -47,27 +47,28 @@ def bring_in(home: Path, _photos: Path) -> tuple[str | Path, ...]:
 
 
 def check_kills(home: Path, arguments: tuple[str | Path, ...], moments: int) -> None:
-    """Kill the command at random moments of its life, and each time look at the store as it was left."""
+    """Kill the command at random moments of its life, so many times, and each time look at the store as it was left."""
     store = Store(home)
     began = time.monotonic()
     assert call(*arguments, home=home).returncode == 0
     takes_s = time.monotonic() - began
     draw = random.Random(4)
     numbers, killed = [], 0
-    for _ in range(moments):
-        process = start(*arguments, home=home)
+    while killed < moments:
+        process, began = start(*arguments, home=home), time.monotonic()
         try:
             process.communicate(timeout=draw.uniform(0.3, 1.05) * takes_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             killed += 1
+        else:  # the machine had more to do before
+            takes_s = min(takes_s, time.monotonic() - began)
         assert store.names() == ("signs",)
         assert store.default() == "signs"
         found = verify_stored(store, "signs")
         assert found.state == "ok", found.why
         numbers.append(int(store.version("signs").folder.name[:4]))
-    assert killed >= moments / 2
     assert numbers == sorted(numbers)
     assert call(*arguments, home=home).returncode == 0  # what the killed ones left is not in its way
     call("engines", "prune", home=home)
