@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = ["Network", "offered_networks", "pick_network"]
 _FIRST: Final = "coral-mobilenet-v2"
 """Small, ready to run, and knows a thousand things: what a device without any engine is offered first."""
 _DEMO: Final = "demo"
+_KILLED: Final = 128 + signal.SIGKILL
 _PRESENCE: Final = {"unbuilt": "to build for this device", "damaged": "damaged"}
 _Next: TypeAlias = Literal["done", "again", "other", "keep"]
 
@@ -211,11 +213,19 @@ def _bring(network: Network, draft: Draft, asker: Asker, around: Surroundings) -
             raise KeyboardInterrupt
         if status == ExitStatus.DONE:
             break
-        failure = StepFailedError(f"that did not work (exit status {status}); it can be typed again later", status)
-        following = asker.recover(failure, list(_ways_on("put it off", "the command is shown again at the end")))
+        following = asker.recover(
+            _failure(status), list(_ways_on("put it off", "the command is shown again at the end"))
+        )
         if following != "again":
             return following
     return "done"
+
+
+def _failure(status: int) -> StepFailedError:
+    """Say how a command of ours ended that did not work."""
+    if status == _KILLED:
+        return StepFailedError("it was killed, most likely for want of memory; try again later", ExitStatus.TRY_AGAIN)
+    return StepFailedError(f"that did not work (exit status {status}); it can be typed again later", status)
 
 
 def _try(draft: Draft, asker: Asker, around: Surroundings) -> Draft | None:

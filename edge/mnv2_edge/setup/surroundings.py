@@ -22,10 +22,12 @@ __all__ = ["Surroundings", "broker_answers_here", "run_ourselves"]
 def run_ourselves(arguments: Sequence[str], secrets: Mapping[str, str]) -> int:
     """Run `mnv2-edge ARGUMENTS` in a process of its own, on the same terminal; return its exit status.
 
+    128 + N when signal N ended it, as shells have it: Ctrl-C does so to a Python that has only just started.
     `secrets` go into its environment, which no other user can read.
     """
     command = module_command("mnv2_edge", *arguments)
-    return subprocess.run(command, check=False, env={**os.environ, **secrets}).returncode
+    status = subprocess.run(command, check=False, env={**os.environ, **secrets}).returncode
+    return status if status >= 0 else 128 - status
 
 
 def broker_answers_here() -> bool:

@@ -11,6 +11,7 @@ from mnv2_edge.errors import StepFailedError
 from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.model import offered_networks, pick_network
+from mnv2_edge.setup.surroundings import run_ourselves
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.store import Store
 from support.asking import Answers
@@ -130,6 +131,17 @@ class TestBringing:
     def test_ctrl_c_while_it_is_pulled_ends_the_setup(self, having):
         with pytest.raises(KeyboardInterrupt):
             pick_network(USB, Answers(), having(run_ourselves=Commands(130)))
+
+    def test_one_that_is_killed_is_thought_to_have_wanted_memory(self, having, tmp_path):
+        """By the real command; a build is what is killed first on a small board."""
+        (tmp_path / "sitecustomize.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+
+        def run(arguments, _secrets):
+            return run_ourselves(arguments, {"PYTHONPATH": str(tmp_path)})
+
+        with pytest.raises(StepFailedError, match="want of memory") as excinfo:
+            pick_network(USB, DefaultAsker(lambda _text, _mark: None), having(run_ourselves=run))
+        assert excinfo.value.exit_status == 75
 
     def test_where_nobody_can_be_asked_the_status_is_that_of_the_command(self, having):
         with pytest.raises(StepFailedError) as excinfo:
