@@ -26,6 +26,7 @@ _COMMENTS: Final = {
     "labels": "Names of the classes.",
     "sinks": "Where results go.",
     "save": "Pictures with what was seen drawn in.",
+    "slowdown": "From which heat or shortage of memory on cameras are looked at less often.",
     "log": "What is logged to stderr.",
 }
 _WIDTH: Final = 10_000

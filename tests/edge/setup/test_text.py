@@ -3,7 +3,16 @@
 import msgspec
 import pytest
 
-from mnv2_edge.config.model import CameraConfig, Config, DeviceConfig, EngineConfig, LogConfig, SaveConfig, TaskConfig
+from mnv2_edge.config.model import (
+    CameraConfig,
+    Config,
+    DeviceConfig,
+    EngineConfig,
+    LogConfig,
+    SaveConfig,
+    SlowdownConfig,
+    TaskConfig,
+)
 from mnv2_edge.config.read import parse_config, read_config
 from mnv2_edge.config.rules import registered_names
 from mnv2_edge.errors import ConfigError
@@ -27,6 +36,7 @@ FULL = Config(
         {"mqtt": {"uri": "mqtt://h", "homeassistant": True, "every": "frame", "heartbeat_s": 0.0}},
     ),
     save=SaveConfig(folder="seen", every_s=0.0),
+    slowdown=SlowdownConfig(heat_c=70.0, free_memory_mib=0),
     log=LogConfig(level="debug"),
 )
 
@@ -37,6 +47,12 @@ def test_it_is_read_as_what_it_was_written_from(config, tmp_path):
     read = read_config(tmp_path / "c.yaml")
     # A number of a sink's options may be whole in YAML and is the same number.
     assert msgspec.to_builtins(read) == msgspec.to_builtins(config)
+
+
+def test_everything_means_every_section_that_there_is():
+    default = Config(version=1)
+    same = [name for name in Config.__struct_fields__ if getattr(FULL, name) == getattr(default, name)]
+    assert same == ["version"]
 
 
 def test_nothing_that_is_a_default_is_in_it():
