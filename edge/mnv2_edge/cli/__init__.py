@@ -26,7 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "cameras": ("mnv2_edge.cli.cameras", "List the cameras, and what to type for each."),
         "build-engine": ("mnv2_edge.cli.build_engine", "Turn an ONNX network into a verified engine for this device."),
         "engines": ("mnv2_edge.cli.engines", "Look after the engines in the store."),
-        "models": ("mnv2_edge.cli.models", "List, pull and add networks."),
+        "models": ("mnv2_edge.cli.models", "List, pull, add and remove networks."),
         "import-weights": ("mnv2_edge.cli.import_weights", "Turn PyTorch or Keras weights into an ONNX network."),
         "evaluate": ("mnv2_edge.cli.evaluate", "Judge an engine by pictures whose truth is known."),
         "inspect": ("mnv2_edge.cli.inspect", "Show layers, work and memory of an ONNX or TFLite file."),
