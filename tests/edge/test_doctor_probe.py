@@ -1,13 +1,15 @@
 """What is tried in a process of its own ends in time, whatever becomes of that process."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from mnv2_edge.doctor.probe import run_command, run_python
+from mnv2_edge.doctor.probe import Probe, run_command, run_python
+from mnv2_edge.errors import TemporaryError
 
 HANGS = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 
@@ -18,6 +20,18 @@ def is_there(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("around", ["{}", "INFO: a delegate\n{}", "{}\nbye from a library\n7"])
+def test_what_it_found_is_read_from_among_what_libraries_print(around: str) -> None:
+    found = '{"state": "ok"}'
+    assert run_python(f"print({around.replace('{}', found)!r})").json_line == found
+
+
+@pytest.mark.parametrize("output", ["", "bye", "7", "[1]", '{"state":'])
+def test_a_process_that_did_not_say_what_it_found_is_a_failure(output: str) -> None:
+    with pytest.raises(TemporaryError, match=re.escape(f"did not say what it found, but {output!r}")):
+        Probe(output, "").json_line  # noqa: B018
 
 
 def test_what_it_started_ends_with_it(tmp_path: Path) -> None:

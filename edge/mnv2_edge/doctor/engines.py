@@ -87,7 +87,7 @@ def _done_by_service(found: Finding, program: tuple[str, ...]) -> Finding:
 def _read(probe: Probe, folder: Path, rebuild: Fix) -> Finding:
     if probe.trouble:
         return Finding("fail", probe.trouble)
-    told = json.loads(probe.output.splitlines()[-1])
+    told = json.loads(probe.json_line)
     return _judge(told["default"], told["checks"], folder, rebuild, is_open=told["open"])
 
 

@@ -33,7 +33,7 @@ def read_trial(probe: Probe) -> "GpuTrial | Finding":
 
     if probe.trouble:
         return Finding("fail", f"the demo network does not run on TensorRT: {probe.trouble}")
-    return msgspec.json.decode(probe.output.splitlines()[-1], type=GpuTrial)
+    return msgspec.json.decode(probe.json_line, type=GpuTrial)
 
 
 def judge_trial(trial: "GpuTrial") -> Finding:

@@ -38,7 +38,7 @@ def check_litert(machine: Machine) -> Finding:
         return Finding(
             "fail", f"LiteRT does not run the demo network: {probe.trouble}", "pip install --upgrade ai-edge-litert"
         )
-    report = json.loads(probe.output.splitlines()[-1])
+    report = json.loads(probe.json_line)
     if not report["accelerated"]:
         left = ", ".join(report["fallback_operators"]) or "all operators"
         why = f"{report['runtime']} runs {left} without acceleration; {report['hint']}".rstrip("; ")

@@ -1,11 +1,13 @@
 """Try things in a child process, because what a doctor has to look at may crash or hang."""
 
+import json
 import os
 import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mnv2_edge.errors import TemporaryError
 from mnv2_engines.child_python import code_command
 
 __all__ = ["Probe", "run_command", "run_python"]
@@ -22,6 +24,18 @@ class Probe:
     """Its stdout, stripped, when it ended well; empty otherwise."""
     trouble: str
     """Why it did not end well, in one line; empty when it did."""
+
+    @property
+    def json_line(self) -> str:
+        """Return the last line that is a JSON object: a library may print what it likes before and behind it.
+
+        Raises TemporaryError when there is none.
+        """
+        for line in reversed(self.output.splitlines()):
+            with suppress(ValueError):
+                if isinstance(json.loads(line), dict):
+                    return line
+        raise TemporaryError(f"a process ended well and did not say what it found, but {self.output[-200:]!r}")
 
 
 def run_python(code: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Probe:
