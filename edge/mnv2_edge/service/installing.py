@@ -18,6 +18,7 @@ from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.beside import files_beside
 from mnv2_edge.service.places import USER, Places
 from mnv2_edge.service.user import acting_as_service, service_user
+from mnv2_engines.durable import make_folder, replace
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.store.names import is_name
 
@@ -228,7 +229,7 @@ def _write(path: Path, text: str) -> None:
     """Write a configuration that root may change and the service may read."""
     user = service_user()
     temporary = path.with_name(f".{path.name}.new")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -236,4 +237,4 @@ def _write(path: Path, text: str) -> None:
     temporary.chmod(0o640)
     if user is not None:
         os.chown(temporary, 0, user.pw_gid)
-    temporary.replace(path)
+    replace(temporary, path)
