@@ -1,4 +1,4 @@
-"""Wait for an answer of the kernel's only so long: a share without its server and a stuck driver give none."""
+"""Wait for an answer only so long: a share without its server and a stuck driver give none."""
 
 import threading
 from collections.abc import Callable
@@ -12,7 +12,8 @@ _Answer = TypeVar("_Answer")
 class Patient(Generic[_Answer]):
     """Ask in a thread of its own, which is left behind when it hangs: a whole process would cost a second on a Pi.
 
-    What is asked must be safe to leave, as a system call is, and no library's function that holds locks.
+    What is asked must be safe to leave, as a system call is, and no library's function whose locks are needed later.
+    Ctrl-C ends the waiting at once, whatever the thread hangs in.
     """
 
     def __init__(self, ask: Callable[..., _Answer], timeout_s: float) -> None:
@@ -30,7 +31,7 @@ class Patient(Generic[_Answer]):
             except Exception as exc:  # noqa: BLE001 - the top of a thread: handed on below
                 errors.append(exc)
 
-        thread = threading.Thread(target=ask, name="doctor", daemon=True)
+        thread = threading.Thread(target=ask, name="patience", daemon=True)
         thread.start()
         thread.join(self._timeout_s)
         if errors:

@@ -7,8 +7,8 @@ import pytest
 
 from mnv2_edge.doctor import Check, examine
 from mnv2_edge.doctor.hardware import check_cameras
-from mnv2_edge.doctor.patience import Patient
 from mnv2_edge.doctor.this_machine import this_machine
+from mnv2_edge.patience import Patient
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from mnv2_edge.devices.v4l2_probe import NodeAbilities, probe_node
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.configured import Configured
 from mnv2_edge.doctor.login import BrokerLogin, log_in
-from mnv2_edge.doctor.patience import Patient
 from mnv2_edge.doctor.probe import run_command, run_python
 from mnv2_edge.errors import AccessError
+from mnv2_edge.patience import Patient
 from mnv2_edge.plugins import installed_plugins
 from mnv2_edge.service.manager import read_state
 from mnv2_engines.demo import demo_engine_path

@@ -15,6 +15,7 @@ from mnv2_edge.camera_test import CameraReport, examine_source
 from mnv2_edge.config.model import CameraConfig
 from mnv2_edge.devices import Camera
 from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
+from mnv2_edge.patience import Patient
 from mnv2_edge.redaction import add_secret, redact
 from mnv2_edge.service.places import unit_of
 from mnv2_edge.setup.asking import Asker, Option
@@ -232,40 +233,29 @@ def _ask_user(uri: str, asker: Asker) -> tuple[str, str]:
 
 def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraReport:
     """Read for some seconds. Raises SourceError when nothing comes, and when a driver hangs."""
-    reports: list[CameraReport] = []
-    errors: list[Exception] = []
     stop = threading.Event()
 
-    def look() -> None:
-        try:
-            source = around.open_source(
-                camera.uri,
-                camera_id="camera",
-                rotate=camera.rotate,
-                flip=camera.flip,
-                secret=secret,
-                stall_s=camera.stall_s,
-            )
-            with closing(source):
-                reports.append(examine_source(source, around.watch_s, stop)[0])
-        except Exception as exc:  # noqa: BLE001 - the top of a thread: handed on below
-            errors.append(exc)
+    def look() -> CameraReport:
+        source = around.open_source(
+            camera.uri,
+            camera_id="camera",
+            rotate=camera.rotate,
+            flip=camera.flip,
+            secret=secret,
+            stall_s=camera.stall_s,
+        )
+        with closing(source):
+            return examine_source(source, around.watch_s, stop)[0]
 
-    # On a thread, since Ctrl-C does not reach a driver that hangs; only the main thread hears of it.
-    thread = threading.Thread(target=look, name="camera trial", daemon=True)
-    thread.start()
-    try:
-        thread.join(around.watch_s + around.patience_s)
-    finally:
-        stop.set()
     shown = redact(camera.uri)
-    if thread.is_alive():
+    try:
+        report = Patient(look, around.watch_s + around.patience_s)()
+    except TimeoutError as exc:
         raise SourceError(
             f"{shown} does not answer: its driver hangs. Unplug it and plug it in again; a ribbon camera wants a reboot"
-        )
-    if errors:
-        raise errors[0]
-    (report,) = reports
+        ) from exc
+    finally:
+        stop.set()
     if not report.frames:
         raise SourceError(f"{shown}: {report.trouble or 'it opens and gives no picture'}")
     return report
