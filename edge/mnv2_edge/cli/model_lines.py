@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome
+import click
 
-__all__ = ["describe_model", "download_size"]
+if TYPE_CHECKING:
+    from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome, PulledModel
+
+__all__ = ["describe_model", "download_size", "tell_pulled"]
 
 
 def describe_model(name: str, home: "ModelHome", known: "KnownModels") -> dict[str, object]:
@@ -36,3 +38,27 @@ def download_size(entry: "CatalogueModel") -> str:
         return "-"
     mib = file.size / (1 << 20) if file.size is not None else file.about_mib
     return "?" if mib is None else f"{mib:.1f} MiB"
+
+
+def tell_pulled(name: str, entry: "CatalogueModel | None", pulled: "PulledModel") -> None:
+    """Say where the model is, what was assumed, and what to type next."""
+    record = pulled.record
+    if record is None:
+        click.echo(f"{name} comes with the package: {pulled.path}")
+        click.echo("next: mnv2-edge demo")
+        return
+    click.echo(f"{pulled.path}{'' if pulled.fresh else ' is there already, and whole'}")
+    notes = list(pulled.notes)
+    if entry is not None and record.hash_was != "whole":
+        known = "only the first digits of its hash are" if record.hash_was == "start" else "no hash is"
+        notes.append(
+            f"{known} published for {record.file}; SHA-256 {record.sha256} is remembered, and another file refused"
+        )
+    if entry is not None and entry.note:
+        notes.append(entry.note)
+    for note in notes if pulled.fresh else ():
+        click.echo(f"note: {note}", err=True)
+    if pulled.path.suffix == ".onnx":
+        click.echo(f"next: mnv2-edge build-engine {name} --calibration PHOTOS/")
+    else:
+        click.echo(f"next: mnv2-edge run --model {name}")

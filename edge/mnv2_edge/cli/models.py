@@ -21,7 +21,7 @@ from mnv2_edge.errors import UsageError
 from mnv2_edge.redaction import refuse_password_in_argv
 
 if TYPE_CHECKING:
-    from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome, PulledModel, PullOptions
+    from mnv2_engines.catalogue import KnownModels, ModelHome, PullOptions
     from mnv2_engines.preprocess import ColorOrder
     from mnv2_engines.sidecar import TaskName
 
@@ -144,6 +144,7 @@ def pull(
     What breaks off goes on with the next call. A file whose hash nobody publishes is remembered when it is first seen;
     another one in its place is refused from then on.
     """
+    from mnv2_edge.cli.model_lines import tell_pulled
     from mnv2_edge.model_store import storing
     from mnv2_engines.catalogue import fill_mirror, pull_model
 
@@ -162,7 +163,7 @@ def pull(
         for path in filled:
             click.echo(path)
         if pulled is not None:
-            _tell(name, entry, pulled)
+            tell_pulled(name, entry, pulled)
 
 
 @command.command()
@@ -197,6 +198,7 @@ def add(
     to have it. Without flags, weights are prepared for as their framework does, and quantised networks as their input
     says.
     """
+    from mnv2_edge.cli.model_lines import tell_pulled
     from mnv2_edge.model_store import storing
     from mnv2_engines.catalogue import CatalogueModel, NewModel, StatedPreprocess, add_model
 
@@ -214,7 +216,7 @@ def add(
     home, known = _open()
     with storing(home), _options(name, timeout_s, tries, local=Path(source).is_file()) as options:
         pulled = add_model(NewModel(name, source, labels, stated), known, home, options)
-    _tell(name, None, pulled)
+    tell_pulled(name, None, pulled)
 
 
 @command.command()
@@ -271,30 +273,6 @@ def _options(
 
 def _say_waiting(name: str) -> None:
     _log.info("another process is at %s: waiting for it (Ctrl-C ends that)", name)
-
-
-def _tell(name: str, entry: "CatalogueModel | None", pulled: "PulledModel") -> None:
-    """Say where the model is, what was assumed, and what to type next."""
-    record = pulled.record
-    if record is None:
-        click.echo(f"{name} comes with the package: {pulled.path}")
-        click.echo("next: mnv2-edge demo")
-        return
-    click.echo(f"{pulled.path}{'' if pulled.fresh else ' is there already, and whole'}")
-    notes = list(pulled.notes)
-    if entry is not None and record.hash_was != "whole":
-        known = "only the first digits of its hash are" if record.hash_was == "start" else "no hash is"
-        notes.append(
-            f"{known} published for {record.file}; SHA-256 {record.sha256} is remembered, and another file refused"
-        )
-    if entry is not None and entry.note:
-        notes.append(entry.note)
-    for note in notes if pulled.fresh else ():
-        click.echo(f"note: {note}", err=True)
-    if pulled.path.suffix == ".onnx":
-        click.echo(f"next: mnv2-edge build-engine {name} --calibration PHOTOS/")
-    else:
-        click.echo(f"next: mnv2-edge run --model {name}")
 
 
 def _open() -> "tuple[ModelHome, KnownModels]":
