@@ -99,8 +99,8 @@ def test_its_systemd_understands_every_line_of_the_units(machine):
 
 
 def test_labels_reach_the_broker(machine):
-    machine.write("/root/front.yaml", config(sinks=MQTT))
-    done = machine.run("mnv2-edge", "service", "install", "/root/front.yaml")
+    machine.write("/run/front.yaml", config(sinks=MQTT))
+    done = machine.run("mnv2-edge", "service", "install", "/run/front.yaml")
     assert done.stdout.startswith("front: active, ")
     heard = machine.run("mosquitto_sub", "-t", "mnv2-edge/+/door/result", "-C", "2", "-W", "30").stdout
     assert all(json.loads(line)["summary"] for line in heard.splitlines())

@@ -42,9 +42,9 @@ def test_an_instance_that_exceeds_it_is_started_again(limited, instance):
 def imagenet(machine, shared):
     """Return an installed instance that runs the ImageNet network."""
     shutil.copy(shared / "models" / "mobilenet_v2_1.0_224_quant.tflite", machine.shared / "imagenet.tflite")
-    machine.run("install", "-D", "/shared/imagenet.tflite", "/root/imagenet.tflite")
-    machine.write("/root/thousand.yaml", config(sinks=MQTT, more="engine: {model: imagenet.tflite}\n"))
-    machine.run("mnv2-edge", "service", "install", "/root/thousand.yaml")
+    machine.run("install", "-D", "/shared/imagenet.tflite", "/run/imagenet.tflite")
+    machine.write("/run/thousand.yaml", config(sinks=MQTT, more="engine: {model: imagenet.tflite}\n"))
+    machine.run("mnv2-edge", "service", "install", "/run/thousand.yaml")
     yield "mnv2-edge@thousand.service"
     machine.run("mnv2-edge", "service", "uninstall", "thousand")
 

@@ -110,8 +110,8 @@ class TestReload:
 
 def unpacked(machine, archive: str) -> dict[str, str]:
     """Return the files of an archive on the machine, by their names."""
-    machine.run("tar", "-xzf", archive, "--one-top-level=/root/unpacked")
-    names = machine.run("find", "/root/unpacked", "-type", "f").stdout.splitlines()
+    machine.run("tar", "-xzf", archive, "--one-top-level=/run/unpacked")
+    names = machine.run("find", "/run/unpacked", "-type", "f").stdout.splitlines()
     return {name: machine.run("cat", name).stdout for name in names}
 
 
@@ -159,8 +159,8 @@ class TestSecurity:
             "config": machine.run("mnv2-edge", "config", "show", "/etc/mnv2-edge/secret.yaml").stdout,
         }
         assert all(len(text) > 100 for text in seen.values())
-        machine.run("mnv2-edge", "doctor", "--report", "/root/report.tar.gz", check=False)
-        report = unpacked(machine, "/root/report.tar.gz")
+        machine.run("mnv2-edge", "doctor", "--report", "/run/report.tar.gz", check=False)
+        report = unpacked(machine, "/run/report.tar.gz")
         assert any(name.endswith("journal/secret.txt") and "streaming" in text for name, text in report.items())
         seen |= report
         assert [place for place, text in seen.items() if self.SECRET in text] == []
@@ -206,8 +206,8 @@ def test_an_engine_of_the_store_goes_along(machine):
     packages = f"/opt/mnv2-edge/current/venv/lib/python{machine.python}/site-packages"
     model = f"{packages}/mnv2_engines/demo/demo.onnx"
     machine.run("mnv2-edge", "build-engine", model, "--calibration", "demo", "--name", "signs", timeout_s=300)
-    machine.write("/root/stored.yaml", config(sinks=MQTT, more="engine: {model: signs}\n"))
-    machine.run("mnv2-edge", "service", "install", "/root/stored.yaml")
+    machine.write("/run/stored.yaml", config(sinks=MQTT, more="engine: {model: signs}\n"))
+    machine.run("mnv2-edge", "service", "install", "/run/stored.yaml")
     try:
         result = machine.run("mosquitto_sub", "-t", "mnv2-edge/+/door/result", "-C", "1", "-W", "30").stdout
         assert json.loads(result)["engine"].startswith("signs@")
@@ -224,10 +224,10 @@ def test_setup_tries_all_of_it_and_installs_it_with_its_password(machine):
     machine.run("chown", "mosquitto", "/run/ann")
     machine.write("/run/ann.conf", "listener 1885 localhost\npassword_file /run/ann\n", mode="644")
     machine.run("systemd-run", "--unit=broker-of-ann", "mosquitto", "-c", "/run/ann.conf")
-    machine.write("/root/porch.mqtt-password", "swordfish-4711\n", mode="600")
-    sinks = "[{mqtt: {uri: 'mqtt://ann@localhost:1885', password_file: /root/porch.mqtt-password}}]"
-    machine.write("/root/porch.yaml", config(sinks=sinks, more="engine: {model: demo}\n"))
-    done = machine.run("mnv2-edge", "setup", "/root/porch.yaml", "--yes", timeout_s=300)
+    machine.write("/run/porch.mqtt-password", "swordfish-4711\n", mode="600")
+    sinks = "[{mqtt: {uri: 'mqtt://ann@localhost:1885', password_file: /run/porch.mqtt-password}}]"
+    machine.write("/run/porch.yaml", config(sinks=sinks, more="engine: {model: demo}\n"))
+    done = machine.run("mnv2-edge", "setup", "/run/porch.yaml", "--yes", timeout_s=300)
     try:
         assert "it lets ann in" in done.stdout
         login = ("-p", "1885", "-u", "ann", "-P", "swordfish-4711")

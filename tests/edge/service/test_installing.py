@@ -247,4 +247,4 @@ sinks:
         assert not readable_by_service(tmp_path / "file")
         (tmp_path / "file").chmod(0o644)
         assert readable_by_service(tmp_path / "file")
-        assert not readable_by_service(Path("/root/mnv2-edge/password"))
+        assert not readable_by_service(Path("/home/ann/password"))
