@@ -4,6 +4,7 @@
     ├── UsageError                  2  the command line asks for something impossible      (ValueError)
     ├── ConfigError                78  a configuration file is wrong                       (ValueError)
     ├── SourceError                69  a camera or file cannot be opened or read           (OSError)
+    │   ├── PictureError           69  a compressed picture is damaged, or too large to decode
     │   ├── SourceNotFoundError    69  it is not there
     │   └── SourcePermissionError  77  it may not be opened by this user
     │       └── SourceLoginError   77  it refuses the password
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "EdgeError",
     "LibraryMissingError",
+    "PictureError",
     "PluginError",
     "SinkError",
     "SinkFailedError",
@@ -59,6 +61,10 @@ class SourceError(EdgeError, OSError):
     """Say that a camera or file cannot be opened or read."""
 
     exit_status = 69
+
+
+class PictureError(SourceError):
+    """Say why a compressed picture is not decoded; the text follows the picture's name."""
 
 
 class SourceNotFoundError(SourceError):

@@ -8,6 +8,7 @@ from mnv2_edge.errors import UsageError
 from mnv2_edge.plugins import load_plugin
 from mnv2_edge.sources import FrameSource, Pace, SourceOptions
 from mnv2_edge.sources.orientation import Flip, OrientedSource, Rotation
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.region import Region, RegionSource
 from mnv2_edge.sources.uri import parse_uri
 
@@ -26,6 +27,7 @@ def open_source(
     region: Region | None = None,
     secret: str = "",
     stall_s: float = 5.0,
+    limits: PictureLimits = DEFAULT_LIMITS,
 ) -> FrameSource:
     """Open the camera, file or plug-in that `uri` names; the caller closes it.
 
@@ -38,7 +40,7 @@ def open_source(
     if parsed.kind not in installed:
         raise UsageError(_unknown(parsed.kind, installed))
     factory = load_plugin(_GROUP, parsed.kind)
-    options = SourceOptions(parsed.target, camera_id, pace, parsed.query, secret, stall_s)
+    options = SourceOptions(parsed.target, camera_id, pace, parsed.query, secret, stall_s, limits)
     source = cast("FrameSource", factory(options))
     if rotate or flip != "none":
         source = OrientedSource(source, rotate, flip)

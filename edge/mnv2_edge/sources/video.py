@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from mnv2_edge.errors import SourceError, SourcePermissionError
+from mnv2_edge.errors import PictureError, SourceError, SourcePermissionError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.shared_capture import SharedCapture, VideoReader
 
 __all__ = ["VideoSource"]
@@ -26,11 +27,22 @@ class VideoSource:
     A file that is cut short gives what it holds, then ends with one warning.
     """
 
-    def __init__(self, path: Path, source_id: str, *, realtime: bool = False, fps: float | None = None) -> None:
-        """Open the file; `fps` overrides its own rate. Raises SourceError when it is no video or holds no frame."""
+    def __init__(
+        self,
+        path: Path,
+        source_id: str,
+        *,
+        realtime: bool = False,
+        fps: float | None = None,
+        limits: PictureLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """Open the file; `fps` overrides its own rate.
+
+        Raises SourceError when it is no video, holds no frame, or says that its frames are larger than `limits`.
+        """
         self._path = path
         self._source_id = source_id
-        self._capture = SharedCapture(_open(path), str(path))
+        self._capture = SharedCapture(_open(path, limits), str(path))
         self._pacer: Pacer | None = None
         self._first = self._capture.read()
         if self._first is None:
@@ -100,7 +112,7 @@ class VideoSource:
         return int(count) if math.isfinite(count) and count > 0 else 0
 
 
-def _open(path: Path) -> VideoReader:
+def _open(path: Path, limits: PictureLimits) -> VideoReader:
     import cv2
 
     try:
@@ -120,4 +132,8 @@ def _open(path: Path) -> VideoReader:
             f"{path} is no picture and no video that OpenCV can decode, or it was cut before its index was written: "
             f"`file {path}` tells what it is"
         )
+    width, height = (int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > limits.pixels:
+        capture.release()
+        raise PictureError(f"{path} is a video {limits.refusal(width, height)}")
     return cast("VideoReader", capture)
