@@ -30,6 +30,7 @@ from mnv2_edge.sinks import Sink, SinkOptions
 from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
+from mnv2_edge.sources.picture_limits import PictureLimits, bound_opencv
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_edge.strain import Limits, read_strains, why_blind
@@ -168,6 +169,7 @@ def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> I
                     region=None if config.roi is None else Region.of(config.roi),
                     secret=secret,
                     stall_s=config.stall_s,
+                    limits=PictureLimits(config.max_megapixels),
                 )
 
             recorded = parse_uri(config.uri).kind in _RECORDED
@@ -240,6 +242,7 @@ def _gate_settings(config: CameraConfig) -> GateSettings:
 
 def quieten_opencv() -> None:
     """Keep OpenCV to the thread that calls it, and its libraries' own lines off stderr: we say what went wrong."""
+    bound_opencv()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     import cv2

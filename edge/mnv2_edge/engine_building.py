@@ -7,6 +7,7 @@ from typing import Final
 
 from mnv2_edge.calibration import open_pictures, take_pictures
 from mnv2_edge.environment import Environment
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.build import BuildProgress
 from mnv2_engines.build_request import BuildRequest, Pictures, hold_back
 from mnv2_engines.diagnosis import FEW_PICTURES
@@ -50,6 +51,8 @@ class BuildOptions:
     threads: int
     workspace_mib: int = WORKSPACE_MIB
     optimization_level: int = OPTIMIZATION_LEVEL
+    picture_limits: PictureLimits = DEFAULT_LIMITS
+    """How large the pictures may be that are decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +133,7 @@ def _take(
             height=height,
             width=width,
             preprocess=preprocess,
+            limits=options.picture_limits,
             progress=lambda done, total: progress("validation", done, total),
         )
     if options.calibration is None:
@@ -141,6 +145,7 @@ def _take(
         width=width,
         preprocess=preprocess,
         secret=environment.camera_password,
+        limits=options.picture_limits,
         progress=lambda done, total: progress("pictures", done, total),
     )
     if options.precision != "int8":

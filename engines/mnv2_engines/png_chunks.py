@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PNG_SIGNATURE", "PngPicture", "PngError", "read_png"]
+__all__ = ["PNG_SIGNATURE", "PngError", "PngPicture", "read_png"]
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _KEPT: Final = frozenset({b"tRNS", b"eXIf"})

@@ -12,7 +12,7 @@ import click
 from mnv2_edge.cli.build_pictures import choose_pictures
 from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
 from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
@@ -75,6 +75,7 @@ class _Flags:
     workspace_mib: int | None
     optimization_level: int | None
     threads: int | None
+    max_megapixels: float
     as_json: bool
 
 
@@ -130,6 +131,7 @@ class _Flags:
     help="TensorRT: how long to look for faster kernels. [default: 3]",
 )
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the build. [default: all cores]")
+@max_megapixels_option
 @json_option
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
     """Turn an ONNX network into an engine for this device, and verify it.
@@ -170,6 +172,7 @@ def _build(flags: _Flags) -> int:
     from mnv2_edge.cli.build_progress import show_progress
     from mnv2_edge.cli.build_summary import summarise, to_json
     from mnv2_edge.engine_building import BuildOptions, prepare_build
+    from mnv2_edge.sources.picture_limits import PictureLimits
     from mnv2_engines.build import build_engine
     from mnv2_engines.store.building import build_stored
     from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
@@ -189,6 +192,7 @@ def _build(flags: _Flags) -> int:
         workspace_mib=flags.workspace_mib or WORKSPACE_MIB,
         optimization_level=OPTIMIZATION_LEVEL if flags.optimization_level is None else flags.optimization_level,
         threads=flags.threads or len(os.sched_getaffinity(0)),
+        picture_limits=PictureLimits(flags.max_megapixels),
     )
     return_memory_early()
     with show_progress() as progress:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mnv2_edge.cli.common import json_option, print_error
-from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
@@ -54,6 +54,7 @@ class _Flags:
     no_float: bool
     limit: int | None
     threads: int | None
+    max_megapixels: float
     report: Path | None
     min_accuracy: float | None
     mean: Triple | None
@@ -93,6 +94,7 @@ class _Flags:
 @click.option("--no-float", is_flag=True, help="Judge the engine alone.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N pictures, spread over all.")
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the networks. [default: all cores]")
+@max_megapixels_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write all of it, with pictures.")
 @click.option(
     "--min-accuracy", type=click.FloatRange(0, 1), metavar="F", help="Exit status 1 below it: top-1, AP or mean IoU."
@@ -120,6 +122,7 @@ def _evaluate(flags: _Flags) -> int:
     from mnv2_edge.config.model import EngineConfig
     from mnv2_edge.evaluation.bench import EvaluationOptions
     from mnv2_edge.evaluation.evaluate import evaluate
+    from mnv2_edge.sources.picture_limits import PictureLimits
 
     threads = flags.threads or len(os.sched_getaffinity(0))
     engine = EngineConfig(
@@ -141,6 +144,7 @@ def _evaluate(flags: _Flags) -> int:
         threads=threads,
         task=flags.task,
         pictures=flags.pictures,
+        picture_limits=PictureLimits(flags.max_megapixels),
     )
     with show_progress() as progress:
         result = evaluate(options, read_environment(os.environ), progress)

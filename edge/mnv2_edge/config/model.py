@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from mnv2_edge.sinks.settings import FileName, MqttSettings, StdoutSettings
+from mnv2_edge.sources.picture_limits import DEFAULT_MEGAPIXELS, MOST_MEGAPIXELS
 
 __all__ = [
     "SINK_SETTINGS",
@@ -74,6 +75,8 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Left, top, width and height of the part to look at, after rotating: shares of the picture, or whole pixels."""
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
     """Frames per second that are looked at, at most."""
+    max_megapixels: Annotated[float, msgspec.Meta(ge=1, le=MOST_MEGAPIXELS)] = DEFAULT_MEGAPIXELS
+    """Millions of pixels that a compressed picture may have, and as many times 6 bytes of memory to decode it."""
     motion: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """Look only while this share of the picture changes, and shortly after."""
 

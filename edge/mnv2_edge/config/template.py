@@ -41,6 +41,7 @@ cameras:
 #    black_s: 2.0         # black pictures are not looked at, and reported after so long; 0: no check
 #    roi: null            # [left, top, width, height] of what to look at: shares of the picture, or whole pixels
 #    max_rate: null       # frames a second to look at, at most
+#    max_megapixels: 25.0 # millions of pixels that a compressed picture may have, up to 100
 #    motion: null         # look only while this share of the picture changes, for example 0.005
 
 # Which network runs, and how.

@@ -73,6 +73,7 @@ def _require(header: PictureHeader, limits: PictureLimits) -> None:
         raise PictureError(f"is a {header.format} {limits.refusal(header.width, header.height)}")
     if header.decoding_bytes > limits.decoding_bytes:
         raise PictureError(
-            f"is a {header.format} of {header.width} x {header.height} pixels that takes {header.decoding_bytes // _MIB} MiB to decode: at most "
-            f"{limits.decoding_bytes // _MIB} are spent (max_megapixels); a plain JPEG takes less"
+            f"is a {header.format} of {header.width} x {header.height} pixels that takes "
+            f"{header.decoding_bytes // _MIB} MiB to decode: at most {limits.decoding_bytes // _MIB} are spent "
+            "(max_megapixels); a plain JPEG takes less"
         )

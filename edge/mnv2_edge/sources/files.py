@@ -19,7 +19,8 @@ _SLIDES_FPS = 1.0
 def open_file(options: SourceOptions) -> FrameSource:
     """Open what lies at the path: flat out, or at its own rate (``?fps=N`` sets another) with `--pace realtime`.
 
-    ``?max_megapixels=48`` lets larger pictures in than are let in otherwise. Raises SourceError when it cannot be read and UsageError for an unknown option.
+    ``?max_megapixels=48`` lets larger pictures in than are let in otherwise. Raises SourceError when it cannot be read
+    and UsageError for an unknown option.
     """
     refuse_unknown("a file", options.query, {"fps", "max_megapixels"})
     limits = read_limits(options)

@@ -51,29 +51,29 @@ def measure_jpeg(data: bytes) -> PictureHeader:
     """
     frame: _Frame | None = None
     at = 2
-    while (found := _MARKER.search(data, at)) is not None:
+    while (found := _MARKER.search(data, at)) is not None and found[1][0] not in (_EOI, _SOS):
         marker, at = found[1][0], found.end()
-        if marker == _SOS:
-            if frame is None:
-                break
-            several = frame.progressive or data[at + 2 : at + 3] != bytes([len(frame.factors)])
-            if several:
-                _limit_scans(data, at)
-            return PictureHeader("JPEG", frame.width, frame.height, frame.coefficient_bytes() if several else 0)
-        if marker in _BARE:
-            continue
         if marker in _SOF:
             if frame is not None:
                 raise UnmeasuredError("is a JPEG with two frame headers")
             frame = _read_frame(data, marker, at)
         elif marker in _OTHER_FRAMES:
             raise UnmeasuredError("is a JPEG of a rare kind (lossless, arithmetic or hierarchical)")
-        elif marker == _EOI:
-            break
-        elif marker not in _SEGMENTS:
+        elif marker not in _BARE and marker not in _SEGMENTS:
             raise UnmeasuredError(f"is a damaged JPEG (marker 0x{marker:02x} before its data)")
-        at = _after(data, at)
-    raise UnmeasuredError("is a JPEG without picture data, or it was cut")
+        if marker not in _BARE:
+            at = _after(data, at)
+    if found is None or found[1][0] == _EOI or frame is None:
+        raise UnmeasuredError("is a JPEG without picture data, or it was cut")
+    return _with_scans(data, found.end(), frame)
+
+
+def _with_scans(data: bytes, at: int, frame: _Frame) -> PictureHeader:
+    """Return what a picture costs whose first scan has its header at `at`. Raises UnmeasuredError for many scans."""
+    if not frame.progressive and data[at + 2 : at + 3] == bytes([len(frame.factors)]):
+        return PictureHeader("JPEG", frame.width, frame.height)
+    _limit_scans(data, at)
+    return PictureHeader("JPEG", frame.width, frame.height, frame.coefficient_bytes())
 
 
 def _read_frame(data: bytes, marker: int, at: int) -> _Frame:

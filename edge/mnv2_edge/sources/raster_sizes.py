@@ -8,7 +8,9 @@ from mnv2_edge.sources.picture_header import PictureHeader, UnmeasuredError
 __all__ = ["measure_bmp", "measure_pnm", "measure_webp"]
 
 _GAP: Final = rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])*"
-_PNM: Final = re.compile(rb"P[1-6][ \t\r\n\v\f]" + _GAP + rb"(\d{1,9})[ \t\r\n\v\f]" + _GAP + rb"(\d{1,9})[ \t\r\n\v\f]")
+_PNM: Final = re.compile(
+    rb"P[1-6][ \t\r\n\v\f]" + _GAP + rb"(\d{1,9})[ \t\r\n\v\f]" + _GAP + rb"(\d{1,9})[ \t\r\n\v\f]"
+)
 _PNM_HEAD: Final = 4096
 
 _WEBP_WORKING: Final = {b"VP8 ": 0, b"VP8L": 4, b"VP8X": 5}

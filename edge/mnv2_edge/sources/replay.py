@@ -27,7 +27,7 @@ must not go through its faults again."""
 
 
 def open_replay(options: SourceOptions) -> "ReplaySource":
-    """Open ``replay:FILE?faults=SPEC&fps=30&max_megapixels=48``; FILE is a video, a picture, a folder of pictures, or ``demo``.
+    """Open ``replay:FILE?faults=SPEC&fps=30``; FILE is a video, a picture, a folder of pictures, or ``demo``.
 
     The film is played in a loop. Seconds in SPEC count from when the first replay of this process was opened. Raises
     UsageError for an option that makes no sense, SourceError for what is no film, SourceNotFoundError while the camera

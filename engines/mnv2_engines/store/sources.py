@@ -10,7 +10,7 @@ from mnv2_engines.facts import FileFacts, PreprocessFacts
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.store.names import is_name
 from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
-from mnv2_engines.store.samples import decode_strip, encode_strip, spread_evenly
+from mnv2_engines.store.samples import decode_strip, encode_strip, most_pictures, spread_evenly
 from mnv2_engines.verification import Limits
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _tensors(proto: "onnx.ModelProto") -> "list[onnx.TensorProto]":
 def _keep(path: Path, pictures: Pictures, limit: int, color: ColorOrder) -> SampleFacts | None:
     if not pictures.items:
         return None
-    kept = spread_evenly(pictures.items, limit)
+    kept = spread_evenly(pictures.items, min(limit, most_pictures(*pictures.items[0].shape[:2])))
     path.write_bytes(encode_strip(kept, color))
     count, whole = len(kept), len(pictures.items)
     height, width = kept[0].shape[:2]

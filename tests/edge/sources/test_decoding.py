@@ -1,9 +1,5 @@
 """What the gate measures is what the decoder makes room for, whatever the bytes."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest

@@ -72,7 +72,7 @@ def test_a_stream_without_a_whole_picture_is_given_up(
 ) -> None:
     monkeypatch.setattr("mnv2_edge.sources.mjpeg._FIRST_S", 0.2)
     server.pictures = itertools.repeat(part)
-    with pytest.raises(SourceError, match="gives no whole picture"):
+    with pytest.raises(SourceError, match="gives no (whole picture|picture that can be decoded: the last was cut)"):
         open_it(server.url)
 
 
@@ -209,10 +209,10 @@ class TestHostile:
     @pytest.mark.parametrize(
         ("parts", "said"),
         [
-            (lambda: [b"Content-Length: 1073741824\r\n\r\n\xff\xd8"], "1024 MiB is announced: expected at most 32 MiB"),
+            (lambda: [b"Content-Length: 1073741824\r\n\r\n\xff\xd8"], "1024 MiB is announced: expected at most 16 MiB"),
             (lambda: [b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n\xff\xd8"], "MiB is announced"),
             (lambda: itertools.repeat(b"X-Header: 1\r\n" * 1000), "no picture begins in 1 MiB"),
-            (lambda: itertools.chain([b"\r\n\xff\xd8"], itertools.repeat(bytes(1 << 20))), "no picture ends in 32 MiB"),
+            (lambda: itertools.chain([b"\r\n\xff\xd8"], itertools.repeat(bytes(1 << 20))), "no picture ends in 16 MiB"),
             (list, "gives no whole picture"),
         ],
     )

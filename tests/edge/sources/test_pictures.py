@@ -150,11 +150,11 @@ def test_what_is_not_there_is_said_so(tmp_path):
 
 
 def test_what_may_not_be_read_is_said_so(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(path, _mode):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(tmp_path / "a.png", plain(1))
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # a mode of 0 would not stop root
+    monkeypatch.setattr(Path, "open", refuse)  # a mode of 0 would not stop root
     with pytest.raises(SourcePermissionError, match=r"may not be read by this user: `ls -l .*a\.png`") as caught:
         open_source(str(path), camera_id="c")
     assert caught.value.exit_status == 77
