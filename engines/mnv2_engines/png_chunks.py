@@ -4,6 +4,7 @@ Decoders unpack texts and colour profiles too, a thousand of eight megabytes eac
 What does not make the picture is therefore left out before a decoder sees the file.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,8 @@ PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _KEPT: Final = frozenset({b"tRNS", b"eXIf"})
 """Of what a decoder need not know: what is transparent, and how the camera was held."""
 _ANCILLARY: Final = 0x20
+_MOST_CHUNKS: Final = 1 << 16
+"""Encoders make chunks of a few kilobytes."""
 
 
 class PngError(ValueError):
@@ -33,7 +36,9 @@ def read_png(data: bytes) -> PngPicture:
     """Return the picture. Raises PngError for a file that is damaged or cut; no checksum is looked at."""
     if not data.startswith(PNG_SIGNATURE):
         raise PngError("is no PNG")
-    chunks = list(_chunks(data))
+    chunks = list(itertools.islice(_chunks(data), _MOST_CHUNKS + 1))
+    if len(chunks) > _MOST_CHUNKS:
+        raise PngError(f"is a PNG of more than {_MOST_CHUNKS} chunks")
     names = [name for name, _, _ in chunks]
     head = chunks[0]
     if names[0] != b"IHDR" or head[2] - head[1] != 25 or names.count(b"IHDR") != 1:

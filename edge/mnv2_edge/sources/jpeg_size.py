@@ -5,6 +5,7 @@ libjpeg does with bytes that do not belong there is in its jdmarker.c: it skips 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,11 +20,15 @@ _SOF, _DHT, _EOI, _SOS = frozenset({0xC0, 0xC1, 0xC2}), 0xC4, 0xD9, 0xDA
 _SOI: Final = 0xD8
 _PROGRESSIVE: Final = 0xC2
 _OTHER_FRAMES: Final = frozenset(range(0xC3, 0xD0)) - {_DHT, 0xC8, 0xCC}
-_BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM, RST0 to RST7: no length follows
+_TEM: Final = 0x01  # no length follows
 _SEGMENTS: Final = frozenset({_DHT, 0xCC, *range(0xDB, 0xF0), 0xFE})
 """DHT, DAC, DQT to APP15, COM: a length follows, and so much is skipped."""
+_WITH_LENGTH: Final = _SEGMENTS | _SOF | {_SOS}
 
-_MARKER: Final = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_MARKER: Final = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
+"""RST0 to RST7 are passed over: no length follows them, and a picture may have thousands."""
+_MOST_MARKERS: Final = 4096
+"""In one picture. A colour profile takes up to 255, and a loop over millions would keep the processor from others."""
 _BLOCK_BYTES: Final = 64 * 2
 """A block of 8 x 8 coefficients of 16 bits."""
 
@@ -50,22 +55,36 @@ def measure_jpeg(data: bytes) -> PictureHeader:
     row by row.
     """
     frame: _Frame | None = None
-    at = 2
-    while (found := _MARKER.search(data, at)) is not None and found[1][0] not in (_EOI, _SOS):
-        marker, at = found[1][0], found.end()
+    for marker, at in _markers(data, 2):
+        if marker == _SOS and frame is not None:
+            return _with_scans(data, at, frame)
+        if marker in (_EOI, _SOS):
+            break
         if marker in _SOF:
             if frame is not None:
                 raise UnmeasuredError("is a JPEG with two frame headers")
             frame = _read_frame(data, marker, at)
         elif marker in _OTHER_FRAMES:
             raise UnmeasuredError("is a JPEG of a rare kind (lossless, arithmetic or hierarchical)")
-        elif marker not in _BARE and marker not in _SEGMENTS:
+        elif marker != _TEM and marker not in _SEGMENTS:
             raise UnmeasuredError(f"is a damaged JPEG (marker 0x{marker:02x} before its data)")
-        if marker not in _BARE:
+    raise UnmeasuredError("is a JPEG without picture data, or it was cut")
+
+
+def _markers(data: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Yield each marker from `at` on, and where what follows it begins: a length, if it has one.
+
+    Markers without a known meaning have none. Raises UnmeasuredError when they are too many.
+    """
+    for _ in range(_MOST_MARKERS):
+        found = _MARKER.search(data, at)
+        if found is None:
+            return
+        marker, at = found[1][0], found.end()
+        yield marker, at
+        if marker in _WITH_LENGTH:
             at = _after(data, at)
-    if found is None or found[1][0] == _EOI or frame is None:
-        raise UnmeasuredError("is a JPEG without picture data, or it was cut")
-    return _with_scans(data, found.end(), frame)
+    raise UnmeasuredError(f"is a JPEG of more than {_MOST_MARKERS} parts")
 
 
 def _with_scans(data: bytes, at: int, frame: _Frame) -> PictureHeader:
@@ -102,12 +121,10 @@ def _after(data: bytes, at: int) -> int:
 
 def _limit_scans(data: bytes, at: int) -> None:
     """Raise UnmeasuredError when the scans after the one whose header is at `at` are too many."""
-    scans, at = 1, _after(data, at)
-    while (found := _MARKER.search(data, at)) is not None and found[1][0] != _EOI:
-        marker, at = found[1][0], found.end()
-        if marker == _SOS:
-            scans += 1
-            if scans > MOST_SCANS:
-                raise UnmeasuredError(f"is a JPEG of more than {MOST_SCANS} scans, each of which costs time")
-        if marker == _SOS or marker in _SEGMENTS:
-            at = _after(data, at)
+    scans = 1
+    for marker, _ in _markers(data, _after(data, at)):
+        if marker == _EOI:
+            return
+        scans += marker == _SOS
+        if scans > MOST_SCANS:
+            raise UnmeasuredError(f"is a JPEG of more than {MOST_SCANS} scans, each of which costs time")

@@ -89,3 +89,16 @@ def test_what_hides_scans_from_a_hasty_reader_does_not_hide_them() -> None:
         measure_jpeg(hidden)
     after_the_end = jpeg(64, 48, cv2.IMWRITE_JPEG_PROGRESSIVE, 1) + b"\xff\xda\0\x02" * 100
     assert size(after_the_end) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    "filling", [b"\xff", b"\xff\x01", b"\xff\xd0", b"\xff\xfe\0\0", b"\xff\0", b"\0"], ids=lambda filling: filling.hex()
+)
+def test_megabytes_of_markers_take_no_time(filling: bytes) -> None:
+    """A test of time without a clock: what takes more than a step a byte, or a loop over all, does not end in time."""
+    many = filling * ((16 << 20) // len(filling))
+    for data in (b"\xff\xd8" + many, progressive_saying(64, 64)[:-2] + many):
+        try:
+            measure_jpeg(data)
+        except UnmeasuredError:
+            continue

@@ -1,4 +1,4 @@
-"""Small files that say they are large, given to every way in; in a child whose memory is limited, so failing is safe."""
+"""Small files that say they are large, given to every way in; in a child of little memory, so that failing is safe."""
 
 import itertools
 import os
@@ -65,6 +65,7 @@ def in_a_child(code: str, *arguments: str | Path) -> list[str]:
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
         env=environment,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)),
     )
