@@ -23,6 +23,7 @@ from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.logins import ask_password, with_user
 from mnv2_edge.setup.surroundings import Surroundings
 from mnv2_edge.sources.address import split_address
+from mnv2_edge.sources.picture_limits import PictureLimits
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.printable import printable
 
@@ -243,6 +244,7 @@ def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraRep
             flip=camera.flip,
             secret=secret,
             stall_s=camera.stall_s,
+            limits=PictureLimits(camera.max_megapixels),
         )
         with closing(source):
             return examine_source(source, around.watch_s, stop)[0]

@@ -58,9 +58,11 @@ class PictureLimits:
 
     def refusal(self, width: int, height: int) -> str:
         """Return what is wrong with a picture of more pixels; it follows the picture's name."""
+        millions = width * height / 1e6
+        shown = f"{millions:.0f}" if millions >= 100 else f"{millions:.1f}"
         return (
-            f"of {width} x {height} pixels, {width * height / 1e6:.0f} million: at most {self.megapixels:g} million "
-            "are decoded (max_megapixels)"
+            f"of {width} x {height} pixels, {shown} million: at most {self.megapixels:g} million are "
+            "decoded (max_megapixels)"
         )
 
 

@@ -16,6 +16,8 @@ _INTEGERS: Final = {3: 2, 4: 4}
 _COMPRESSIONS: Final = frozenset({1, 5, 8, 32773, 32946})
 """None, LZW, Deflate (twice), PackBits. What others unpack to is said by more than the directory."""
 _MOST_ENTRIES: Final = 4096
+_PLACE_BYTES: Final = 16
+"""Where a strip or tile begins, and its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,12 @@ def measure_tiff(data: bytes) -> PictureHeader:
     if tags.get(_COMPRESSION, 1) not in _COMPRESSIONS:
         raise UnmeasuredError("is a TIFF that is packed in a rare way: expected none, LZW, Deflate or PackBits")
     rows = min(tags.get(_ROWS_PER_STRIP, height), height)
-    part = tags.get(_TILE_WIDTH, width) * tags.get(_TILE_HEIGHT, rows)
-    # The decoder has one strip or tile at a time, raw and, of what is neither grey nor RGB, as RGBA.
-    return PictureHeader("TIFF", width, height, part * (tags.get(_SAMPLES, 1) * bits // 8 + 4))
+    across, down = tags.get(_TILE_WIDTH, width), tags.get(_TILE_HEIGHT, rows)
+    if not across or not down:
+        raise UnmeasuredError("is a TIFF with empty parts")
+    # The decoder has one strip or tile at a time, raw and, of what is neither grey nor RGB, as RGBA; and where all are.
+    part = across * down * (tags.get(_SAMPLES, 1) * bits // 8 + 4)
+    return PictureHeader("TIFF", width, height, part + _PLACE_BYTES * -(-width // across) * -(-height // down))
 
 
 def _entries(data: bytes) -> Iterator[tuple[int, int]]:

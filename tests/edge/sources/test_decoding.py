@@ -19,6 +19,14 @@ def sample(suffix: str, *options: int) -> bytes:
     return bytes(cv2.imencode(suffix, pixels, options)[1])
 
 
+def transparent_webp() -> bytes:
+    """Return a WebP that says its size twice: for the canvas, and for the picture."""
+    pixels = cv2.imdecode(np.frombuffer(hostile.jpeg(40, 24), np.uint8), cv2.IMREAD_COLOR)
+    data = bytes(cv2.imencode(".webp", np.dstack([pixels, pixels[..., 0]]), (cv2.IMWRITE_WEBP_QUALITY, 80))[1])
+    assert data[12:16] == b"VP8X"
+    return data
+
+
 def thumbnail_inside(whole: bytes) -> bytes:
     preview = hostile.jpeg(8, 8)
     return whole[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + whole[2:]
@@ -35,6 +43,7 @@ SAMPLES = {
     "tiff": sample(".tiff"),
     "lossy webp": sample(".webp", cv2.IMWRITE_WEBP_QUALITY, 80),
     "lossless webp": sample(".webp", cv2.IMWRITE_WEBP_QUALITY, 101),
+    "transparent webp": transparent_webp(),
 }
 
 
@@ -97,7 +106,7 @@ def test_what_a_damaged_jpeg_becomes_was_measured(data: bytes) -> None:
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(mutated(("png", "bmp", "ppm", "tiff", "lossy webp", "lossless webp")))
+@given(mutated(("png", "bmp", "ppm", "tiff", "lossy webp", "lossless webp", "transparent webp")))
 @example(b"P6 10#20\n 30\n255\n" + bytes(1000))
 @example(b"P5#1\n4 4 255 " + bytes(64))
 def test_what_another_damaged_picture_becomes_was_measured(data: bytes) -> None:

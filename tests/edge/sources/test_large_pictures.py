@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -14,12 +15,16 @@ import pytest
 
 from mnv2_edge.errors import PictureError, UsageError
 from mnv2_edge.evaluation.mask_folders import read_mask
+from mnv2_edge.sources import SourceOptions
+from mnv2_edge.sources.av_stream import AvSource
 from mnv2_edge.sources.decoding import decode_picture
+from mnv2_edge.sources.gst import open_gst
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.picture_limits import PictureLimits, bound_opencv
 from mnv2_edge.sources.pictures import read_picture
 from support import hostile_pictures as hostile
 from support.command import call
+from support.gstreamer import need_gstreamer
 
 _MIB = 1 << 20
 _READ = """
@@ -119,7 +124,7 @@ def test_a_file_is_not_read_beyond_what_a_picture_can_have(tmp_path: Path) -> No
 def test_who_has_large_pictures_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(hostile.jpeg(1500, 1000))
-    with pytest.raises(PictureError, match="2 million: at most 1 million"):
+    with pytest.raises(PictureError, match="1.5 million: at most 1 million"):
         read_picture(path, PictureLimits(1.0))
     with pytest.raises(PictureError, match=r"a\.jpg is a JPEG of 1500 x 1000 pixels"):
         open_source(f"{path}?max_megapixels=1", camera_id="c")
@@ -205,3 +210,39 @@ def test_a_picture_of_one_pixel_too_many_is_refused_and_one_less_is_not() -> Non
         else:
             with pytest.raises(PictureError, match="1000001 x 1"):
                 decode_picture(data, PictureLimits(1.0))
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Write a film of 1.2 megapixels."""
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (1200, 1000))
+    for _ in range(2):
+        writer.write(np.zeros((1000, 1200, 3), np.uint8))
+    writer.release()
+    return tmp_path / "film.avi"
+
+
+def test_a_video_of_large_frames_is_refused(film: Path) -> None:
+    with pytest.raises(PictureError, match="is a video of 1200 x 1000 pixels, 1.2 million: at most 1 million"):
+        open_source(f"{film}?max_megapixels=1", camera_id="c")
+    with closing(open_source(f"{film}?max_megapixels=1.2", camera_id="c")) as source:
+        assert next(iter(source)).pixels.shape == (1000, 1200, 3)
+
+
+def test_a_stream_of_large_frames_is_refused(film: Path) -> None:
+    av = pytest.importorskip("av", reason="pip install 'mnv2-edge[rtsp]'")
+
+    def open_stream(limits: PictureLimits) -> AvSource:
+        return AvSource(av, str(film), "it", "c", options={}, timeout_s=5, keyframes_only=False, limits=limits)
+
+    with pytest.raises(PictureError, match="it gives pictures of 1200 x 1000 pixels"):
+        open_stream(PictureLimits(1.0))
+    with closing(open_stream(PictureLimits(1.2))) as source:
+        assert next(iter(source)).pixels.shape == (1000, 1200, 3)
+
+
+def test_a_pipeline_of_large_frames_is_refused() -> None:
+    need_gstreamer("videotestsrc")
+    options = SourceOptions("gst:videotestsrc ! video/x-raw,width=1200,height=1000", "c", limits=PictureLimits(1.0))
+    with pytest.raises(PictureError, match="gst pipeline gives pictures of 1200 x 1000 pixels"):
+        open_gst(options)
