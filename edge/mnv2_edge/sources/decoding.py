@@ -29,6 +29,7 @@ _MEASURES: Final[tuple[tuple[tuple[bytes, ...], _Measure], ...]] = (
 )
 _NAMES: Final = "JPEG, PNG, WebP, TIFF, BMP or PNM"
 _MIB: Final = 1 << 20
+_NO_MEMORY: Final = -4  # OpenCV's StsNoMem
 
 
 def decode_picture(data: bytes, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8Array:
@@ -44,8 +45,8 @@ def decode_picture(data: bytes, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8
 
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as exc:  # e.g. more pixels than OpenCV's own limit
-        raise PictureError(f"cannot be decoded: {exc.err}") from exc
+    except (cv2.error, MemoryError) as exc:
+        raise PictureError(_explain(header, exc)) from exc
     if pixels is None:
         raise PictureError(f"is a {header.format} that OpenCV cannot decode: it is damaged")
     return np.asarray(pixels, np.uint8)
@@ -66,6 +67,18 @@ def measure_picture(data: bytes) -> tuple[PictureHeader, bytes]:
     except (UnmeasuredError, PngError) as exc:
         raise PictureError(str(exc)) from exc
     raise PictureError(f"holds no picture that is read here ({len(data)} bytes): expected {_NAMES}")
+
+
+def _explain(header: PictureHeader, error: Exception) -> str:
+    """Say why OpenCV refuses a picture that the gate has let in."""
+    size = f"{header.width} x {header.height}"
+    why = str(getattr(error, "err", ""))
+    if "MAX_IMAGE" in why:
+        return f"is a {header.format} of {size} pixels, more than OPENCV_IO_MAX_IMAGE_PIXELS allows in the environment"
+    if isinstance(error, MemoryError) or getattr(error, "code", 0) == _NO_MEMORY:
+        needed = header.decoding_bytes // _MIB
+        return f"is a {header.format} of {size} pixels, and the {needed} MiB to decode it are not there"
+    return f"cannot be decoded: {why}"
 
 
 def _require(header: PictureHeader, limits: PictureLimits) -> None:
