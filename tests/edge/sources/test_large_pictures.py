@@ -253,3 +253,29 @@ def test_a_pipeline_of_large_frames_is_refused() -> None:
     options = SourceOptions("gst:videotestsrc ! video/x-raw,width=1200,height=1000", "c", limits=PictureLimits(1.0))
     with pytest.raises(PictureError, match="gst pipeline gives pictures of 1200 x 1000 pixels"):
         open_gst(options)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--config", "{folder}/config.yaml"),
+        ("build-engine", "{model}", "--calibration", "{folder}/photos", "--max-megapixels", "1"),
+        ("build-engine", "{model}", "--calibration", "{folder}/photos?max_megapixels=1"),
+        ("build-engine", "{model}", "--calibration", "{folder}/small", "--validation", "{folder}/photos",
+         "--max-megapixels", "1"),
+        ("evaluate", "--data", "{folder}/data", "--max-megapixels", "1"),
+    ],
+)  # fmt: skip
+def test_every_command_can_be_told_how_large_pictures_may_be(
+    tmp_path: Path, arguments: Sequence[str], root: Path
+) -> None:
+    for folder, size in (("photos", (1500, 1000)), ("small", (150, 100)), ("data/stop", (1500, 1000))):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.jpg").write_bytes(hostile.jpeg(*size))
+    (tmp_path / "config.yaml").write_text(
+        f"version: 1\ncameras: [{{uri: '{tmp_path}/photos/a.jpg', max_megapixels: 1}}]\n"
+    )
+    model = root / "engines" / "mnv2_engines" / "demo" / "demo.onnx"
+    done = call(*(part.format(model=model, folder=tmp_path) for part in arguments), home=tmp_path)
+    assert done.returncode == 69, done.stderr
+    assert "a.jpg is a JPEG of 1500 x 1000 pixels, 1.5 million: at most 1 million" in done.stderr
