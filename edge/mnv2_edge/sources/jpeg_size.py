@@ -17,7 +17,6 @@ MOST_SCANS: Final = 32
 """Encoders write ten, and each goes through the whole picture, however few bytes it has."""
 
 _SOF, _DHT, _EOI, _SOS = frozenset({0xC0, 0xC1, 0xC2}), 0xC4, 0xD9, 0xDA
-_SOI: Final = 0xD8
 _PROGRESSIVE: Final = 0xC2
 _OTHER_FRAMES: Final = frozenset(range(0xC3, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _TEM: Final = 0x01  # no length follows

@@ -201,7 +201,7 @@ class MjpegSource:
         newest: bytes | None = None
         read = 0
         while newest is None or (read < _AHEAD and self._stream.more_has_come()):
-            if time.monotonic() > give_up_at:
+            if newest is None and time.monotonic() > give_up_at:
                 raise SourceError(self._impatience())
             try:
                 data = self._stream.receive(_CHUNK)
