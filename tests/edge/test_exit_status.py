@@ -10,6 +10,7 @@ PROMISED = {
     "EdgeError": 70,
     "UsageError": 2,
     "ConfigError": 78,
+    "PictureError": 69,
     "SourceError": 69,
     "SourceNotFoundError": 69,
     "SourcePermissionError": 77,
