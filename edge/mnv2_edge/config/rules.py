@@ -22,7 +22,7 @@ from mnv2_edge.config.model import (
 from mnv2_edge.errors import ConfigError, UsageError
 from mnv2_edge.identity import topic_safe
 from mnv2_edge.plugins import plugin_names
-from mnv2_edge.redaction import redact
+from mnv2_edge.redaction import holds_password
 from mnv2_edge.sinks.broker import is_topic, parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.region import Region
@@ -139,7 +139,7 @@ def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Bro
             Region.of(camera.roi)
         except UsageError as exc:
             yield Broken(("roi",), str(exc))
-    if redact(camera.uri) != camera.uri:
+    if holds_password(camera.uri):
         in_pipeline = camera.uri.lower().startswith("gst:")
         what = ", which a pipeline takes from nowhere else: use rtsp://USER@HOST/PATH, and" if in_pipeline else ":"
         yield Broken(

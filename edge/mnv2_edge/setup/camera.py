@@ -10,13 +10,14 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from mnv2_edge.address_secrets import names_password
 from mnv2_edge.app import quieten_opencv
 from mnv2_edge.camera_test import CameraReport, examine_source
 from mnv2_edge.config.model import CameraConfig
 from mnv2_edge.devices import Camera
 from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
 from mnv2_edge.patience import Patient
-from mnv2_edge.redaction import add_secret, redact
+from mnv2_edge.redaction import add_secret, holds_password, redact
 from mnv2_edge.service.places import unit_of
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
@@ -155,7 +156,7 @@ def take_address(text: str) -> tuple[str, str]:
     address = split_address(text, "")
     uri = with_user(text, address.user)
     add_secret(address.password)
-    if redact(uri) != uri:
+    if holds_password(uri) or names_password(uri):
         raise UsageError(
             f"{redact(uri)} holds a password among its options, which every reader of the file would see: leave it out"
         )

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from mnv2_edge.errors import UsageError
 from mnv2_edge.plugins import load_plugin
+from mnv2_edge.redaction import add_camera_secrets
 from mnv2_edge.sources import FrameSource, Pace, SourceOptions
 from mnv2_edge.sources.orientation import Flip, OrientedSource, Rotation
 from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
@@ -31,10 +32,11 @@ def open_source(
 ) -> FrameSource:
     """Open the camera, file or plug-in that `uri` names; the caller closes it.
 
-    Frames come out upright, turned clockwise by `rotate`, then mirrored by `flip`, and cut to `region`. Raises
+    What the address keeps secret is hidden from logs from now on. Frames come out upright, turned clockwise by `rotate`, then mirrored by `flip`, and cut to `region`. Raises
     UsageError for a URI or an option that makes no sense, SourceError when the camera or file cannot be opened,
     PluginError for a broken plug-in.
     """
+    add_camera_secrets(uri, secret)
     parsed = parse_uri(uri)
     installed = {point.name for point in metadata.entry_points(group=_GROUP)}
     if parsed.kind not in installed:
