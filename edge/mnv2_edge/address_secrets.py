@@ -13,13 +13,59 @@ __all__ = ["hidden_values", "hide_in_addresses", "names_password"]
 
 _HIDDEN: Final = "***"
 
-_HARMLESS: Final = frozenset(
-    # Options of our own sources.
-    "ca_file faults film format fps frames keyframes library seed size timeout transport verify rotate flip roi pace "
-    # What cameras call a picture's properties, and which of their streams is meant.
-    "width height resolution res rate framerate quality compression codec videocodec bitrate channel channelno chn "
-    "stream streamtype streamid subtype substream real_stream profile camera cam unicast proto video audio".split()
+_OURS: Final = frozenset(
+    {
+        "ca_file",
+        "faults",
+        "film",
+        "format",
+        "fps",
+        "frames",
+        "keyframes",
+        "library",
+        "seed",
+        "size",
+        "timeout",
+        "transport",
+        "verify",
+        "rotate",
+        "flip",
+        "roi",
+        "pace",
+    }
 )
+"""Options of our own sources."""
+_HARMLESS: Final = _OURS | {
+    "width",
+    "height",
+    "resolution",
+    "res",
+    "rate",
+    "framerate",
+    "quality",
+    "compression",
+    "codec",
+    "videocodec",
+    "bitrate",
+    "channel",
+    "channelno",
+    "chn",
+    "stream",
+    "streamtype",
+    "streamid",
+    "subtype",
+    "sub",
+    "substream",
+    "real_stream",
+    "profile",
+    "camera",
+    "cam",
+    "unicast",
+    "proto",
+    "video",
+    "audio",
+}
+"""With what cameras call a picture's properties, and which of their streams is meant."""
 _NEVER_HARMLESS: Final = re.compile(r"=|%3d|[?#]|://", re.IGNORECASE)
 """Such a value holds more than a value."""
 
@@ -29,7 +75,9 @@ _LOGIN_NAME: Final = (
 )
 _BOUNDED: Final = r"(?:(?![_&;,][A-Za-z][A-Za-z-]{0,30}=)[^/?&\s'\"]){1,256}"
 _URI: Final = re.compile(
-    r"(?P<front>(?P<scheme>[a-z][a-z0-9+.-]{0,30})://[^\s/?#'\"<>]{0,512})(?P<rest>[/?#][^\s'\"<>]{0,4096})?", re.IGNORECASE
+    r"(?P<front>(?P<scheme>[a-z][a-z0-9+.-]{0,30})://[^\s/?#'\"<>]{0,512})"
+    r"(?P<rest>[/?#][^\s'\"<>]{0,4096})?",
+    re.IGNORECASE,
 )
 _PAIR: Final = re.compile(
     r"(?P<front>[?&;](?P<name>[a-z_][a-z0-9_.-]{0,40})=)(?P<value>[^&\s'\"]{1,4096})", re.IGNORECASE
@@ -104,8 +152,8 @@ def _hide_in_uri(match: "re.Match[str]") -> str:
 def _hide_in_segment(segment: str) -> str:
     if "=" in segment:
         return _IN_SEGMENT.sub(_hide_pair, segment)
-    user, colon, _ = segment.partition(":")
-    return f"{user}:{_HIDDEN}" if colon and user else segment
+    user, _, password = segment.partition(":")
+    return f"{user}:{_HIDDEN}" if user and password else segment
 
 
 def _hide_in_query(piece: str) -> str:

@@ -32,9 +32,9 @@ def open_source(
 ) -> FrameSource:
     """Open the camera, file or plug-in that `uri` names; the caller closes it.
 
-    What the address keeps secret is hidden from logs from now on. Frames come out upright, turned clockwise by `rotate`, then mirrored by `flip`, and cut to `region`. Raises
-    UsageError for a URI or an option that makes no sense, SourceError when the camera or file cannot be opened,
-    PluginError for a broken plug-in.
+    What the address keeps secret is hidden from logs from now on. Frames come out upright, turned clockwise by
+    `rotate`, then mirrored by `flip`, and cut to `region`. Raises UsageError for a URI or an option that makes no
+    sense, SourceError when the camera or file cannot be opened, PluginError for a broken plug-in.
     """
     add_camera_secrets(uri, secret)
     parsed = parse_uri(uri)
