@@ -49,6 +49,8 @@ class BuildOptions:
     limits: Limits
     accept_loss: bool
     threads: int
+    private: bool = False
+    """Keep no picture."""
     workspace_mib: int = WORKSPACE_MIB
     optimization_level: int = OPTIMIZATION_LEVEL
     picture_limits: PictureLimits = DEFAULT_LIMITS
@@ -105,6 +107,7 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
         segmentation=stated.segmentation if task == "segment" else None,
         limits=options.limits,
         accept_loss=options.accept_loss,
+        private=options.private,
         threads=options.threads,
         cache_dir=environment.cache,
         workspace_mib=options.workspace_mib,

@@ -9,7 +9,8 @@
     │   │   └── UnbuiltEngineError  kept in a store with all that it takes to build it here, which was not done yet
     │   ├── UntestedEngineError  its first load was ended from outside: try again
     │   ├── UnknownEngineError   no engine of that name is in the store
-    │   └── ArchiveError         an exported engine that is damaged, or no export
+    │   ├── ArchiveError         an exported engine that is damaged, or no export
+    │   └── SignatureError       nobody who is trusted has signed it, or a key that cannot be used
     ├── LabelsError              a label file that is unreadable or does not fit  (ValueError)
     ├── ContractError            preprocess or task options that make no sense    (ValueError)
     ├── CatalogueError           a catalogue of models that cannot be read        (ValueError)
@@ -40,6 +41,7 @@ __all__ = [
     "LabelsError",
     "MemoryShortageError",
     "ModelError",
+    "SignatureError",
     "StaleEngineError",
     "StoreAccessError",
     "StoreError",
@@ -90,6 +92,10 @@ class UnknownEngineError(EngineError):
 
 class ArchiveError(EngineError):
     """Say what is wrong with an exported engine."""
+
+
+class SignatureError(EngineError):
+    """Say that no trusted key has signed an engine, or that a key cannot be used."""
 
 
 class LabelsError(EnginesError, ValueError):

@@ -72,6 +72,7 @@ class _Flags:
     min_sqnr: float | None
     min_agreement: float | None
     accept_loss: bool
+    private: bool
     workspace_mib: int | None
     optimization_level: int | None
     threads: int | None
@@ -118,6 +119,11 @@ class _Flags:
 @click.option("--min-sqnr", type=float, metavar="DB", help="Fail below it, for any output.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), metavar="F", help="Fail below this share of equal top-1.")
 @click.option("--accept-loss", is_flag=True, help="Install it although it fails, and record that.")
+@click.option(
+    "--private",
+    is_flag=True,
+    help="Keep no picture: none in the store, the self-test or the report. To build again then takes pictures again.",
+)
 @click.option(
     "--workspace-mib",
     type=click.IntRange(1, 65536),
@@ -189,6 +195,7 @@ def _build(flags: _Flags) -> int:
         stated=_state(flags),
         limits=_limits(flags, precision),
         accept_loss=flags.accept_loss,
+        private=flags.private,
         workspace_mib=flags.workspace_mib or WORKSPACE_MIB,
         optimization_level=OPTIMIZATION_LEVEL if flags.optimization_level is None else flags.optimization_level,
         threads=flags.threads or len(os.sched_getaffinity(0)),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ from mnv2_edge.cli.common import json_option, print_error
 from mnv2_edge.cli.groups import HelpfulGroup
 from mnv2_edge.cli.tables import print_table
 from mnv2_edge.environment import Environment, read_environment
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
+from mnv2_edge.redaction import add_secret
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
     from mnv2_engines.build import BuildProgress
+    from mnv2_engines.signing import SigningKey
     from mnv2_engines.store import Store
     from mnv2_engines.store.checking import StoredCheck
 
@@ -44,6 +47,7 @@ Examples:
   mnv2-edge engines rebuild --stale            after an upgrade
   mnv2-edge engines export birds birds.mnv2    then, on another board:
   mnv2-edge engines import birds.mnv2
+  mnv2-edge engines export birds birds.mnv2 --sign my.key
 
 \b
 Engines are in $MNV2_EDGE_HOME/engines, by default ~/.local/share/mnv2-edge/engines.
@@ -147,34 +151,92 @@ def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
 @click.argument("name")
 @click.argument("file", type=_FILE, metavar="FILE.mnv2")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def export(name: str, file: Path, *, force: bool) -> None:
+@click.option("--sign", "key", type=_FILE, metavar="KEY", help="Sign it with this secret key: FILE.mnv2.minisig.")
+def export(name: str, file: Path, *, force: bool, key: Path | None) -> None:
     """Write an engine, and what it was built from, to one file.
 
-    The file is a plain tar archive with SHA256SUMS in front.
+    The file is a plain tar archive with SHA256SUMS in front. It holds pictures that the engine was built with, unless
+    that was done with --private; only its owner may read it.
     """
     from mnv2_engines.store.archive import export_engine
 
     if file.exists() and (not force or not file.is_file()):
         raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
-    export_engine(_open_store(), name, file)
-    click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB; on another device: mnv2-edge engines import {file.name}")
+    signing = None if key is None else _open_key(key)
+    export_engine(_open_store(), name, file, signing)
+    trust = "" if signing is None else " --trust KEYS"
+    click.echo(
+        f"{file}: {file.stat().st_size / 1e6:.1f} MB; on another device: mnv2-edge engines import {file.name}{trust}"
+    )
+    if signing is None:
+        click.echo(f"{file} is not signed: nothing in it proves who made it (--sign KEY)", err=True)
+    else:
+        click.echo(f"{file}.minisig: signed by the key {signing.key_id}; it has to stay beside {file.name}")
+
+
+@command.command()
+@click.argument("name")
+@click.argument("key", type=_FILE, metavar="KEY")
+def sign(name: str, key: Path) -> None:
+    """Sign an engine of the store where it is.
+
+    For one that was built on this device, where the configuration has `require_signed: true`.
+    """
+    from mnv2_engines.store.signatures import sign_stored
+
+    signing = _open_key(key)
+    sign_stored(_open_store(), name, signing)
+    click.echo(f"{name} is signed by the key {signing.key_id}")
+
+
+@command.command()
+@click.argument("file", type=_FILE)
+@click.option("--no-password", is_flag=True, help="Let whoever can read FILE sign with it.")
+def keygen(file: Path, *, no_password: bool) -> None:
+    """Make a key to sign engines with: FILE stays with you, FILE.pub goes to the devices.
+
+    Both are minisign's. MNV2_EDGE_SIGNING_PASSWORD is the password when it is set; else it is asked for.
+    """
+    from mnv2_engines.signing import make_key
+
+    public = file.with_name(f"{file.name}.pub")
+    for place in (file, public):
+        if place.exists() or place.is_symlink():
+            raise UsageError(f"{place} is there already: choose another name, for a key is never written over")
+    password = "" if no_password else _ask_password(file, new=True)
+    if not password and not no_password:
+        raise UsageError("the password is empty: expected one, or --no-password")
+    try:
+        line = make_key(file, password)
+    except OSError as exc:
+        if isinstance(exc, PermissionError):
+            raise AccessError(f"{exc.filename or file} may not be written by this user: choose another place") from exc
+        raise UsageError(f"{exc.filename or file} cannot be written ({exc.strerror}): choose another place") from exc
+    click.echo(f"{file}: the secret key; keep it, and keep it to yourself")
+    click.echo(f"{public}: the public key, for `mnv2-edge engines import --trust` and `trusted_keys`:\n{line}")
 
 
 @command.command("import")
 @click.argument("file", type=_FILE, metavar="FILE.mnv2")
 @click.option("--build", is_flag=True, help="Build it at once when it does not run here as it is.")
+@click.option("--trust", "keys", type=_FILE, metavar="KEYS", help="Refuse it unless one of these keys has signed it.")
 @_threads
-def import_file(file: Path, *, build: bool, threads: int | None) -> None:
+def import_file(file: Path, *, build: bool, keys: Path | None, threads: int | None) -> None:
     """Install what `export` wrote.
+
+    With --trust the signature FILE.mnv2.minisig is checked before anything is unpacked. KEYS is a file of one or more
+    public keys of minisign or `engines keygen`.
 
     Everything is hashed, and the engine is loaded and tested in a child process, before it takes the place of one of
     that name. A TensorRT engine has to be built on each device: `engines rebuild NAME` does it, or --build.
     """
     from mnv2_edge.cli.build_memory import return_memory_early
     from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_engines.signing import TrustedKeys
     from mnv2_engines.store.archive import import_engine
 
     environment = _environment()
+    trust = None if keys is None else TrustedKeys.read(keys)
     return_memory_early()
     with show_progress() as progress:
         imported = import_engine(
@@ -184,7 +246,12 @@ def import_file(file: Path, *, build: bool, threads: int | None) -> None:
             build=build,
             threads=threads or _cores(),
             cache_dir=environment.cache,
+            trust=trust,
         )
+    if imported.signed is not None:
+        click.echo(f"{file} is signed by the key {imported.signed.key_id}: {imported.signed.comment}")
+    else:
+        click.echo(f"{file} was not checked for a signature: nothing proves who made it (--trust KEYS)", err=True)
     if imported.is_built:
         click.echo(f"{imported.name} is installed; run it: mnv2-edge run --model {imported.name}")
     else:
@@ -232,6 +299,24 @@ def _open_store(environment: Environment | None = None) -> "Store":
     from mnv2_engines.store import Store
 
     return Store((environment or _environment()).home)
+
+
+def _open_key(file: Path) -> "SigningKey":
+    from mnv2_engines.signing import SigningKey
+
+    return SigningKey.read(file, lambda: _ask_password(file, new=False))
+
+
+def _ask_password(file: Path, *, new: bool) -> str:
+    """Return a key's password: the environment's, else what is typed. Raises UsageError where nobody can type."""
+    password = os.environ.get("MNV2_EDGE_SIGNING_PASSWORD", "")
+    if not password:
+        if not sys.stdin.isatty():
+            way = ", or --no-password" if new else ""
+            raise UsageError(f"{file} needs a password and nobody can type it: set MNV2_EDGE_SIGNING_PASSWORD{way}")
+        password = str(click.prompt("Password of the key", hide_input=True, confirmation_prompt=new, err=True))
+    add_secret(password)
+    return password
 
 
 def _empty(store: "Store") -> str:

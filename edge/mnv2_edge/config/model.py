@@ -90,6 +90,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether an engine of the store is built before it runs: one not built on this device yet, or also a stale one."""
     watch: bool = False
     """Whether another engine that takes its place is put to work while running; SIGHUP does so in any case."""
+    require_signed: bool = False
+    """Whether only an engine of the store runs that a trusted key has signed."""
+    trusted_keys: FileName | None = None
+    """The public keys for that, as minisign and `mnv2-edge engines keygen` write them."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     """CPU threads of LiteRT; when absent, one less than the cores, at most 4, at least 1."""
     mean: Triple | None = None

@@ -159,7 +159,24 @@ def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Bro
         yield Broken(("uri",), f"no installed source is called {kind!r}{hint}")
 
 
+def _signed(engine: EngineConfig) -> Iterator[Broken]:
+    if engine.require_signed and engine.trusted_keys is None:
+        yield Broken(
+            ("require_signed",), "stands without trusted_keys, expected a file of public keys", lacks="trusted_keys"
+        )
+    if engine.trusted_keys is not None and not engine.require_signed:
+        yield Broken(
+            ("trusted_keys",), "has no effect without require_signed, expected `require_signed: true` beside it"
+        )
+    if engine.require_signed and engine.build != "never":
+        yield Broken(
+            ("build",),
+            f"is {engine.build!r}, and nobody has signed what is built here: expected never, with require_signed",
+        )
+
+
 def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[Broken]:
+    yield from _signed(engine)
     for given, other in (("mean", "std"), ("std", "mean")):
         if getattr(engine, given) is not None and getattr(engine, other) is None:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)

@@ -49,6 +49,8 @@ cameras:
 #  model: null            # the name of an engine in the store, or a file; the store's default when empty
 #  build: never           # missing: build it first if it came from another device; stale: also if it does not pass here
 #  watch: false           # put another engine to work as soon as it takes the place of this one; SIGHUP does it too
+#  require_signed: false  # run only engines of the store that a key of trusted_keys has signed
+#  trusted_keys: null     # a file of public keys, as minisign and `mnv2-edge engines keygen` write them
 #  threads: null          # CPU threads, 1 to 64; one less than the cores, at most 4, when empty
 #  mean: null             # [R, G, B] on the scale 0 to 255, together with std; the engine's own when empty
 #  std: null

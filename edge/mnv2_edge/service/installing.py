@@ -165,6 +165,7 @@ def _file_values(text: str) -> Iterator[tuple[int, int, str, _Kind]]:
     top = _mapping(root)
     found: list[tuple[yaml.Node | None, _Kind]] = [
         (_mapping(top.get("engine")).get("model"), "engine"),
+        (_mapping(top.get("engine")).get("trusted_keys"), "secret"),
         (top.get("labels"), "labels"),
     ]
     found += [(_mapping(camera).get("password_file"), "secret") for camera in _items(top.get("cameras"))]

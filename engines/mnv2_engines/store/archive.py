@@ -9,24 +9,27 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from mnv2_engines.build import BuildProgress
-from mnv2_engines.durable import replace
+from mnv2_engines.durable import replace, write_file
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import (
     ArchiveError,
     CorruptEngineError,
     EngineError,
+    SignatureError,
     StaleEngineError,
     StoreAccessError,
     UnbuiltEngineError,
 )
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.selftest import load_in_child, remember_tested
+from mnv2_engines.signing import Readable, SigningKey, TrustedKeys, Verified, read_signature, signature_path
 from mnv2_engines.store.building import build_stored, publish
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
+from mnv2_engines.store.signatures import LEGACY_BYTES, SIGNATURE, comment_of, verify_folder
 from mnv2_engines.store.sources import check_sources, read_request
 from mnv2_engines.store.tarring import extract, write_archive
 from mnv2_engines.store.trouble import explain_trouble
@@ -49,12 +52,15 @@ class Imported:
     """False: the engine has to be built on this device before it runs."""
     why: str = ""
     """Why it is not built, in one line."""
+    signed: Verified | None = None
+    """Who has signed it; None when that was not asked."""
 
 
-def export_engine(store: Store, name: str, file: Path) -> None:
+def export_engine(store: Store, name: str, file: Path, key: SigningKey | None = None) -> None:
     """Write a stored engine and all that it was built from to one file, whole or not at all, replacing what is there.
 
-    A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when something is not as it was built,
+    Nobody else may read the file: it holds pictures, unless it was built without keeping any. With `key` the signature
+    goes beside it, as minisign has it. A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when something is not as it was built,
     StoreAccessError and StoreFullError when the file cannot be written.
     """
     with store.pinned(name) as version, explain_trouble(store.folder):
@@ -62,10 +68,14 @@ def export_engine(store: Store, name: str, file: Path) -> None:
         temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         with explain_trouble(file.absolute().parent, "choose another place"):
             try:
-                with temporary.open("xb") as stream:
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "w+b") as stream:
                     write_archive(stream, files)
                     stream.flush()
                     os.fsync(stream.fileno())
+                    if key is not None:
+                        stream.seek(0)
+                        _put_signature(file, key.sign(stream, comment_of(name, files)))
                 replace(temporary, file)
             except BaseException:
                 with suppress(OSError):
@@ -82,25 +92,33 @@ def import_engine(
     threads: int = 1,
     cache_dir: Path | None = None,
     load: Callable[[Path], None] = load_in_child,
+    trust: TrustedKeys | None = None,
 ) -> Imported:
     """Install what `export_engine` wrote, under its name, replacing an engine of that name.
 
-    Everything is checked first, and the engine is loaded in a child process. One that does not run here is left out
+    With `trust`, FILE.minisig must be there and a signature of the whole file by one of these keys, before a byte of it
+    is unpacked; it stays with the engine. Everything is checked first, and the engine is loaded in a child process. One that does not run here is left out
     and has to be built from what came with it: at once with `build`, later without, unless it would take the place of
-    one that may run. Raises ArchiveError for a file that is no such archive, damaged or dishonest, what `build_stored`
+    one that may run. Raises SignatureError, ArchiveError for a file that is no such archive, damaged or dishonest, what `build_stored`
     raises, StoreAccessError, StoreFullError.
     """
     with store.staging("import") as unpacked, explain_trouble(store.folder):
-        names = _unpack(file, unpacked.folder, progress)
+        names, signature, signed = _unpack(file, unpacked.folder, progress, trust)
         try:
             recipe = _check(unpacked.folder, names)
             staging = dataclasses.replace(unpacked, name=recipe.name)
+            if trust is not None:  # what was unpacked is what every load will be held to
+                verify_folder(staging.folder, signature, trust, str(file))
             why = _try_engine(staging, load, cache_dir)
+        except SignatureError:
+            raise
         except EngineError as exc:
             raise ArchiveError(f"{file}: {str(exc).replace(f'{unpacked.folder}{os.sep}', '')}") from exc
         if not why:
+            if signed is not None:
+                (staging.folder / SIGNATURE).write_bytes(signature)
             publish(staging)
-            return Imported(recipe.name, is_built=True)
+            return Imported(recipe.name, is_built=True, signed=signed)
         if not build and recipe.name in store.names():
             raise UnbuiltEngineError(
                 f"{file} holds an engine that has to be built here ({why}), and {recipe.name} is there already: import "
@@ -108,10 +126,10 @@ def import_engine(
             )
         if not build:
             publish(staging)
-            return Imported(recipe.name, is_built=False, why=why)
+            return Imported(recipe.name, is_built=False, why=why, signed=signed)
         request = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
         build_stored(store, request, progress).require_installed()
-        return Imported(recipe.name, is_built=True)
+        return Imported(recipe.name, is_built=True, signed=signed)
 
 
 def _files_of(version: Version) -> dict[str, Path]:
@@ -128,7 +146,58 @@ def _files_of(version: Version) -> dict[str, Path]:
     return {**files, engine.path.name: engine.path, manifest.name: manifest}
 
 
-def _unpack(file: Path, folder: Path, progress: BuildProgress) -> frozenset[str]:
+def _put_signature(file: Path, signature: bytes) -> None:
+    beside = signature_path(file)
+    temporary = beside.with_name(f".{beside.name}.{secrets.token_hex(4)}")
+    try:
+        write_file(temporary, signature)
+        replace(temporary, beside)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _check_signature(file: Path, stream: BinaryIO, trust: TrustedKeys) -> tuple[bytes, Verified]:
+    """Return the signature beside an archive, once it is that of every byte that `stream` gives."""
+    beside = signature_path(file)
+    try:
+        raw = read_signature(beside)
+    except FileNotFoundError as exc:
+        raise SignatureError(
+            f"{file} is not signed: expected {beside.name} beside it; leave --trust out if you trust it all the same"
+        ) from exc
+    except OSError as exc:
+        raise SignatureError(f"{beside} cannot be read ({exc.strerror or exc}): expected a signature file") from exc
+
+    def whole() -> Readable:
+        stream.seek(0)
+        return _Limited(stream)
+
+    verified = trust.verify(raw, whole, str(file))
+    stream.seek(0)
+    return raw, verified
+
+
+class _Limited:
+    """Read a file as it is, but for a whole that is too large for the memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        if size < 0 and os.fstat(self._stream.fileno()).st_size > LEGACY_BYTES:
+            raise SignatureError(
+                f"a signature that is not prehashed covers {LEGACY_BYTES >> 20} MiB at most: have it signed again "
+                "without `minisign -l`"
+            )
+        return self._stream.read(size)
+
+
+def _unpack(
+    file: Path, folder: Path, progress: BuildProgress, trust: TrustedKeys | None
+) -> tuple[frozenset[str], bytes, Verified | None]:
     progress("unpack", 0, 1)
     try:
         # A named pipe would else keep whoever opens it waiting for a writer.
@@ -142,12 +211,13 @@ def _unpack(file: Path, folder: Path, progress: BuildProgress) -> frozenset[str]
     with stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise ArchiveError(f"{file} is no file: expected what `mnv2-edge engines export NAME FILE` wrote")
+        signature, signed = (b"", None) if trust is None else _check_signature(file, stream, trust)
         try:
             names = extract(stream, folder)
         except ArchiveError as exc:
             raise ArchiveError(f"{file} {exc}: expected what `mnv2-edge engines export NAME FILE` wrote") from exc
     progress("unpack", 1, 1)
-    return names
+    return names, signature, signed
 
 
 def _check(folder: Path, names: frozenset[str]) -> Recipe:

@@ -1,8 +1,11 @@
 """Write what an engine is built from beside it, and read it again as a request for a build."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from mnv2_engines.build_request import BuildRequest, Pictures
 from mnv2_engines.errors import BuildError, CorruptEngineError
@@ -34,6 +37,8 @@ def write_sources(folder: Path, request: BuildRequest, built_from: FileFacts) ->
     folder.mkdir()
     model = _copy_model(request.model, folder, built_from)
     color = request.preprocess.color
+    nothing = Pictures("", ())
+    calibration, validation = (nothing, nothing) if request.private else (request.calibration, request.validation)
     recipe = Recipe(
         name=request.name,
         target=request.target,
@@ -47,10 +52,11 @@ def write_sources(folder: Path, request: BuildRequest, built_from: FileFacts) ->
         limits=LimitFacts(
             sqnr_db=request.limits.sqnr_db, agreement=request.limits.agreement, accept_loss=request.accept_loss
         ),
-        calibration=_keep(folder / "calibration.png", request.calibration, _CALIBRATION, color),
-        verification=_keep(folder / "verification.png", request.validation, _VERIFICATION, color),
+        calibration=_keep(folder / "calibration.png", calibration, _CALIBRATION, color),
+        verification=_keep(folder / "verification.png", validation, _VERIFICATION, color),
         workspace_mib=request.workspace_mib,
         optimization_level=request.optimization_level,
+        private=True if request.private else msgspec.UNSET,
     )
     (folder / RECIPE).write_bytes(encode_recipe(recipe))
 
@@ -79,9 +85,14 @@ def check_sources(folder: Path) -> Recipe:
 def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> BuildRequest:
     """Return the request to build an engine again; its output is a name alone.
 
-    Raises CorruptEngineError, OSError.
+    Raises CorruptEngineError, BuildError where pictures are needed and were not kept, OSError.
     """
     recipe = check_sources(folder)
+    if recipe.private is True and recipe.precision == "int8":
+        raise BuildError(
+            f"{recipe.name} was built with --private, so none of its pictures were kept: build it with new ones, "
+            f"`mnv2-edge build-engine MODEL.onnx --name {recipe.name} --private --calibration FOLDER`"
+        )
     preprocess = recipe.preprocess.value()
     return BuildRequest(
         model=folder / recipe.model.file,
@@ -98,6 +109,7 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> Build
         segmentation=recipe.segmentation,
         limits=Limits(recipe.limits.sqnr_db, recipe.limits.agreement),
         accept_loss=recipe.limits.accept_loss,
+        private=recipe.private is True,
         threads=threads,
         cache_dir=cache_dir,
         workspace_mib=recipe.workspace_mib,
@@ -134,7 +146,8 @@ def _keep(path: Path, pictures: Pictures, limit: int, color: ColorOrder) -> Samp
     if not pictures.items:
         return None
     kept = spread_evenly(pictures.items, min(limit, most_pictures(*pictures.items[0].shape[:2])))
-    path.write_bytes(encode_strip(kept, color))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(encode_strip(kept, color))  # photographs: for their owner alone, whatever the folder above allows
     count, whole = len(kept), len(pictures.items)
     height, width = kept[0].shape[:2]
     source = pictures.source if count == whole else f"{pictures.source} ({count} of {whole})"

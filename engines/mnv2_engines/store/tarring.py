@@ -5,6 +5,7 @@ only parses single headers; what is not a regular file under a plain name is ref
 """
 
 import hashlib
+import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import BinaryIO, Final
 
 from mnv2_engines.errors import ArchiveError
 
-__all__ = ["SUMS", "extract", "write_archive"]
+__all__ = ["SUMS", "archive_parts", "extract", "is_member_name", "write_archive"]
 
 SUMS: Final = "SHA256SUMS"
 """The first member, as `sha256sum --check` reads it."""
@@ -30,17 +31,31 @@ _PART_BYTES: Final = 1 << 20
 
 def write_archive(stream: BinaryIO, files: Mapping[str, Path]) -> None:
     """Write files under the names they are to have, the same bytes for the same files whenever and by whom."""
+    stream.writelines(archive_parts(files))
+
+
+def archive_parts(files: Mapping[str, Path]) -> Iterator[bytes]:
+    """Yield the bytes of an archive; the first piece is SHA256SUMS as a member.
+
+    Signatures cover these very bytes (docs/decisions/0065): another order, mode or header would make all that were
+    given so far worthless.
+    """
     lines = [f"{_hash(path)}  {name}\n" for name, path in sorted(files.items())]
     sums = "".join(lines).encode("ascii")
-    stream.write(_header(SUMS, len(sums)) + sums + _padding(len(sums)))
+    yield _header(SUMS, len(sums)) + sums + _padding(len(sums))
     for name, path in sorted(files.items()):
         size = path.stat().st_size
-        stream.write(_header(name, size))
+        yield _header(name, size)
         with path.open("rb") as file:
             while part := file.read(_PART_BYTES):
-                stream.write(part)
-        stream.write(_padding(size))
-    stream.write(bytes(2 * _BLOCK))
+                yield part
+        yield _padding(size)
+    yield bytes(2 * _BLOCK)
+
+
+def is_member_name(name: str) -> bool:
+    """Tell whether an archive may hold a file of that name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def extract(stream: BinaryIO, folder: Path) -> frozenset[str]:
@@ -112,7 +127,8 @@ def _read_sums(raw: bytes) -> dict[str, str]:
 
 def _copy(stream: BinaryIO, path: Path, size: int) -> str:
     digest = hashlib.sha256()
-    with path.open("xb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # there are photographs
+    with os.fdopen(descriptor, "wb") as file:
         while size:
             part = _exactly(stream, min(size, _PART_BYTES))
             digest.update(part)
