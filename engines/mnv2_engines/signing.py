@@ -117,14 +117,14 @@ class SigningKey:
             if key.is_encrypted():
                 key.decrypt(ask_password())
         except OSError as exc:
-            raise SignatureError(f"{file} cannot be read ({exc.strerror or exc}): {_EXPECTED_SECRET}") from exc
+            raise SignatureError(f"{file} cannot be read ({exc.strerror or exc}): {_EXPECTED_PRIVATE}") from exc
         except MemoryError as exc:
             raise SignatureError(
                 f"{file} takes more memory to open than there is (minisign's own keys: 1 GiB): sign on a larger "
                 "machine, or make a key with `mnv2-edge engines keygen FILE`"
             ) from exc
         except minisign.Error as exc:
-            raise SignatureError(f"{file} cannot be opened ({exc}): {_EXPECTED_SECRET}") from exc
+            raise SignatureError(f"{file} cannot be opened ({exc}): {_EXPECTED_PRIVATE}") from exc
         return cls(key)
 
     def sign(self, data: Readable, comment: str) -> bytes:
@@ -164,7 +164,7 @@ def read_signature(path: Path) -> bytes:
 
 
 _EXPECTED_KEYS: Final = "expected public keys as `mnv2-edge engines keygen` and minisign write them (FILE.pub)"
-_EXPECTED_SECRET: Final = "expected a secret key of `mnv2-edge engines keygen` or minisign, and its password"
+_EXPECTED_PRIVATE: Final = "expected a secret key of `mnv2-edge engines keygen` or minisign, and its password"
 
 
 def _read(path: Path, limit: int, flags: int = 0) -> bytes:

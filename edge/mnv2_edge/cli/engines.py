@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from mnv2_edge.cli.common import json_option, print_error
+from mnv2_edge.cli.engine_signing import keygen, open_key, sign
 from mnv2_edge.cli.groups import HelpfulGroup
 from mnv2_edge.cli.tables import print_table
 from mnv2_edge.environment import Environment, read_environment
-from mnv2_edge.errors import AccessError, UsageError
+from mnv2_edge.errors import UsageError
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
-from mnv2_edge.redaction import add_secret
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
     from mnv2_engines.build import BuildProgress
-    from mnv2_engines.signing import SigningKey
     from mnv2_engines.store import Store
     from mnv2_engines.store.checking import StoredCheck
 
@@ -59,6 +57,10 @@ def command() -> None:
 
     `mnv2-edge build-engine` puts them there, `mnv2-edge run --model NAME` runs them.
     """
+
+
+command.add_command(sign)
+command.add_command(keygen)
 
 
 @command.command("list")
@@ -162,7 +164,7 @@ def export(name: str, file: Path, *, force: bool, key: Path | None) -> None:
 
     if file.exists() and (not force or not file.is_file()):
         raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
-    signing = None if key is None else _open_key(key)
+    signing = None if key is None else open_key(key)
     export_engine(_open_store(), name, file, signing)
     trust = "" if signing is None else " --trust KEYS"
     click.echo(
@@ -172,48 +174,6 @@ def export(name: str, file: Path, *, force: bool, key: Path | None) -> None:
         click.echo(f"{file} is not signed: nothing in it proves who made it (--sign KEY)", err=True)
     else:
         click.echo(f"{file}.minisig: signed by the key {signing.key_id}; it has to stay beside {file.name}")
-
-
-@command.command()
-@click.argument("name")
-@click.argument("key", type=_FILE, metavar="KEY")
-def sign(name: str, key: Path) -> None:
-    """Sign an engine of the store where it is.
-
-    For one that was built on this device, where the configuration has `require_signed: true`.
-    """
-    from mnv2_engines.store.signatures import sign_stored
-
-    signing = _open_key(key)
-    sign_stored(_open_store(), name, signing)
-    click.echo(f"{name} is signed by the key {signing.key_id}")
-
-
-@command.command()
-@click.argument("file", type=_FILE)
-@click.option("--no-password", is_flag=True, help="Let whoever can read FILE sign with it.")
-def keygen(file: Path, *, no_password: bool) -> None:
-    """Make a key to sign engines with: FILE stays with you, FILE.pub goes to the devices.
-
-    Both are minisign's. MNV2_EDGE_SIGNING_PASSWORD is the password when it is set; else it is asked for.
-    """
-    from mnv2_engines.signing import make_key
-
-    public = file.with_name(f"{file.name}.pub")
-    for place in (file, public):
-        if place.exists() or place.is_symlink():
-            raise UsageError(f"{place} is there already: choose another name, for a key is never written over")
-    password = "" if no_password else _ask_password(file, new=True)
-    if not password and not no_password:
-        raise UsageError("the password is empty: expected one, or --no-password")
-    try:
-        line = make_key(file, password)
-    except OSError as exc:
-        if isinstance(exc, PermissionError):
-            raise AccessError(f"{exc.filename or file} may not be written by this user: choose another place") from exc
-        raise UsageError(f"{exc.filename or file} cannot be written ({exc.strerror}): choose another place") from exc
-    click.echo(f"{file}: the secret key; keep it, and keep it to yourself")
-    click.echo(f"{public}: the public key, for `mnv2-edge engines import --trust` and `trusted_keys`:\n{line}")
 
 
 @command.command("import")
@@ -299,24 +259,6 @@ def _open_store(environment: Environment | None = None) -> "Store":
     from mnv2_engines.store import Store
 
     return Store((environment or _environment()).home)
-
-
-def _open_key(file: Path) -> "SigningKey":
-    from mnv2_engines.signing import SigningKey
-
-    return SigningKey.read(file, lambda: _ask_password(file, new=False))
-
-
-def _ask_password(file: Path, *, new: bool) -> str:
-    """Return a key's password: the environment's, else what is typed. Raises UsageError where nobody can type."""
-    password = os.environ.get("MNV2_EDGE_SIGNING_PASSWORD", "")
-    if not password:
-        if not sys.stdin.isatty():
-            way = ", or --no-password" if new else ""
-            raise UsageError(f"{file} needs a password and nobody can type it: set MNV2_EDGE_SIGNING_PASSWORD{way}")
-        password = str(click.prompt("Password of the key", hide_input=True, confirmation_prompt=new, err=True))
-    add_secret(password)
-    return password
 
 
 def _empty(store: "Store") -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from mnv2_engines.build import BuildProgress
-from mnv2_engines.durable import replace, write_file
+from mnv2_engines.durable import replace
 from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import (
     ArchiveError,
@@ -25,11 +25,11 @@ from mnv2_engines.errors import (
 )
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.selftest import load_in_child, remember_tested
-from mnv2_engines.signing import Readable, SigningKey, TrustedKeys, Verified, read_signature, signature_path
+from mnv2_engines.signing import SigningKey, TrustedKeys, Verified
 from mnv2_engines.store.building import build_stored, publish
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
-from mnv2_engines.store.signatures import LEGACY_BYTES, SIGNATURE, comment_of, verify_folder
+from mnv2_engines.store.signatures import SIGNATURE, check_archive, comment_of, put_beside, verify_folder
 from mnv2_engines.store.sources import check_sources, read_request
 from mnv2_engines.store.tarring import extract, write_archive
 from mnv2_engines.store.trouble import explain_trouble
@@ -60,8 +60,9 @@ def export_engine(store: Store, name: str, file: Path, key: SigningKey | None = 
     """Write a stored engine and all that it was built from to one file, whole or not at all, replacing what is there.
 
     Nobody else may read the file: it holds pictures, unless it was built without keeping any. With `key` the signature
-    goes beside it, as minisign has it. A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when something is not as it was built,
-    StoreAccessError and StoreFullError when the file cannot be written.
+    goes beside it, as minisign has it. A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when
+    something is not as it was built, SignatureError, StoreAccessError and StoreFullError when the file cannot be
+    written.
     """
     with store.pinned(name) as version, explain_trouble(store.folder):
         files = _files_of(version)
@@ -75,7 +76,7 @@ def export_engine(store: Store, name: str, file: Path, key: SigningKey | None = 
                     os.fsync(stream.fileno())
                     if key is not None:
                         stream.seek(0)
-                        _put_signature(file, key.sign(stream, comment_of(name, files)))
+                        put_beside(file, key.sign(stream, comment_of(name, files)))
                 replace(temporary, file)
             except BaseException:
                 with suppress(OSError):
@@ -97,10 +98,10 @@ def import_engine(
     """Install what `export_engine` wrote, under its name, replacing an engine of that name.
 
     With `trust`, FILE.minisig must be there and a signature of the whole file by one of these keys, before a byte of it
-    is unpacked; it stays with the engine. Everything is checked first, and the engine is loaded in a child process. One that does not run here is left out
-    and has to be built from what came with it: at once with `build`, later without, unless it would take the place of
-    one that may run. Raises SignatureError, ArchiveError for a file that is no such archive, damaged or dishonest, what `build_stored`
-    raises, StoreAccessError, StoreFullError.
+    is unpacked; it stays with the engine. Everything is checked first, and the engine is loaded in a child process. One
+    that does not run here is left out and has to be built from what came with it: at once with `build`, later without,
+    unless it would take the place of one that may run. Raises SignatureError, ArchiveError for a file that is no such
+    archive, damaged or dishonest, what `build_stored` raises, StoreAccessError, StoreFullError.
     """
     with store.staging("import") as unpacked, explain_trouble(store.folder):
         names, signature, signed = _unpack(file, unpacked.folder, progress, trust)
@@ -146,55 +147,6 @@ def _files_of(version: Version) -> dict[str, Path]:
     return {**files, engine.path.name: engine.path, manifest.name: manifest}
 
 
-def _put_signature(file: Path, signature: bytes) -> None:
-    beside = signature_path(file)
-    temporary = beside.with_name(f".{beside.name}.{secrets.token_hex(4)}")
-    try:
-        write_file(temporary, signature)
-        replace(temporary, beside)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def _check_signature(file: Path, stream: BinaryIO, trust: TrustedKeys) -> tuple[bytes, Verified]:
-    """Return the signature beside an archive, once it is that of every byte that `stream` gives."""
-    beside = signature_path(file)
-    try:
-        raw = read_signature(beside)
-    except FileNotFoundError as exc:
-        raise SignatureError(
-            f"{file} is not signed: expected {beside.name} beside it; leave --trust out if you trust it all the same"
-        ) from exc
-    except OSError as exc:
-        raise SignatureError(f"{beside} cannot be read ({exc.strerror or exc}): expected a signature file") from exc
-
-    def whole() -> Readable:
-        stream.seek(0)
-        return _Limited(stream)
-
-    verified = trust.verify(raw, whole, str(file))
-    stream.seek(0)
-    return raw, verified
-
-
-class _Limited:
-    """Read a file as it is, but for a whole that is too large for the memory."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes."""
-        if size < 0 and os.fstat(self._stream.fileno()).st_size > LEGACY_BYTES:
-            raise SignatureError(
-                f"a signature that is not prehashed covers {LEGACY_BYTES >> 20} MiB at most: have it signed again "
-                "without `minisign -l`"
-            )
-        return self._stream.read(size)
-
-
 def _unpack(
     file: Path, folder: Path, progress: BuildProgress, trust: TrustedKeys | None
 ) -> tuple[frozenset[str], bytes, Verified | None]:
@@ -211,7 +163,7 @@ def _unpack(
     with stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise ArchiveError(f"{file} is no file: expected what `mnv2-edge engines export NAME FILE` wrote")
-        signature, signed = (b"", None) if trust is None else _check_signature(file, stream, trust)
+        signature, signed = (b"", None) if trust is None else check_archive(file, stream, trust)
         try:
             names = extract(stream, folder)
         except ArchiveError as exc:

@@ -37,7 +37,10 @@ class StoredEngine:
             return type(exc).__name__
 
     def read(self) -> Engine:
-        """Read and verify the engine that the name means now. Raises as `read_engine` and `check`, UnknownEngineError."""
+        """Read and verify the engine that the name means now.
+
+        Raises as `check` and `read_engine` do, and UnknownEngineError.
+        """
         with contextlib.ExitStack() as pins:
             version = pins.enter_context(self._store.pinned(self._name))
             self._check(version)

@@ -6,26 +6,30 @@ again out of a version's folder whenever somebody asks, and never has to be kept
 
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from mnv2_engines.durable import replace, sync_folder, write_file
 from mnv2_engines.errors import SignatureError
-from mnv2_engines.signing import SigningKey, TrustedKeys, Verified, read_signature
+from mnv2_engines.signing import Readable, SigningKey, TrustedKeys, Verified, read_signature, signature_path
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.tarring import archive_parts, is_member_name
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import SOURCE, Version
 
-__all__ = ["LEGACY_BYTES", "SIGNATURE", "comment_of", "require_signature", "sign_stored", "verify_folder"]
+__all__ = ["SIGNATURE", "comment_of", "require_signature", "sign_stored", "verify_folder"]
 
 SIGNATURE: Final = "engine.minisig"
 """The signature's name in a version's folder; no archive may hold such a file."""
-LEGACY_BYTES: Final = 256 << 20
+_LEGACY_BYTES: Final = 256 << 20
 """A signature that is not prehashed takes all that is signed into memory at once."""
+_TOO_LONG: Final = (
+    f"a signature that is not prehashed covers {_LEGACY_BYTES >> 20} MiB at most: sign it again without `minisign -l`"
+)
 
 
 def require_signature(version: Version, keys: TrustedKeys) -> Verified:
@@ -78,6 +82,56 @@ def comment_of(name: str, files: Mapping[str, Path]) -> str:
     return f"mnv2-edge engine {name} sums sha256:{hashlib.sha256(first).hexdigest()}"
 
 
+def put_beside(file: Path, signature: bytes) -> None:
+    """Write the signature of a file to where minisign puts it, whole or not at all. Raises OSError."""
+    beside = signature_path(file)
+    temporary = beside.with_name(f".{beside.name}.{secrets.token_hex(4)}")
+    try:
+        write_file(temporary, signature)
+        replace(temporary, beside)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def check_archive(file: Path, stream: BinaryIO, trust: TrustedKeys) -> tuple[bytes, Verified]:
+    """Return the signature beside an archive, once it is that of every byte that `stream` gives, and begin that anew.
+
+    Raises SignatureError.
+    """
+    beside = signature_path(file)
+    try:
+        raw = read_signature(beside)
+    except FileNotFoundError as exc:
+        raise SignatureError(
+            f"{file} is not signed: expected {beside.name} beside it; leave --trust out if you trust it all the same"
+        ) from exc
+    except OSError as exc:
+        raise SignatureError(f"{beside} cannot be read ({exc.strerror or exc}): expected a signature file") from exc
+
+    def whole() -> Readable:
+        stream.seek(0)
+        return _Limited(stream)
+
+    verified = trust.verify(raw, whole, str(file))
+    stream.seek(0)
+    return raw, verified
+
+
+class _Limited:
+    """Read a file as it is, but for a whole that is too large for the memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        if size < 0 and os.fstat(self._stream.fileno()).st_size > _LEGACY_BYTES:
+            raise SignatureError(_TOO_LONG)
+        return self._stream.read(size)
+
+
 class _Parts:
     """Read pieces of bytes as one file."""
 
@@ -91,18 +145,14 @@ class _Parts:
             held = bytearray(self._left)
             for part in self._parts:
                 held += part
-                if len(held) > LEGACY_BYTES:
-                    raise SignatureError(
-                        f"a signature that is not prehashed covers {LEGACY_BYTES >> 20} MiB at most: sign it again "
-                        "without `minisign -l`"
-                    )
+                if len(held) > _LEGACY_BYTES:
+                    raise SignatureError(_TOO_LONG)
             self._left = b""
             return bytes(held)
         while not self._left:
-            part = next(self._parts, None)
-            if part is None:
+            self._left = next(self._parts, b"")
+            if not self._left:
                 return b""
-            self._left = part
         taken, self._left = self._left[:size], self._left[size:]
         return taken
 
@@ -111,7 +161,9 @@ def _files_in(folder: Path) -> dict[str, Path]:
     """Return every file of a version by its name in an archive, without following a link."""
     found: dict[str, Path] = {}
     for prefix, place in (("", folder), (f"{SOURCE}/", folder / SOURCE)):
-        for entry in os.scandir(place):
+        with os.scandir(place) as scanned:
+            entries = list(scanned)
+        for entry in entries:
             name = f"{prefix}{entry.name}"
             if name in {SIGNATURE, f".{SIGNATURE}.new"}:
                 continue

@@ -49,7 +49,8 @@ def archive_parts(files: Mapping[str, Path]) -> Iterator[bytes]:
         with path.open("rb") as file:
             while part := file.read(_PART_BYTES):
                 yield part
-        yield _padding(size)
+        if size % _BLOCK:
+            yield _padding(size)
     yield bytes(2 * _BLOCK)
 
 
