@@ -217,7 +217,7 @@ class TestInTheStore:
         return empty.version("signs").folder
 
     @pytest.mark.parametrize(
-        "name", ["signs.tflite", "signs.json", "source/recipe.json", "source/calibration.png", "source/signs.onnx"]
+        "name", ["signs.tflite", "signs.json", "source/recipe.json", "source/calibration.png", "source/demo.onnx"]
     )
     def test_every_file_is_covered(self, kept: Path, empty: Store, trust: TrustedKeys, name: str) -> None:
         raw = bytearray((kept / name).read_bytes())
