@@ -82,6 +82,7 @@ _URI: Final = re.compile(
 _PAIR: Final = re.compile(
     r"(?P<front>[?&;](?P<name>[a-z_][a-z0-9_.-]{0,40})=)(?P<value>[^&\s'\"]{1,4096})", re.IGNORECASE
 )
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,24}", re.IGNORECASE)
 _LOGIN_PAIR: Final = re.compile(rf"(?P<front>[/?&;,_]{_LOGIN_NAME}=)(?P<value>{_BOUNDED})", re.IGNORECASE)
 _LOGIN_QUERY: Final = re.compile(
     r"[/?&;,_](?:[a-z]{0,12}(?:passw?o?r?d?|passwd|paswd|pas|pwd|psw|pw)|[a-z_]{0,12}token|secret|api_?key|auth)=",
@@ -106,6 +107,10 @@ def hide_in_addresses(text: str) -> str:
 
 def hidden_values(uri: str) -> Iterator[str]:
     """Yield what `hide_in_addresses` hides of one address, as written and unescaped, as far as it tells one camera."""
+    for key in _bare_keys(uri):
+        if len(key) >= _SHORTEST_UNKNOWN:
+            yield key
+            yield unquote(key)
     for pattern in (_PAIR, _LOGIN_PAIR):
         for match in pattern.finditer(uri):
             name = match["front"].strip("/?&;,_=")
@@ -116,6 +121,13 @@ def hidden_values(uri: str) -> Iterator[str]:
             if is_login or len(value) >= _SHORTEST_UNKNOWN:
                 yield value
                 yield unquote(value)
+
+
+def _bare_keys(uri: str) -> Iterator[str]:
+    for piece in uri.partition("#")[0].partition("?")[2].split("&"):
+        name, _, value = piece.partition("=")
+        if _is_bare(name, value):
+            yield name
 
 
 def names_password(uri: str) -> bool:
@@ -158,6 +170,13 @@ def _hide_in_segment(segment: str) -> str:
 
 def _hide_in_query(piece: str) -> str:
     name, equals, value = piece.partition("=")
-    if not equals:
-        return piece if not piece or piece.lower() in _HARMLESS else _HIDDEN
-    return f"{name}={value if not value or _stays(name, value) else _HIDDEN}"
+    if _is_bare(name, value):
+        return _HIDDEN
+    return f"{name}{equals}{value if not value or _stays(name, value) else _HIDDEN}"
+
+
+def _is_bare(name: str, value: str) -> bool:
+    """Tell whether the name of an option is the secret itself: a key alone, also one in base64 that ends with =."""
+    if not name or name.lower() in _HARMLESS or name == _HIDDEN:
+        return False
+    return not value.strip("=") or _NAME.fullmatch(name) is None

@@ -59,6 +59,8 @@ def test_what_is_no_password_stays(text):
     [
         "http://cam/videostream.cgi?loginuse=admin&loginpas=s3cret&resolution=32",
         "http://cam/v?s3cret",
+        "http://cam/v?s3cretQ==",
+        "http://cam/v?s3cret%2F=1",
         "http://cam/v?width=640&s3cret&height=480",
         "rtsp://cam:554/user=admin_password=s3cret_channel=1_stream=0.sdp?real_stream",
         "rtsp://cam:554/user=admin&password=s3_cret&channel=1&stream=0.sdp?",

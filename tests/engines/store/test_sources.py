@@ -65,7 +65,7 @@ def test_at_most_64_and_32_pictures_are_kept_and_say_of_how_many_they_are(
     asked: BuildRequest, signs_pictures, tmp_path: Path
 ) -> None:
     many = Pictures("film", signs_pictures * 2)
-    first = write(tmp_path, dataclasses.replace(asked, calibration=many, validation=many))
+    first = write(tmp_path, dataclasses.replace(asked, calibration=many, validation=many, private=False))
     again = read_request(first, threads=1, cache_dir=None)
     (tmp_path / "again").mkdir()
     for recipe in (read_recipe(first), read_recipe(write(tmp_path / "again", again))):
@@ -74,7 +74,7 @@ def test_at_most_64_and_32_pictures_are_kept_and_say_of_how_many_they_are(
 
 
 def test_a_recipe_that_makes_no_sense_is_refused_whatever_its_checksum(asked: BuildRequest, tmp_path: Path) -> None:
-    recipe = read_recipe(write(tmp_path, asked))
+    recipe = read_recipe(write(tmp_path, dataclasses.replace(asked, private=False)))
     for changes in (
         {"name": "../signs"},
         {"name": "a\x1b[2J"},
