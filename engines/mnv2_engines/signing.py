@@ -96,6 +96,8 @@ class TrustedKeys:
         for key in fitting:
             try:
                 key.verify(open_signed(), signature)
+            except SignatureError:  # what is read may refuse to be
+                raise
             except (minisign.Error, ValueError):  # ValueError: bytes that are no point of the curve
                 continue
             return Verified(name, printable(signature.trusted_comment))

@@ -14,6 +14,7 @@ from mnv2_engines.errors import ArchiveError, SignatureError
 from mnv2_engines.signing import SigningKey, TrustedKeys, make_key, signature_path
 from mnv2_engines.store import Store
 from mnv2_engines.store import archive as archive_module
+from mnv2_engines.store import signatures as signatures_module
 from mnv2_engines.store.archive import export_engine, import_engine
 from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.store.signatures import SIGNATURE, require_signature, sign_stored
@@ -313,6 +314,15 @@ class TestKeys:
             SigningKey.read(tmp_path / "key", lambda: "falsch")
         with pytest.raises(FileExistsError):
             make_key(tmp_path / "key", "")
+
+
+def test_a_signature_that_would_take_all_into_memory_is_refused_above_a_limit(
+    copy: Path, key: SigningKey, trust: TrustedKeys, refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = key._key.sign(copy.read_bytes(), prehash=False, trusted_comment="legacy")
+    signature_path(copy).write_bytes(bytes(signature) + b"\n")
+    monkeypatch.setattr(signatures_module, "_LEGACY_BYTES", 1000)
+    assert "not prehashed" in refused(copy)
 
 
 @needs_minisign
