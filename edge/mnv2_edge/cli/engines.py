@@ -59,10 +59,6 @@ def command() -> None:
     """
 
 
-command.add_command(sign)
-command.add_command(keygen)
-
-
 @command.command("list")
 @json_option
 def list_engines(*, as_json: bool) -> None:
@@ -219,6 +215,10 @@ def import_file(file: Path, *, build: bool, keys: Path | None, threads: int | No
             f"{imported.name} is in the store and has to be built on this device, for {imported.why}: "
             f"mnv2-edge engines rebuild {imported.name}"
         )
+
+
+command.add_command(sign)
+command.add_command(keygen)
 
 
 @command.command()
