@@ -47,7 +47,7 @@ _ENGINES: Mapping[type[BaseException], ExitStatus] = {
     engines.BuildError: ExitStatus.CHECK_FAILED,
     engines.MemoryShortageError: ExitStatus.TRY_AGAIN,
     engines.StoreAccessError: ExitStatus.NO_PERMISSION,
-    engines.StoreFullError: ExitStatus.TRY_AGAIN,
+    engines.DiskError: ExitStatus.TRY_AGAIN,
     engines.StoreError: ExitStatus.UNAVAILABLE,
 }
 

@@ -19,9 +19,9 @@
     ├── BuildError               an engine could not be built                   (RuntimeError)
     │   ├── MemoryShortageError  for want of memory, which another time may be there
     │   └── VerificationError    it was built and lost too much
+    ├── DiskError                a disk that is full, read-only or failing
     └── StoreError               the store of engines and models cannot be read or written   (OSError)
-        ├── StoreAccessError     by this user                                   (PermissionError)
-        └── StoreFullError       because the disk is full
+        └── StoreAccessError     by this user                                   (PermissionError)
 
 Each message holds the value, what was expected and the next command to type.
 """
@@ -33,6 +33,7 @@ __all__ = [
     "CatalogueError",
     "ContractError",
     "CorruptEngineError",
+    "DiskError",
     "DownloadError",
     "EngineError",
     "EnginesError",
@@ -43,7 +44,6 @@ __all__ = [
     "StaleEngineError",
     "StoreAccessError",
     "StoreError",
-    "StoreFullError",
     "UnbuiltEngineError",
     "UnknownEngineError",
     "UnsupportedOperatorError",
@@ -128,13 +128,16 @@ class VerificationError(BuildError):
     """Say that an engine was built and lost too much accuracy to be installed."""
 
 
+class DiskError(EnginesError):
+    """Say that a disk is full, read-only or failing; another attempt may work.
+
+    Not an OSError: who expects one there says what is wrong with a file, and this is about what the file lies on.
+    """
+
+
 class StoreError(EnginesError, OSError):
     """Say that the store of engines and models cannot be read or written."""
 
 
 class StoreAccessError(StoreError, PermissionError):
     """Say that this user may not read or write the store."""
-
-
-class StoreFullError(StoreError):
-    """Say that there is no space for another engine."""

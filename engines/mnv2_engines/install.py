@@ -16,6 +16,7 @@ from typing import Final
 from mnv2_engines.durable import alone_in, replace, write_file
 from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.manifest import decode_manifest, manifest_path, pending_manifest_path
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["install_engine", "refuse_foreign_files"]
 
@@ -27,7 +28,7 @@ def refuse_foreign_files(output: Path) -> None:
     """Raise BuildError when the manifest's place is taken by a JSON file that is no manifest, labels say."""
     beside = manifest_path(output)
     try:
-        manifest = decode_manifest(beside.read_bytes(), beside)
+        manifest = decode_manifest(read_regular(beside, SETTINGS_LIMIT), beside)
     except (OSError, CorruptEngineError):  # nothing there, or a manifest that is to be replaced because it is damaged
         return
     if manifest is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mnv2_edge.errors import LibraryMissingError, SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.sources.pictures import list_pictures
+from mnv2_engines.regular_file import PICTURE_LIMIT, open_regular
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["MaskedPictures", "read_mask", "read_mask_folders"]
@@ -52,7 +53,7 @@ def read_mask(path: Path) -> UInt8Array:
             "Pillow is not importable, which reads masks: `pip install 'mnv2-edge[evaluate]'`"
         ) from exc
     try:
-        with Image.open(path) as mask:
+        with open_regular(path, PICTURE_LIMIT) as file, Image.open(file) as mask:
             if mask.mode not in ("P", "L"):
                 raise SourceError(f"{path} has colours ({mask.mode}): expected class numbers, grey or with a palette")
             return np.array(mask, np.uint8)

@@ -20,6 +20,7 @@ from mnv2_edge.service.places import USER, Places
 from mnv2_edge.service.user import acting_as_service, service_user
 from mnv2_engines.durable import make_folder, replace
 from mnv2_engines.labels.named import LISTS
+from mnv2_engines.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, decode_regular, open_regular
 from mnv2_engines.store.names import is_name
 
 __all__ = ["Copy", "Plan", "carry_out", "make_state", "plan_installation", "readable_by_service"]
@@ -72,7 +73,7 @@ def plan_installation(
     """
     config = read_config(source)
     require_sound(config)
-    text = source.read_text(encoding="utf-8-sig")
+    text = decode_regular(source, SETTINGS_LIMIT, encoding="utf-8-sig")
     copies: list[Copy] = []
     pieces, done = [], 0
     for start, end, value, kind in _file_values(text):
@@ -218,11 +219,12 @@ def _copy(copy: Copy, target: Path, places: Places) -> None:
 
 def _copy_file(source: Path, target: Path, places: Places) -> None:
     """Read a file as who runs this, or as the service if it is the service's own; write it for the service alone."""
-    with acting_as_service() if _is_below(source, places.state) else contextlib.nullcontext():
-        reading = source.open("rb")
-    with reading, acting_as_service(), target.open("wb") as writing:
-        target.chmod(0o600)
-        shutil.copyfileobj(reading, writing)
+    with contextlib.ExitStack() as stack:
+        with acting_as_service() if _is_below(source, places.state) else contextlib.nullcontext():
+            reading = stack.enter_context(open_regular(source, MODEL_LIMIT))
+        with acting_as_service(), target.open("wb") as writing:
+            target.chmod(0o600)
+            shutil.copyfileobj(reading, writing)
 
 
 def _write(path: Path, text: str) -> None:

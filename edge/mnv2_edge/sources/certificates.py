@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mnv2_edge.errors import UsageError
 from mnv2_edge.sources.address import Address
+from mnv2_engines.regular_file import CERTIFICATE_LIMIT, read_regular
 
 __all__ = ["RTSPS_PORT", "TLS_OPTIONS", "Trust", "explain_refusal", "read_trust", "word_refusal"]
 
@@ -57,9 +58,11 @@ def read_trust(scheme: str, ours: Mapping[str, str]) -> Trust | None:
             f"{scheme}: this system has no file of authorities: `sudo apt install ca-certificates`, or ca_file="
         )
     try:
+        read_regular(Path(ca_file), CERTIFICATE_LIMIT)  # OpenSSL would wait for the other end of a pipe
         ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as exc:
-        raise UsageError(f"{scheme}: ca_file {ca_file} cannot be used ({exc}): expected PEM certificates") from exc
+        why = getattr(exc, "strerror", None) or exc
+        raise UsageError(f"{scheme}: ca_file {ca_file} cannot be used ({why}): expected PEM certificates") from exc
     return Trust(verify=True, ca_file=str(Path(ca_file).absolute()))
 
 

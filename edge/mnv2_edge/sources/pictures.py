@@ -14,6 +14,8 @@ import numpy as np
 from mnv2_edge.errors import SourceError, SourcePermissionError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
+from mnv2_engines.errors import DiskError
+from mnv2_engines.regular_file import PICTURE_LIMIT, read_regular
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_cut", "is_picture", "list_pictures", "read_picture", "walk_files"]
@@ -67,7 +69,7 @@ def read_picture(path: Path) -> UInt8Array:
     import cv2
 
     try:
-        data = path.read_bytes()
+        data = read_regular(path, PICTURE_LIMIT)
     except PermissionError as exc:
         raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
     except OSError as exc:
@@ -140,7 +142,7 @@ class PictureSource:
             return pixels
         try:
             return read_picture(path)
-        except SourceError as exc:
+        except (SourceError, DiskError) as exc:
             self._skipped += 1
             if self._skipped == 1:
                 _log.warning("%s: skipped: %s (further ones are only counted)", self._source_id, exc)

@@ -21,6 +21,7 @@ import msgspec
 
 from mnv2_engines.catalogue.web import InterruptedDownload, broken, host_of, open_url
 from mnv2_engines.errors import DownloadError, ModelError, StoreFullError
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 from mnv2_engines.sealed import UNREADABLE
 
 __all__ = ["Patience", "Progress", "Wanted", "append", "discard", "download", "require_room"]
@@ -260,7 +261,7 @@ def _state_path(part: Path) -> Path:
 
 def _read_state(part: Path, url: str) -> _State | None:
     try:
-        state = msgspec.json.decode(_state_path(part).read_bytes(), type=_State)
+        state = msgspec.json.decode(read_regular(_state_path(part), SETTINGS_LIMIT), type=_State)
     except (OSError, *UNREADABLE):
         return None
     return state if state.url == url else None

@@ -20,6 +20,7 @@ from mnv2_engines.catalogue.download import (
 from mnv2_engines.catalogue.entries import HashKind, RemoteFile
 from mnv2_engines.catalogue.pins import Pin
 from mnv2_engines.errors import DownloadError, ModelError
+from mnv2_engines.regular_file import open_regular
 
 __all__ = ["Mirror", "Obtained", "Trust", "file_hash", "now", "obtain", "parse_mirror"]
 
@@ -112,7 +113,7 @@ def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path, _LIMIT_BYTES) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

@@ -4,9 +4,8 @@ import dataclasses
 import logging
 import os
 import secrets
-import stat
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,12 +22,13 @@ from mnv2_engines.errors import (
     UnbuiltEngineError,
 )
 from mnv2_engines.facts import EngineKind
+from mnv2_engines.regular_file import open_regular
 from mnv2_engines.selftest import load_in_child, remember_tested
 from mnv2_engines.store.building import build_stored, publish
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
 from mnv2_engines.store.sources import check_sources, read_request
-from mnv2_engines.store.tarring import extract, write_archive
+from mnv2_engines.store.tarring import ARCHIVE_LIMIT, extract, write_archive
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import SOURCE, Version, read_stored_manifest
 
@@ -36,6 +36,8 @@ __all__ = ["Imported", "export_engine", "import_engine"]
 
 _log = logging.getLogger(__name__)
 
+_FRAME_BYTES: Final = 1 << 20
+"""More than headers, sums and padding of an archive take."""
 _PORTABLE: Final[frozenset[EngineKind]] = frozenset({"litert"})
 """What runs on other devices. A TensorRT plan is a program for one device: it neither leaves nor comes in."""
 
@@ -130,18 +132,15 @@ def _files_of(version: Version) -> dict[str, Path]:
 
 def _unpack(file: Path, folder: Path, progress: BuildProgress) -> frozenset[str]:
     progress("unpack", 0, 1)
-    try:
-        # A named pipe would else keep whoever opens it waiting for a writer.
-        stream = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    except PermissionError as exc:
-        raise StoreAccessError(f"{file} cannot be read by this user ({exc.strerror})") from exc
-    except OSError as exc:
-        raise ArchiveError(
-            f"{file} cannot be read ({exc.strerror}): expected what `mnv2-edge engines export NAME FILE` wrote"
-        ) from exc
-    with stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise ArchiveError(f"{file} is no file: expected what `mnv2-edge engines export NAME FILE` wrote")
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open_regular(file, ARCHIVE_LIMIT + _FRAME_BYTES))
+        except PermissionError as exc:
+            raise StoreAccessError(f"{file} cannot be read by this user ({exc.strerror})") from exc
+        except OSError as exc:
+            raise ArchiveError(
+                f"{file} cannot be read ({exc.strerror}): expected what `mnv2-edge engines export NAME FILE` wrote"
+            ) from exc
         try:
             names = extract(stream, folder)
         except ArchiveError as exc:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError, UnsupportedOperatorError
+from mnv2_engines.regular_file import MODEL_LIMIT, open_regular, read_regular
 from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.onnx_model import Attribute, OnnxModel, OnnxNode, OnnxValue
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_MODEL_BYTES", "read_onnx"]
 
 OLDEST_OPSET = 9
-MAX_MODEL_BYTES = 1 << 30
+MAX_MODEL_BYTES = MODEL_LIMIT
 """A MobileNetV2 is 14 MB; beyond this, reading alone would push a small board into swap."""
 
 _DTYPES: dict[int, str] = {
@@ -164,7 +165,7 @@ class _Reader:
             )
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
-            with path.open("rb") as file:
+            with open_regular(path, MAX_MODEL_BYTES) as file:
                 file.seek(offset)
                 data: bytes = file.read(length if length >= 0 else MAX_MODEL_BYTES)
         except (OSError, ValueError) as exc:
@@ -185,10 +186,7 @@ def _typed_elements(tensor: onnx.TensorProto, dtype: str) -> TensorArray:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise ModelError(f"{path} has {size} bytes: expected at most {MAX_MODEL_BYTES}")
-        return path.read_bytes()
+        return read_regular(path, MAX_MODEL_BYTES)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror or exc}; expected an ONNX file") from exc
 

@@ -224,7 +224,7 @@ class TestRefusals:
 
     def test_what_is_no_file(self, empty: Store, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
-        assert "is no file" in refused(empty, tmp_path / "pipe")
+        assert "it is a pipe, expected a regular file" in refused(empty, tmp_path / "pipe")
         assert "No such file" in refused(empty, tmp_path / "nowhere")
         assert "Is a directory" in refused(empty, tmp_path)
 

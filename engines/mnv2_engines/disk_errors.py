@@ -1,0 +1,48 @@
+"""Say what a disk has against reading or writing: it is full, read-only or failing, and the program is not to blame.
+
+One table for both packages: whatever is in it ends a command with the status "try again" (75).
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from mnv2_engines.errors import DiskError
+
+__all__ = ["disk_error", "explain_disk"]
+
+_TROUBLES: Final[Mapping[int, tuple[str, str]]] = {
+    errno.ENOSPC: ("the disk is full", "free some space and try again"),
+    errno.EDQUOT: ("this user's share of the disk is full", "free some space, or have the quota raised, and try again"),
+    errno.EFBIG: ("it would be larger than files may be here", "`ulimit -f` shows this shell's limit; try again"),
+    errno.EROFS: ("the disk is read-only", "make it writable, or choose another place, and try again"),
+    errno.EIO: ("the disk fails", "`dmesg` says more; save what is on it, and try again with another one"),
+    errno.ENOMEM: ("memory is short", "end other programs and try again"),
+}
+"""What is the matter, and what to do about it."""
+
+
+def disk_error(error: BaseException | None, what: str, remedy: str = "") -> DiskError | None:
+    """Return what to raise for an OSError that is the disk's fault; None for any other error.
+
+    `what` begins the message, for example `FILE cannot be written`. `remedy` is for the case in which the usual one
+    would not do.
+    """
+    if not isinstance(error, OSError) or error.errno not in _TROUBLES:
+        return None
+    state, usual = _TROUBLES[error.errno]
+    return DiskError(f"{what}, {state} ({error.strerror or os.strerror(error.errno)}): {remedy or usual}")
+
+
+@contextmanager
+def explain_disk(what: str, remedy: str = "") -> Iterator[None]:
+    """Turn an OSError that is the disk's fault into the DiskError that `disk_error` makes; let others pass."""
+    try:
+        yield
+    except OSError as exc:
+        trouble = disk_error(exc, what, remedy)
+        if trouble is None:
+            raise
+        raise trouble from exc
