@@ -15,10 +15,10 @@ __all__ = ["disk_error", "explain_disk"]
 
 _TROUBLES: Final[Mapping[int, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", "free some space and try again"),
-    errno.EDQUOT: ("this user's share of the disk is full", "free some space, or have the quota raised, and try again"),
-    errno.EFBIG: ("it would be larger than files may be here", "`ulimit -f` shows this shell's limit; try again"),
+    errno.EDQUOT: ("this user's quota is used up", "free some space, or have the quota raised, and try again"),
+    errno.EFBIG: ("it would be larger than a file may be here", "raise the limit (`ulimit -f` shows it) and try again"),
     errno.EROFS: ("the disk is read-only", "make it writable, or choose another place, and try again"),
-    errno.EIO: ("the disk fails", "`dmesg` says more; save what is on it, and try again with another one"),
+    errno.EIO: ("the disk fails", "`dmesg` may say why; save what is on it, and try again"),
     errno.ENOMEM: ("memory is short", "end other programs and try again"),
 }
 """What is the matter, and what to do about it."""
@@ -30,10 +30,11 @@ def disk_error(error: BaseException | None, what: str, remedy: str = "") -> Disk
     `what` begins the message, for example `FILE cannot be written`. `remedy` is for the case in which the usual one
     would not do.
     """
-    if not isinstance(error, OSError) or error.errno not in _TROUBLES:
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None or number not in _TROUBLES:
         return None
-    state, usual = _TROUBLES[error.errno]
-    return DiskError(f"{what}, {state} ({error.strerror or os.strerror(error.errno)}): {remedy or usual}")
+    state, usual = _TROUBLES[number]
+    return DiskError(f"{what} ({os.strerror(number)}): {state}; {remedy or usual}")
 
 
 @contextmanager

@@ -17,6 +17,7 @@
     ├── BackendUnavailableError  the library that runs the engine is not importable  (ImportError)
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
     ├── BuildError               an engine could not be built                   (RuntimeError)
+    │   ├── PlaceClosedError     because this user may not write where it is to go  (PermissionError)
     │   ├── MemoryShortageError  for want of memory, which another time may be there
     │   └── VerificationError    it was built and lost too much
     ├── DiskError                a disk that is full, read-only or failing
@@ -41,6 +42,7 @@ __all__ = [
     "LabelsError",
     "MemoryShortageError",
     "ModelError",
+    "PlaceClosedError",
     "StaleEngineError",
     "StoreAccessError",
     "StoreError",
@@ -118,6 +120,10 @@ class InferenceError(EnginesError, RuntimeError):
 
 class BuildError(EnginesError, RuntimeError):
     """Say that an engine could not be built."""
+
+
+class PlaceClosedError(BuildError, PermissionError):
+    """Say that this user may not write where an engine or a model is to go."""
 
 
 class MemoryShortageError(BuildError):

@@ -222,7 +222,11 @@ def test_a_reader_that_has_gone_is_no_error():
     ("redirection", "status", "says"),
     [
         (">&-", 0, ""),
-        (">/dev/full", 75, "mnv2-edge: error: stdout cannot be written (No space left on device): free some space"),
+        (
+            ">/dev/full",
+            75,
+            "mnv2-edge: error: stdout cannot be written (No space left on device): the disk is full; free some space",
+        ),
         ("2>&-", 0, ""),
         (">&- 2>&-", 0, ""),
     ],

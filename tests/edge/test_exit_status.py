@@ -41,7 +41,8 @@ PROMISED = {
     "UntestedEngineError": 75,
     "StoreError": 69,
     "StoreAccessError": 77,
-    "StoreFullError": 75,
+    "DiskError": 75,
+    "PlaceClosedError": 77,
 }
 
 

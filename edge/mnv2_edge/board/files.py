@@ -14,8 +14,9 @@ _LONGEST: Final = 4 << 20
 def read_text(path: Path) -> str:
     """Return what the file holds, stripped; empty when it is missing, or may not be read, or its device is going.
 
-    Of a large file it is the first 4 MiB. Asked for what is not powered, a driver says EAGAIN, as those of a Jetson's sensors do: Python's own files make a
-    TypeError of that before 3.14 (python/cpython issue 109523), and a FIFO that nobody writes would never open.
+    Of a large file it is the first 4 MiB. Asked for what is not powered, a driver says EAGAIN, as those of a Jetson's
+    sensors do: Python's own files make a TypeError of that before 3.14 (python/cpython issue 109523), and a FIFO that
+    nobody writes would never open.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

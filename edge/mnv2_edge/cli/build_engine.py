@@ -12,6 +12,7 @@ import click
 from mnv2_edge.cli.build_pictures import choose_pictures
 from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
 from mnv2_edge.cli.common import json_option
+from mnv2_edge.cli.report_file import write_report
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
@@ -197,12 +198,12 @@ def _build(flags: _Flags) -> int:
             result = build_engine(prepared.request, progress)
         else:
             result = build_stored(store, prepared.request, progress)
-    if flags.report is not None:
-        _write_report(flags.report, prepared.request, result)
     if flags.as_json:
         click.echo(json.dumps(to_json(result, prepared.warnings), indent=2))
     else:
         click.echo(summarise(result, flags.report, run=str(result.path) if store is None else name))
+    if flags.report is not None:
+        _write_report(flags.report, prepared.request, result)
     result.require_installed()
     return ExitStatus.DONE
 
@@ -270,7 +271,4 @@ def _limits(flags: _Flags, precision: "Precision") -> "Limits":
 def _write_report(path: Path, request: "BuildRequest", result: "BuildResult") -> None:
     from mnv2_engines.report import render_report
 
-    try:
-        path.write_text(render_report(request, result), encoding="utf-8")
-    except OSError as exc:
-        _log.warning("the report %s cannot be written: %s", path, exc.strerror)
+    write_report(path, render_report(request, result))

@@ -14,9 +14,10 @@ import click
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import read_secret, redact, refuse_password_in_argv
+from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
@@ -101,7 +102,12 @@ def _save(frame: Frame, wanted: Path | None) -> _Saved:
         replaced = path.exists()
         with path.open("xb" if wanted is None else "wb") as file:
             file.write(data)
+    except PermissionError as exc:
+        raise AccessError(f"{path} may not be written by this user; --save FILE names another place") from exc
     except OSError as exc:
+        trouble = disk_error(exc, f"{path} cannot be written", "--save FILE names another place")
+        if trouble is not None:
+            raise trouble from exc
         raise UsageError(f"{path} cannot be written: {exc.strerror}; --save FILE names another place") from exc
     return _Saved(path, replaced)
 

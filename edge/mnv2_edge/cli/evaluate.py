@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mnv2_edge.cli.common import json_option, print_error
+from mnv2_edge.cli.report_file import write_report
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
@@ -144,9 +145,9 @@ def _evaluate(flags: _Flags) -> int:
     )
     with show_progress() as progress:
         result = evaluate(options, read_environment(os.environ), progress)
+    click.echo(json.dumps(to_json(result)) if flags.as_json else summarise(result, flags.report))
     if flags.report is not None:
         _write_report(flags.report, result)
-    click.echo(json.dumps(to_json(result)) if flags.as_json else summarise(result, flags.report))
     return _judge(result, flags.min_accuracy)
 
 
@@ -166,10 +167,7 @@ def _check(flags: _Flags) -> None:
 def _write_report(path: Path, result: "EvaluationResult") -> None:
     from mnv2_engines.report.evaluation import render_evaluation
 
-    try:
-        path.write_text(render_evaluation(result), encoding="utf-8")
-    except OSError as exc:
-        _log.warning("the report %s cannot be written: %s", path, exc.strerror)
+    write_report(path, render_evaluation(result))
 
 
 def _judge(result: "EvaluationResult", least: float | None) -> int:

@@ -6,7 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
+from mnv2_engines.disk_errors import disk_error
 
 __all__ = ["TEMPLATE", "write_template"]
 
@@ -110,7 +111,8 @@ sinks:
 def write_template(path: Path, *, force: bool) -> None:
     """Write the template to `path`, whole or not at all.
 
-    Raises UsageError when the file is there and `force` is not, or when it cannot be written.
+    Raises UsageError when the file is there and `force` is not; AccessError, DiskError or UsageError when it cannot be
+    written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -124,4 +126,7 @@ def write_template(path: Path, *, force: bool) -> None:
     except OSError as exc:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place") from exc
+        if isinstance(exc, PermissionError):
+            raise AccessError(f"{path} cannot be written: {exc.strerror}; choose another place") from exc
+        trouble = disk_error(exc, f"{path} cannot be written")
+        raise (trouble or UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place")) from exc

@@ -18,6 +18,7 @@ from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.beside import files_beside
 from mnv2_edge.service.places import USER, Places
 from mnv2_edge.service.user import acting_as_service, service_user
+from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import make_folder, replace
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, decode_regular, open_regular
@@ -123,8 +124,8 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
     """Copy the files, verify the engines among them, and write the configuration last.
 
     All but the configuration is written as the service's user. `verify` is called with an engine in its new place,
-    before the configuration names it; what it raises undoes the copies. Raises AccessError when something cannot be
-    written.
+    before the configuration names it; what it raises undoes the copies. Raises AccessError or DiskError when something
+    cannot be written.
     """
     folder, staging = places.files(plan.name), places.files(f".{plan.name}.new")
     try:
@@ -147,7 +148,8 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
                 shutil.rmtree(staging, ignore_errors=True)
         _write(plan.configuration, plan.text)
     except OSError as exc:
-        raise AccessError(f"{exc.filename or folder} cannot be written: {exc.strerror or exc}") from exc
+        what = f"{exc.filename or folder} cannot be written"
+        raise (disk_error(exc, what) or AccessError(f"{what}: {exc.strerror or exc}")) from exc
 
 
 def make_state(folder: Path) -> None:

@@ -92,7 +92,7 @@ def parse_mirror(text: str) -> Mirror:
 def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, progress: Progress) -> Obtained:
     """Bring a file to `part` and check it; where it is published in several places, they are tried in turn.
 
-    Raises DownloadError when it does not come, ModelError when another one comes, StoreFullError when there is no room.
+    Raises DownloadError when it does not come, ModelError when another one comes, DiskError when there is no room.
     """
     if isinstance(mirror, Path):
         return _check(trust, part, str(_copy(trust.file, mirror, part, progress)))

@@ -49,7 +49,7 @@ class PulledModel:
 def pull_model(name: str, entry: CatalogueModel, home: ModelHome, options: PullOptions) -> PulledModel:
     """Install a model unless it is there already, whole and with the hash that it should have.
 
-    Raises DownloadError, ModelError, LabelsError, StoreFullError, CatalogueError; then what was there is unchanged, and
+    Raises DownloadError, ModelError, LabelsError, DiskError, CatalogueError; then what was there is unchanged, and
     what was fetched so far is kept for the next call.
     """
     if not entry.files:

@@ -57,7 +57,7 @@ def export_engine(store: Store, name: str, file: Path) -> None:
     """Write a stored engine and all that it was built from to one file, whole or not at all, replacing what is there.
 
     A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when something is not as it was built,
-    StoreAccessError and StoreFullError when the file cannot be written.
+    StoreAccessError and DiskError when the file cannot be written.
     """
     with store.pinned(name) as version, explain_trouble(store.folder):
         files = _files_of(version)
@@ -90,7 +90,7 @@ def import_engine(
     Everything is checked first, and the engine is loaded in a child process. One that does not run here is left out
     and has to be built from what came with it: at once with `build`, later without, unless it would take the place of
     one that may run. Raises ArchiveError for a file that is no such archive, damaged or dishonest, what `build_stored`
-    raises, StoreAccessError, StoreFullError.
+    raises, StoreAccessError, DiskError.
     """
     with store.staging("import") as unpacked, explain_trouble(store.folder):
         names = _unpack(file, unpacked.folder, progress)
