@@ -17,7 +17,7 @@ from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import alone_in, replace, write_file
 from mnv2_engines.errors import BuildError, CorruptEngineError, PlaceClosedError
 from mnv2_engines.manifest import decode_manifest, manifest_path, pending_manifest_path
-from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular, require_replaceable
 
 __all__ = ["install_engine", "refuse_foreign_files"]
 
@@ -51,6 +51,7 @@ def install_engine(
     """
     refuse_foreign_files(output)
     try:
+        require_replaceable(output)
         _sweep(output)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=_staging_prefix(output)) as folder:
             staged = Path(folder) / output.name

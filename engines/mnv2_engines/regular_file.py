@@ -27,6 +27,7 @@ __all__ = [
     "read_regular",
     "read_start",
     "require_regular",
+    "require_replaceable",
 ]
 
 ENGINE_LIMIT: Final = 256 << 20
@@ -69,6 +70,14 @@ def require_regular(path: Path) -> os.stat_result:
         raise UnfitFileError(path, "no file can have this name") from exc
     _check_kind(path, found.st_mode)
     return found
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise UnfitFileError when what would be written over is no regular file: a device, or a pipe nobody reads."""
+    try:
+        require_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
 
 
 @contextmanager
@@ -163,7 +172,7 @@ def _check_kind(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     kind = next((kind for is_one, kind in _KINDS if is_one(mode)), "special file")
-    hint = "; write to one what comes through it, and name that" if kind == "pipe" else ""
+    hint = ": with `COMMAND >FILE` and FILE instead of `<(COMMAND)` it works" if kind == "pipe" else ""
     raise UnfitFileError(path, f"it is a {kind}, expected a regular file{hint}")
 
 

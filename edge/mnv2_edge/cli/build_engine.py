@@ -105,7 +105,12 @@ class _Flags:
     help="Take at most N of them, spread over all.",
 )
 @click.option("--validation", type=click.Path(path_type=Path), metavar="DIR", help="Verify on these pictures.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of the classes; or imagenet.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
+    help="Names of the classes; or imagenet.",
+)
 @click.option("--task", type=click.Choice(["classify", "detect", "segment"]), help="What the outputs mean.")
 @preprocess_options
 @click.option(

@@ -19,6 +19,7 @@ from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import read_secret, redact, refuse_password_in_argv
 from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.printable import printable
+from mnv2_engines.regular_file import require_replaceable
 
 if TYPE_CHECKING:
     from mnv2_edge.camera_test import CameraReport
@@ -99,6 +100,7 @@ def _save(frame: Frame, wanted: Path | None) -> _Saved:
     path = wanted or _free_path()
     data = _encode(frame, path)
     try:
+        require_replaceable(path)
         replaced = path.exists()
         with path.open("xb" if wanted is None else "wb") as file:
             file.write(data)

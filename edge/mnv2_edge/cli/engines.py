@@ -31,7 +31,7 @@ _COLORS = {
     "damaged": "bold red",
     "failed": "bold red",
 }
-_FILE = click.Path(path_type=Path, dir_okay=True)
+_FILE = click.Path(path_type=Path, readable=False)
 _threads = click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for a build. [default: all cores]")
 
 

@@ -84,7 +84,7 @@ class _Flags:
 @click.option(
     "--float",
     "float_model",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     metavar="MODEL.onnx",
     help="The float network to compare with. [default: what the engine was built from, if that is beside it]",
 )

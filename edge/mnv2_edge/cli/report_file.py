@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["write_report"]
 
@@ -16,13 +17,13 @@ def write_report(path: Path, page: str) -> None:
     Raises AccessError, DiskError, or UsageError for a place where no file can be.
     """
     try:
+        require_replaceable(path)
         with path.open("w", encoding="utf-8") as file:
             try:
                 file.write(page)
                 file.flush()
             except OSError:
-                if path.is_file():  # /dev/stdout and the like are not ours to remove
-                    path.unlink()
+                path.unlink()
                 raise
     except PermissionError as exc:
         raise AccessError(f"the report {path} may not be written by this user: {_ELSEWHERE}") from exc

@@ -8,6 +8,7 @@ from typing import Final
 
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["TEMPLATE", "write_template"]
 
@@ -116,6 +117,7 @@ def write_template(path: Path, *, force: bool) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        require_replaceable(path)
         if path.exists() and not force:
             raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
         with temporary.open("x", encoding="utf-8") as file:

@@ -18,6 +18,7 @@ from mnv2_edge.setup.draft import Draft
 from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import sync_folder
 from mnv2_engines.errors import DiskError
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["File", "name_passwords", "require_place", "write_files"]
 
@@ -65,6 +66,7 @@ def require_place(path: Path) -> None:
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder: expected the name of a file, as in {path / 'mnv2-edge.yaml'}")
+        require_replaceable(path)
         _temporary(path, "", _SECRET_MODE).unlink()
     except (FileNotFoundError, NotADirectoryError) as exc:
         folder = path.parent

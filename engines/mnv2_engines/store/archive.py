@@ -22,7 +22,7 @@ from mnv2_engines.errors import (
     UnbuiltEngineError,
 )
 from mnv2_engines.facts import EngineKind
-from mnv2_engines.regular_file import open_regular
+from mnv2_engines.regular_file import open_regular, require_replaceable
 from mnv2_engines.selftest import load_in_child, remember_tested
 from mnv2_engines.store.building import build_stored, publish
 from mnv2_engines.store.folder import Staging, Store
@@ -64,6 +64,7 @@ def export_engine(store: Store, name: str, file: Path) -> None:
         temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         with explain_trouble(file.absolute().parent, "choose another place"):
             try:
+                require_replaceable(file)
                 with temporary.open("xb") as stream:
                     write_archive(stream, files)
                     stream.flush()

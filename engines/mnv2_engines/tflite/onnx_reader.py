@@ -48,11 +48,28 @@ def read_onnx(path: Path) -> OnnxModel:
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(_read_bytes(path))
-    except DecodeError as exc:
+    except (DecodeError, UnicodeDecodeError) as exc:
         raise ModelError(f"{path} is no ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes") from exc
     if not proto.graph.node:
         raise ModelError(f"{path} holds no ONNX graph: expected what torch.onnx.export or tf2onnx writes")
-    return _Reader(path).model(proto)
+    model = _Reader(path).model(proto)
+    _require_text(path, model)
+    return model
+
+
+def _require_text(path: Path, model: OnnxModel) -> None:
+    """Raise ModelError for a name that is not UTF-8, which protobuf gives as bytes instead of refusing it."""
+    values = (value.name for value in (*model.inputs, *model.outputs))
+    nodes = (
+        name
+        for node in model.nodes
+        for name in (node.name, node.op_type, *node.inputs, *node.outputs, *node.attributes)
+    )
+    for name in (*model.constants, *values, *nodes):
+        if not isinstance(name, str):
+            raise ModelError(
+                f"{path}: the name {name!r} is not UTF-8 text, as names in ONNX have to be: export it again"
+            )
 
 
 class _Reader:
@@ -158,7 +175,7 @@ class _Reader:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         folder = self._path.resolve().parent
-        path = (folder / location).resolve()
+        path = (folder / str(location)).resolve()
         if not location or folder not in path.parents:
             raise ModelError(
                 f"{self._path}: tensor {tensor.name!r} lies in {location!r}, expected a file in the folder of the model"

@@ -8,6 +8,7 @@ from typing import Final
 from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.errors import BuildError, PlaceClosedError
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.regular_file import require_replaceable
 from mnv2_engines.sidecar import Channels, sidecar_path
 
 __all__ = ["render_sidecar", "write_model"]
@@ -37,6 +38,8 @@ def write_model(output: Path, model: bytes, sidecar: str) -> None:
     cannot be written.
     """
     try:
+        require_replaceable(output)
+        require_replaceable(sidecar_path(output))
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
             staged = Path(folder)
             _write(staged / "sidecar", sidecar.encode())

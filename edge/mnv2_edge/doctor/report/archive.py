@@ -14,6 +14,7 @@ from mnv2_edge.doctor.report.evidence import Part, collect
 from mnv2_edge.doctor.report.known import make_scrubber
 from mnv2_edge.errors import AccessError, TemporaryError
 from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["FOLDER", "write_report"]
 
@@ -65,6 +66,7 @@ def _write(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
     """Write beside it first, so that nothing half is ever there, and nothing that others could have opened before."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        require_replaceable(path)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
