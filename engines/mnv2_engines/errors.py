@@ -18,6 +18,7 @@
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
     ├── BuildError               an engine could not be built                   (RuntimeError)
     │   ├── PlaceClosedError     because this user may not write where it is to go  (PermissionError)
+    │   ├── PlaceFailedError     because the disk there is full, read-only or failing  (DiskError)
     │   ├── MemoryShortageError  for want of memory, which another time may be there
     │   └── VerificationError    it was built and lost too much
     ├── DiskError                a disk that is full, read-only or failing
@@ -43,6 +44,7 @@ __all__ = [
     "MemoryShortageError",
     "ModelError",
     "PlaceClosedError",
+    "PlaceFailedError",
     "StaleEngineError",
     "StoreAccessError",
     "StoreError",
@@ -118,6 +120,13 @@ class InferenceError(EnginesError, RuntimeError):
     """Say that the runtime refused to run a loaded engine."""
 
 
+class DiskError(EnginesError):
+    """Say that a disk is full, read-only or failing; another attempt may work.
+
+    Not an OSError: who expects one there says what is wrong with a file, and this is about what the file lies on.
+    """
+
+
 class BuildError(EnginesError, RuntimeError):
     """Say that an engine could not be built."""
 
@@ -126,19 +135,16 @@ class PlaceClosedError(BuildError, PermissionError):
     """Say that this user may not write where an engine or a model is to go."""
 
 
+class PlaceFailedError(BuildError, DiskError):
+    """Say that the disk where an engine or a model is to go is full, read-only or failing."""
+
+
 class MemoryShortageError(BuildError):
     """Say that there is too little memory to build an engine now."""
 
 
 class VerificationError(BuildError):
     """Say that an engine was built and lost too much accuracy to be installed."""
-
-
-class DiskError(EnginesError):
-    """Say that a disk is full, read-only or failing; another attempt may work.
-
-    Not an OSError: who expects one there says what is wrong with a file, and this is about what the file lies on.
-    """
 
 
 class StoreError(EnginesError, OSError):

@@ -15,13 +15,14 @@ from typing import Final
 
 from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import alone_in, replace, write_file
-from mnv2_engines.errors import BuildError, CorruptEngineError, PlaceClosedError
+from mnv2_engines.errors import BuildError, CorruptEngineError, PlaceClosedError, PlaceFailedError
 from mnv2_engines.manifest import decode_manifest, manifest_path, pending_manifest_path
 from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular, require_replaceable
 
 __all__ = ["install_engine", "refuse_foreign_files"]
 
-_ELSEWHERE: Final = "what was there is unchanged; choose another place with `--output FILE.tflite`"
+_UNCHANGED: Final = "what was there is unchanged"
+_ELSEWHERE: Final = "choose another place with `--output FILE.tflite`"
 _ABANDONED_S: Final = 3600.0
 """A staging folder is needed for seconds; one that old belongs to a build that was killed."""
 
@@ -47,7 +48,7 @@ def install_engine(
 
     `check` is called with the engine's path in a staging folder, its manifest beside it; when it raises, nothing has
     happened. Returns when everything is on the disk. Of two at once one comes after the other. Raises BuildError, its
-    kind PlaceClosedError, or DiskError when it cannot be written: what was there stays.
+    kinds PlaceClosedError and PlaceFailedError too, when it cannot be written: what was there stays.
     """
     refuse_foreign_files(output)
     try:
@@ -66,8 +67,10 @@ def install_engine(
         raise PlaceClosedError(f"{output} cannot be written by this user ({exc.strerror}): {_ELSEWHERE}") from exc
     except OSError as exc:
         what = f"{output} cannot be written"
-        trouble = disk_error(exc, what, f"free some space, or {_ELSEWHERE}")
-        raise (trouble or BuildError(f"{what} ({exc.strerror}): {_ELSEWHERE}")) from exc
+        trouble = disk_error(exc, what, f"{_UNCHANGED}; free some space, or {_ELSEWHERE}")
+        if trouble is not None:
+            raise PlaceFailedError(str(trouble)) from exc
+        raise BuildError(f"{what} ({exc.strerror}): {_UNCHANGED}; {_ELSEWHERE}") from exc
 
 
 def _sweep(output: Path) -> None:

@@ -43,6 +43,7 @@ PROMISED = {
     "StoreAccessError": 77,
     "DiskError": 75,
     "PlaceClosedError": 77,
+    "PlaceFailedError": 75,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnv2_edge.certificate_dates import describe_dates
 from mnv2_edge.errors import UsageError
 from mnv2_edge.sources.address import Address
 from mnv2_engines.regular_file import CERTIFICATE_LIMIT, read_regular
@@ -81,13 +82,16 @@ def explain_refusal(address: Address, trust: Trust | None) -> str:
         ):
             return ""
     except OSError as exc:
-        return word_refusal(address, port, exc)
+        return word_refusal(address, port, exc, trust)
 
 
-def word_refusal(address: Address, port: int, error: Exception) -> str:
+def word_refusal(address: Address, port: int, error: Exception, trust: Trust | None = None) -> str:
     """Return what to do about a certificate that was refused with `error`; empty when that is not what it says."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return ""
+    dates = describe_dates(error, trust.context() if trust else None, address.host, port)
+    if dates:
+        return f"{address.shown}: {dates}"
     return (
         f"{address.shown}: its certificate is not accepted ({error.verify_message}): if it is the camera's own, save "
         f"it with `openssl s_client -connect {address.host}:{port} </dev/null | openssl x509 >camera.pem`, compare its "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_engines.disk_errors import disk_error
-from mnv2_engines.errors import BuildError, PlaceClosedError
+from mnv2_engines.errors import BuildError, PlaceClosedError, PlaceFailedError
 from mnv2_engines.preprocess import Preprocess
 from mnv2_engines.regular_file import require_replaceable
 from mnv2_engines.sidecar import Channels, sidecar_path
@@ -34,8 +34,8 @@ preprocess:
 def write_model(output: Path, model: bytes, sidecar: str) -> None:
     """Put both in place, the sidecar first: a model never lies there without what it expects.
 
-    Returns when both are on the disk. Raises BuildError, its kind PlaceClosedError, or DiskError when they
-    cannot be written.
+    Returns when both are on the disk. Raises BuildError, its kinds PlaceClosedError and PlaceFailedError too,
+    when they cannot be written.
     """
     try:
         require_replaceable(output)
@@ -53,7 +53,9 @@ def write_model(output: Path, model: bytes, sidecar: str) -> None:
     except OSError as exc:
         what = f"{output} cannot be written"
         trouble = disk_error(exc, what, f"free some space, or {_ELSEWHERE}")
-        raise (trouble or BuildError(f"{what} ({exc.strerror}): {_ELSEWHERE}")) from exc
+        if trouble is not None:
+            raise PlaceFailedError(str(trouble)) from exc
+        raise BuildError(f"{what} ({exc.strerror}): {_ELSEWHERE}") from exc
 
 
 def _write(path: Path, content: bytes) -> None:
