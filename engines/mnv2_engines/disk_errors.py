@@ -5,13 +5,12 @@ One table for both packages: whatever is in it ends a command with the status "t
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from mnv2_engines.errors import DiskError
 
-__all__ = ["disk_error", "explain_disk"]
+__all__ = ["disk_error"]
 
 _TROUBLES: Final[Mapping[int, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", "free some space and try again"),
@@ -35,15 +34,3 @@ def disk_error(error: BaseException | None, what: str, remedy: str = "") -> Disk
         return None
     state, usual = _TROUBLES[number]
     return DiskError(f"{what} ({os.strerror(number)}): {state}; {remedy or usual}")
-
-
-@contextmanager
-def explain_disk(what: str, remedy: str = "") -> Iterator[None]:
-    """Turn an OSError that is the disk's fault into the DiskError that `disk_error` makes; let others pass."""
-    try:
-        yield
-    except OSError as exc:
-        trouble = disk_error(exc, what, remedy)
-        if trouble is None:
-            raise
-        raise trouble from exc

@@ -129,7 +129,10 @@ class _BoundedFile(io.FileIO):
         return count
 
     def readall(self) -> bytes:
-        return io.RawIOBase.readall(self) or b""  # FileIO's own would not come by `readinto`
+        buffer, parts = bytearray(_PART_BYTES), []  # FileIO's own would not come by `readinto`
+        while count := self.readinto(buffer):
+            parts.append(bytes(buffer[:count]))
+        return b"".join(parts)
 
 
 def _read(path: Path, limit: int | None, size: int) -> bytes:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -154,13 +155,14 @@ def _copy(file: RemoteFile, mirror: Path, part: Path, progress: Progress) -> Pat
     require_room(part.parent, size)
     discard(part)
     progress(file.name, 0, size)
-    try:
-        origin = source.open("rb")
-    except OSError as exc:
-        raise DownloadError(
-            f"{source} cannot be read ({exc.strerror}): expected a mirror that this user may read"
-        ) from exc
-    with origin, part.open("xb") as copy:
+    with ExitStack() as stack:
+        try:
+            origin = stack.enter_context(open_regular(source, _LIMIT_BYTES))
+        except OSError as exc:
+            raise DownloadError(
+                f"{source} cannot be read ({exc.strerror}): expected a mirror that this user may read"
+            ) from exc
+        copy = stack.enter_context(part.open("xb"))
         while chunk := _read(origin, source):
             append(copy, chunk)
             progress(file.name, copy.tell(), size)
