@@ -6,11 +6,12 @@ One table for both packages: whatever is in it ends a command with the status "t
 import errno
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from mnv2_engines.errors import DiskError
 
-__all__ = ["disk_error"]
+__all__ = ["disk_error", "read_only_error"]
 
 _TROUBLES: Final[Mapping[int, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", "free some space and try again"),
@@ -34,3 +35,15 @@ def disk_error(error: BaseException | None, what: str, remedy: str = "") -> Disk
         return None
     state, usual = _TROUBLES[number]
     return DiskError(f"{what} ({os.strerror(number)}): {state}; {remedy or usual}")
+
+
+def read_only_error(folder: Path, what: str, remedy: str = "") -> DiskError | None:
+    """Return what to raise for a folder on a disk that is mounted read-only; None for any other.
+
+    For those who ask before they write: access(2) alone does not tell such a disk from a lack of rights.
+    """
+    try:
+        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    except OSError:
+        return None
+    return disk_error(OSError(errno.EROFS, os.strerror(errno.EROFS)), what, remedy) if is_read_only else None

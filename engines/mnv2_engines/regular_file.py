@@ -119,11 +119,12 @@ class _BoundedFile(io.FileIO):
         self._limit = limit
 
     def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - io's own buffer type has a name since Python 3.12 alone
-        with _explained(self._path):
-            count = super().readinto(buffer)
-            position = self.tell()
-        if count is None:
-            raise _nothing_to_read(self._path)
+        try:
+            with _explained(self._path):
+                count = os.readv(self.fileno(), [buffer])
+                position = self.tell()
+        except BlockingIOError as exc:
+            raise _nothing_to_read(self._path) from exc
         if position > self._limit:
             raise _too_large(self._path, self._limit)
         return count

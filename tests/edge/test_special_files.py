@@ -8,14 +8,14 @@ import click
 import cv2
 import numpy as np
 import pytest
+
+from mnv2_edge.cli import cli
+from mnv2_engines.demo import demo_engine_path
 from support.command import errors
 from support.networks import MobileNetV2, state_dict
 from support.onnx_networks import Network
 from support.special_files import KINDS, Outcome, special_files, try_commands
 from support.torch_format import save_zip
-
-from mnv2_edge.cli import cli
-from mnv2_engines.demo import demo_engine_path
 
 BAD = "BAD"
 """Stands for the place that is tried."""

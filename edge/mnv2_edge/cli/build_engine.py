@@ -17,6 +17,7 @@ from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
+from mnv2_engines.disk_errors import read_only_error
 
 if TYPE_CHECKING:
     from mnv2_edge.cli.build_target import TargetChoice
@@ -226,7 +227,9 @@ def _check_places(flags: _Flags, model: Path | None, store: "Store | None") -> N
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
         if not os.access(folder, os.W_OK):
-            raise AccessError(f"{folder} may not be written by this user: choose another place with --output FILE")
+            elsewhere = "choose another place with --output FILE"
+            closed = AccessError(f"{folder} may not be written by this user: {elsewhere}")
+            raise read_only_error(folder, f"{folder} cannot be written", elsewhere) or closed
 
 
 def _check_flags(flags: _Flags, path: Path | None, target: "EngineKind") -> None:

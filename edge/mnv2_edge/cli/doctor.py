@@ -18,6 +18,7 @@ from mnv2_edge.cli.tables import print_table
 from mnv2_edge.errors import AccessError, ConfigError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, redact_json, refuse_password_in_argv
+from mnv2_engines.disk_errors import read_only_error
 from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ def _require_new(path: Path, *, force: bool) -> None:
     except PermissionError:
         is_ours = False
     if not is_ours:
-        raise AccessError(f"{folder} may not be written by this user: choose a folder of your own")
+        closed = AccessError(f"{folder} may not be written by this user: choose a folder of your own")
+        raise read_only_error(folder, f"{path} cannot be written") or closed
 
 
 def _require_broker(uri: str) -> None:

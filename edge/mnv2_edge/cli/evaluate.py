@@ -15,6 +15,7 @@ from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
+from mnv2_engines.disk_errors import read_only_error
 
 if TYPE_CHECKING:
     from mnv2_engines.evaluation.result import EvaluationResult
@@ -161,7 +162,9 @@ def _check(flags: _Flags) -> None:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} for {flags.report.name}: make it with `mkdir -p {folder}`")
     if not os.access(folder, os.W_OK):
-        raise AccessError(f"{folder} may not be written by this user: choose another place with --report FILE.html")
+        elsewhere = "choose another place with --report FILE.html"
+        closed = AccessError(f"{folder} may not be written by this user: {elsewhere}")
+        raise read_only_error(folder, f"{folder} cannot be written", elsewhere) or closed
 
 
 def _write_report(path: Path, result: "EvaluationResult") -> None:

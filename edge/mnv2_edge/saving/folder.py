@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.errors import AccessError, UsageError
-from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.disk_errors import disk_error, read_only_error
 
 __all__ = ["FolderFullError", "PictureFolder"]
 
@@ -40,7 +40,8 @@ class PictureFolder:
             trouble = disk_error(exc, f"{path} cannot be the folder for pictures", elsewhere)
             raise (trouble or UsageError(f"{path} is no folder for pictures ({exc.strerror}): {elsewhere}")) from exc
         if not os.access(path, os.W_OK | os.X_OK):
-            raise AccessError(f"{path} may not be written by this user: choose another folder with --save DIR")
+            closed = AccessError(f"{path} may not be written by this user: choose another folder with --save DIR")
+            raise read_only_error(path, f"{path} cannot be written", "choose another folder with --save DIR") or closed
         self.path = path
         self._limit_bytes = limit_bytes
 
