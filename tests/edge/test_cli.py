@@ -325,7 +325,7 @@ class TestConfig:
             raise PermissionError(13, "Permission denied", str(path))
 
         monkeypatch.setattr("os.access", lambda *_args, **_options: False)
-        monkeypatch.setattr("pathlib.Path.open", refuse)
+        monkeypatch.setattr("mnv2_edge.config.read.read_start", refuse)
         for args in (["config", "check", str(path)], ["doctor", "--config", str(path)], ["run", "--config", str(path)]):
             assert program.main(args) == 78
             assert capsys.readouterr().err == f"mnv2-edge: error: {path} cannot be read: Permission denied\n"

@@ -89,7 +89,10 @@ def options() -> Iterator[tuple[str, str]]:
 
     def walk(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
         if isinstance(command, click.Group):
-            for below, inner in command.commands.items():
+            context = click.Context(command)
+            for below in command.list_commands(context):
+                inner = command.get_command(context, below)
+                assert inner is not None
                 yield from walk(inner, f"{name} {below}".strip())
             return
         for param in command.params:
