@@ -29,7 +29,7 @@ NAMES = {
 READ = {
     ("run", "model"): (65, ".tflite", "run --camera demo --max-frames 1 --model BAD"),
     ("run", "labels"): (65, ".txt", "run --camera demo --max-frames 1 --model ENGINE --labels BAD"),
-    ("run", "config"): (78, ".yaml", "run --config BAD"),
+    ("run", "config_file"): (78, ".yaml", "run --config BAD"),
     ("inspect", "model"): (65, ".onnx", "inspect BAD"),
     ("import-weights", "source"): (65, ".pth", "import-weights BAD -o net.onnx"),
     ("build-engine", "model"): (65, ".onnx", "build-engine BAD --calibration demo"),
@@ -42,7 +42,7 @@ READ = {
     ("models add", "labels"): (65, ".txt", "models add ENGINE --name mine --labels BAD"),
     ("config check", "file"): (78, ".yaml", "config check BAD"),
     ("config show", "file"): (78, ".yaml", "config show BAD"),
-    ("doctor", "config"): (78, ".yaml", "doctor --config BAD"),
+    ("doctor", "config_file"): (78, ".yaml", "doctor --config BAD"),
     ("service install", "file"): (78, ".yaml", "service install BAD --dry-run"),
 }
 """What is read by which command: the status, an ending, and the command."""
@@ -67,7 +67,7 @@ FOLDERS = {
     ("evaluate", "data"),
     ("evaluate", "pictures"),
     ("models pull", "mirror"),
-    ("models pull", "fill_mirror"),
+    ("models pull", "folder"),
     ("setup", "file"),
 }
 """What is a folder, and the file that `setup` both reads and writes, which `--output` stands for."""
@@ -97,7 +97,7 @@ def options() -> Iterator[tuple[str, str]]:
             return
         for param in command.params:
             metavar = param.metavar or ""
-            if isinstance(param.type, click.Path) or "FILE" in metavar or "DIR" in metavar:
+            if isinstance(param.type, click.Path) or any(word in metavar for word in ("FILE", "DIR", "MODEL")):
                 yield name, str(param.name)
 
     yield from walk(cli, "")
@@ -153,7 +153,7 @@ def test_what_is_read(option, home):
         outcomes = try_commands([words(command, home, places[kind]) for kind in KINDS], home)
     for kind, outcome in zip(KINDS, outcomes, strict=True):
         judge(outcome, kind, lines=2)
-        assert outcome.status == status, (kind, outcome.err)
+        assert outcome.status in ((status, 77) if kind == "closed" else (status,)), (kind, outcome.err)
 
 
 @pytest.mark.parametrize("option", WRITTEN, ids=" ".join)

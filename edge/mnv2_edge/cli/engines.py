@@ -15,6 +15,7 @@ from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import UsageError
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
 from mnv2_engines.errors import EnginesError
+from mnv2_engines.regular_file import UnfitFileError, require_replaceable
 
 if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
     from mnv2_engines.build import BuildProgress
@@ -154,7 +155,11 @@ def export(name: str, file: Path, *, force: bool) -> None:
     """
     from mnv2_engines.store.archive import export_engine
 
-    if file.exists() and (not force or not file.is_file()):
+    try:
+        require_replaceable(file)
+    except (UnfitFileError, IsADirectoryError) as exc:
+        raise UsageError(f"{file} cannot be written over ({exc.strerror}): choose another name") from exc
+    if file.exists() and not force:
         raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
     export_engine(_open_store(), name, file)
     click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB; on another device: mnv2-edge engines import {file.name}")
