@@ -12,7 +12,7 @@ import click
 from mnv2_edge.cli.build_pictures import choose_pictures
 from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
 from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.report_file import write_report
+from mnv2_edge.cli.report_file import require_free_place, write_report
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
@@ -223,6 +223,7 @@ def _check_places(flags: _Flags, model: Path | None, store: "Store | None") -> N
     for target in (flags.output, flags.report):
         if target is None:
             continue
+        require_free_place(target)
         folder = target.parent
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")

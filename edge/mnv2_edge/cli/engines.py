@@ -10,12 +10,12 @@ import click
 
 from mnv2_edge.cli.common import json_option, print_error
 from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.report_file import require_free_place
 from mnv2_edge.cli.tables import print_table
 from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import UsageError
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
 from mnv2_engines.errors import EnginesError
-from mnv2_engines.regular_file import UnfitFileError, require_replaceable
 
 if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
     from mnv2_engines.build import BuildProgress
@@ -155,10 +155,7 @@ def export(name: str, file: Path, *, force: bool) -> None:
     """
     from mnv2_engines.store.archive import export_engine
 
-    try:
-        require_replaceable(file)
-    except (UnfitFileError, IsADirectoryError) as exc:
-        raise UsageError(f"{file} cannot be written over ({exc.strerror}): choose another name") from exc
+    require_free_place(file)
     if file.exists() and not force:
         raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
     export_engine(_open_store(), name, file)

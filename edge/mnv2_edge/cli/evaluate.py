@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mnv2_edge.cli.common import json_option, print_error
-from mnv2_edge.cli.report_file import write_report
+from mnv2_edge.cli.report_file import require_free_place, write_report
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
@@ -158,6 +158,7 @@ def _check(flags: _Flags) -> None:
         raise UsageError("--float and --no-float contradict each other: expected one of them")
     if flags.report is None:
         return
+    require_free_place(flags.report)
     folder = flags.report.parent
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} for {flags.report.name}: make it with `mkdir -p {folder}`")

@@ -1,4 +1,4 @@
-"""Write a page that `--report FILE.html` asked for."""
+"""Write files that the user has named: pages that `--report FILE.html` asks for, and others."""
 
 from pathlib import Path
 
@@ -6,9 +6,19 @@ from mnv2_edge.errors import AccessError, UsageError
 from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.regular_file import require_replaceable
 
-__all__ = ["write_report"]
+__all__ = ["require_free_place", "write_report"]
 
 _ELSEWHERE = "choose another place with --report FILE.html"
+
+
+def require_free_place(path: Path) -> None:
+    """Raise UsageError now, and not after minutes of work, for a place where there is something that is no file."""
+    try:
+        require_replaceable(path)
+    except PermissionError:  # its folder is closed, which is said with what to do by who looks at the folder
+        return
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be written over ({exc.strerror}): choose another name") from exc
 
 
 def write_report(path: Path, page: str) -> None:
