@@ -26,12 +26,12 @@ def explain_trouble(folder: Path, elsewhere: str = _ELSEWHERE) -> Iterator[None]
         yield
     except StoreError:
         raise
-    except OSError as exc:
-        raise _store_error(folder, exc, elsewhere) from exc
-    except BuildError as exc:
+    except BuildError as exc:  # before OSError: some of its kinds are both
         if isinstance(exc.__cause__, OSError):
             raise _store_error(folder, exc.__cause__, elsewhere) from exc
         raise
+    except OSError as exc:
+        raise _store_error(folder, exc, elsewhere) from exc
 
 
 def _store_error(folder: Path, error: OSError, elsewhere: str) -> StoreError | DiskError:
