@@ -17,6 +17,7 @@ from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, list_pictures, read_pic
 from mnv2_edge.sources.places import may_not_be_read, what_is_at
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.build_request import Pictures
+from mnv2_engines.errors import DiskError
 from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.preprocess import ColorOrder, Preprocess
 from mnv2_engines.tensors import UInt8Array
@@ -155,7 +156,7 @@ def _readable(folder: Path, paths: Sequence[Path], limits: PictureLimits) -> Ite
     for path in paths:
         try:
             pixels = read_picture(path, limits)
-        except SourceError as exc:
+        except (SourceError, DiskError) as exc:
             skipped += 1
             if skipped == 1:
                 _log.warning("skipped: %s (further ones are only counted)", exc)

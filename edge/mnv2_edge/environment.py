@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnv2_engines.regular_file import read_start
+
 __all__ = ["Environment", "read_environment"]
 
 _NAME = "mnv2-edge"
+_LONGEST_SECRET = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Environment:
         That is what the unit has in the place of a secret that nobody wrote.
         """
         file = self.credentials / name if self.credentials else None
-        return str(file) if file is not None and file.is_file() and file.read_bytes().strip() else None
+        return str(file) if file is not None and file.is_file() and read_start(file, _LONGEST_SECRET).strip() else None
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:

@@ -16,6 +16,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 from mnv2_edge.address_secrets import hidden_values, hide_in_addresses, names_password
 from mnv2_edge.errors import ConfigError, UsageError
+from mnv2_engines.regular_file import read_start
 
 __all__ = [
     "RedactingFilter",
@@ -167,8 +168,7 @@ def refuse_password_in_argv(uri: str) -> None:
 
 def _read_password(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LONGEST_BYTES + 1)
+        raw = read_start(path, _LONGEST_BYTES + 1)
         secret = raw.decode()
     except OSError as exc:
         raise ConfigError(f"password file {path} cannot be read ({exc.strerror}): expected a file of one line") from exc

@@ -42,7 +42,9 @@ PROMISED = {
     "UntestedEngineError": 75,
     "StoreError": 69,
     "StoreAccessError": 77,
-    "StoreFullError": 75,
+    "DiskError": 75,
+    "PlaceClosedError": 77,
+    "PlaceFailedError": 75,
 }
 
 

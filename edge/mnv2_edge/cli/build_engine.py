@@ -12,10 +12,12 @@ import click
 from mnv2_edge.cli.build_pictures import choose_pictures
 from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
 from mnv2_edge.cli.common import json_option
+from mnv2_edge.cli.report_file import require_free_place, write_report
 from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
+from mnv2_engines.disk_errors import read_only_error
 
 if TYPE_CHECKING:
     from mnv2_edge.cli.build_target import TargetChoice
@@ -106,7 +108,12 @@ class _Flags:
     help="Take at most N of them, spread over all.",
 )
 @click.option("--validation", type=click.Path(path_type=Path), metavar="DIR", help="Verify on these pictures.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of the classes; or imagenet.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
+    help="Names of the classes; or imagenet.",
+)
 @click.option("--task", type=click.Choice(["classify", "detect", "segment"]), help="What the outputs mean.")
 @preprocess_options
 @click.option(
@@ -208,12 +215,12 @@ def _build(flags: _Flags) -> int:
             result = build_engine(prepared.request, progress)
         else:
             result = build_stored(store, prepared.request, progress)
-    if flags.report is not None:
-        _write_report(flags.report, prepared.request, result)
     if flags.as_json:
         click.echo(json.dumps(to_json(result, prepared.warnings), indent=2))
     else:
         click.echo(summarise(result, flags.report, run=str(result.path) if store is None else name))
+    if flags.report is not None:
+        _write_report(flags.report, prepared.request, result)
     result.require_installed()
     return ExitStatus.DONE
 
@@ -227,11 +234,14 @@ def _check_places(flags: _Flags, model: Path | None, store: "Store | None") -> N
     for target in (flags.output, flags.report):
         if target is None:
             continue
+        require_free_place(target)
         folder = target.parent
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
         if not os.access(folder, os.W_OK):
-            raise AccessError(f"{folder} may not be written by this user: choose another place with --output FILE")
+            elsewhere = "choose another place with --output FILE"
+            closed = AccessError(f"{folder} may not be written by this user: {elsewhere}")
+            raise read_only_error(folder, f"{folder} cannot be written", elsewhere) or closed
 
 
 def _check_flags(flags: _Flags, path: Path | None, target: "EngineKind") -> None:
@@ -281,7 +291,4 @@ def _limits(flags: _Flags, precision: "Precision") -> "Limits":
 def _write_report(path: Path, request: "BuildRequest", result: "BuildResult") -> None:
     from mnv2_engines.report import render_report
 
-    try:
-        path.write_text(render_report(request, result), encoding="utf-8")
-    except OSError as exc:
-        _log.warning("the report %s cannot be written: %s", path, exc.strerror)
+    write_report(path, render_report(request, result))

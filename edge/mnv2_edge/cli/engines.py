@@ -11,6 +11,7 @@ import click
 from mnv2_edge.cli.common import json_option, print_error
 from mnv2_edge.cli.engine_signing import keygen, open_key, sign
 from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.report_file import require_free_place
 from mnv2_edge.cli.tables import print_table
 from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import UsageError
@@ -32,7 +33,7 @@ _COLORS = {
     "damaged": "bold red",
     "failed": "bold red",
 }
-_FILE = click.Path(path_type=Path, dir_okay=True)
+_FILE = click.Path(path_type=Path, readable=False)
 _threads = click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for a build. [default: all cores]")
 
 
@@ -158,7 +159,8 @@ def export(name: str, file: Path, *, force: bool, key: Path | None) -> None:
     """
     from mnv2_engines.store.archive import export_engine
 
-    if file.exists() and (not force or not file.is_file()):
+    require_free_place(file)
+    if file.exists() and not force:
         raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
     signing = None if key is None else open_key(key)
     export_engine(_open_store(), name, file, signing)

@@ -6,7 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["TEMPLATE", "write_template"]
 
@@ -113,10 +115,12 @@ sinks:
 def write_template(path: Path, *, force: bool) -> None:
     """Write the template to `path`, whole or not at all.
 
-    Raises UsageError when the file is there and `force` is not, or when it cannot be written.
+    Raises UsageError when the file is there and `force` is not; AccessError, DiskError or UsageError when it cannot be
+    written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        require_replaceable(path)
         if path.exists() and not force:
             raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
         with temporary.open("x", encoding="utf-8") as file:
@@ -127,4 +131,7 @@ def write_template(path: Path, *, force: bool) -> None:
     except OSError as exc:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place") from exc
+        if isinstance(exc, PermissionError):
+            raise AccessError(f"{path} cannot be written: {exc.strerror}; choose another place") from exc
+        trouble = disk_error(exc, f"{path} cannot be written")
+        raise (trouble or UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place")) from exc

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
+from mnv2_edge.certificate_dates import describe_dates
 from mnv2_edge.errors import SinkError
 from mnv2_edge.sinks.broker import Broker
 from mnv2_edge.sinks.trouble import UNSUPPORTED_PROTOCOL, Delays, Trouble
@@ -182,7 +183,8 @@ class BrokerSession:
         self._on_change()
 
     def _when_unreachable(self, _client: "Client", _data: object) -> None:
-        self._trouble.unreachable(sys.exc_info()[1])  # paho calls this while it handles the error
+        error = sys.exc_info()[1]  # paho calls this while it handles the error
+        self._trouble.unreachable(error, describe_dates(error, self._account.tls, self._broker.host, self._broker.port))
         self.settled = True
         self._on_change()
 

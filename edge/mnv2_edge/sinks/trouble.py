@@ -69,11 +69,14 @@ class Trouble:
         self._log_change("connected to %s as %s", self._broker, self._client_id)
         return Delays.contested() if self._contested else Delays.usual()
 
-    def unreachable(self, error: BaseException | None) -> None:
-        """Note that no connection could be opened."""
+    def unreachable(self, error: BaseException | None, dates: str = "") -> None:
+        """Note that no connection could be opened; `dates` says what is wrong with those of the certificate."""
         self._thrown_off.clear()  # the broker or the network was away: nobody threw anybody off
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         hint = "trying again; nothing is published meanwhile"
+        if dates:
+            self._tell(f"broker {self._broker} is not trusted: {dates}; trying again")
+            return
         if isinstance(error, ssl.SSLCertVerificationError):
             why = error.verify_message
             hint = "name the certificate of who signed it with `ca_file`, and its host in the URI"

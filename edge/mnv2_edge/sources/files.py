@@ -7,7 +7,7 @@ from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.options import read_fps, read_limits, refuse_unknown
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, PictureSource, is_picture, list_pictures
-from mnv2_edge.sources.places import may_not_be_read, what_is_at
+from mnv2_edge.sources.places import may_not_be_read, require_readable, what_is_at
 from mnv2_edge.sources.video import VideoSource
 
 __all__ = ["open_file"]
@@ -39,6 +39,8 @@ def open_file(options: SourceOptions) -> FrameSource:
         raise SourceNotFoundError(
             f"{path} is neither a file nor a folder: expected a picture, a folder of pictures or a video"
         )
+    if place == "file":
+        require_readable(path)
     if place == "folder" or is_picture(path):
         pacer = Pacer(fps or _SLIDES_FPS) if realtime else None
         pictures = _pictures_in(path) if place == "folder" else [path]

@@ -14,6 +14,8 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.sources.decoding import decode_picture
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_engines.errors import DiskError
+from mnv2_engines.regular_file import read_start
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = [
@@ -86,8 +88,7 @@ def read_picture(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8Arr
 def read_picture_file(path: Path, limits: PictureLimits) -> bytes:
     """Return what is in a picture's file. Raises SourceError when it cannot be read, or is larger than `limits`."""
     try:
-        with path.open("rb") as file:
-            data = file.read(limits.file_bytes + 1)
+        data = read_start(path, limits.file_bytes + 1)
     except PermissionError as exc:
         raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
     except OSError as exc:
@@ -164,7 +165,7 @@ class PictureSource:
             return pixels
         try:
             return read_picture(path, self._limits)
-        except SourceError as exc:
+        except (SourceError, DiskError) as exc:
             self._skipped += 1
             if self._skipped == 1:
                 _log.warning("%s: skipped: %s (further ones are only counted)", self._source_id, exc)

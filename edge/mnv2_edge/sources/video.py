@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from mnv2_edge.errors import PictureError, SourceError, SourcePermissionError
+from mnv2_edge.errors import PictureError, SourceError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_edge.sources.places import require_readable
 from mnv2_edge.sources.shared_capture import SharedCapture, VideoReader
 
 __all__ = ["VideoSource"]
@@ -115,13 +116,7 @@ class VideoSource:
 def _open(path: Path, limits: PictureLimits) -> VideoReader:
     import cv2
 
-    try:
-        with path.open("rb"):
-            pass
-    except PermissionError as exc:
-        raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
-    except OSError as exc:
-        raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
+    require_readable(path)
     try:
         capture = cv2.VideoCapture(str(path))
     except cv2.error as exc:

@@ -83,7 +83,7 @@ class WebStream:
             self.wait_at_most(silence_s)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             self._socket.close()
-            refusal = word_refusal(address, port, exc)
+            refusal = word_refusal(address, port, exc, trust)
             raise SourceError(self._unanswered(address) or refusal or _unreached(address, exc)) from exc
         finally:
             watchdog.cancel()

@@ -63,7 +63,7 @@ def verify_folder(folder: Path, raw: bytes, keys: TrustedKeys, what: str) -> Ver
 def sign_stored(store: Store, name: str, key: SigningKey) -> None:
     """Sign an engine where it is, also one that never leaves this device, as TensorRT's plans.
 
-    Raises UnknownEngineError, CorruptEngineError, SignatureError, StoreAccessError, StoreFullError.
+    Raises UnknownEngineError, CorruptEngineError, SignatureError, StoreAccessError, DiskError.
     """
     with store.pinned(name) as version, explain_trouble(store.folder):
         files = _files_in(version.folder)

@@ -11,6 +11,7 @@ from mnv2_engines.build_request import BuildRequest, Pictures
 from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.facts import FileFacts, PreprocessFacts
 from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, read_regular
 from mnv2_engines.store.names import is_name
 from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
 from mnv2_engines.store.samples import decode_strip, encode_strip, most_pictures, spread_evenly
@@ -65,7 +66,7 @@ def read_recipe(folder: Path) -> Recipe:
     """Read the recipe in a folder of sources. Raises CorruptEngineError, OSError."""
     path = folder / RECIPE
     try:
-        return decode_recipe(path.read_bytes(), path)
+        return decode_recipe(read_regular(path, SETTINGS_LIMIT), path)
     except FileNotFoundError as exc:
         raise CorruptEngineError(f"{path} is missing: {_MEND} NAME`") from exc
 
@@ -119,7 +120,7 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> Build
 
 def _copy_model(model: Path, folder: Path, built_from: FileFacts) -> FileFacts:
     kept = folder / (model.name if is_name(model.stem) and model.suffix == ".onnx" else _MODEL)
-    raw = model.read_bytes()
+    raw = read_regular(model, MODEL_LIMIT)
     if hashlib.sha256(raw).hexdigest() != built_from.sha256:
         raise BuildError(f"{model} was changed while it was being built: build it again")
     kept.write_bytes(_in_one_file(model, raw))
@@ -157,10 +158,10 @@ def _keep(path: Path, pictures: Pictures, limit: int, color: ColorOrder) -> Samp
 def _open(folder: Path, sample: SampleFacts | None, color: ColorOrder) -> Pictures:
     if sample is None:
         return Pictures("", ())
-    raw = (folder / sample.picture.file).read_bytes()
+    raw = read_regular(folder / sample.picture.file, MODEL_LIMIT)
     return Pictures(sample.source, decode_strip(raw, sample.count, sample.height, sample.width, color))
 
 
 def _facts(path: Path) -> FileFacts:
-    raw = path.read_bytes()
+    raw = read_regular(path, MODEL_LIMIT)
     return FileFacts(file=path.name, sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from mnv2_engines.errors import ArchiveError
+from mnv2_engines.regular_file import open_regular
 
-__all__ = ["SUMS", "archive_parts", "extract", "is_member_name", "write_archive"]
+__all__ = ["ARCHIVE_LIMIT", "SUMS", "archive_parts", "extract", "is_member_name", "write_archive"]
 
 SUMS: Final = "SHA256SUMS"
 """The first member, as `sha256sum --check` reads it."""
@@ -24,7 +25,8 @@ _NAME: Final = re.compile(r"(?!source$)(source/)?[A-Za-z0-9][A-Za-z0-9._-]{0,79}
 _SUM: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
 _MEMBERS: Final = 16
 _SUMS_BYTES: Final = 1 << 14
-_LIMIT_BYTES: Final = 1 << 30
+ARCHIVE_LIMIT: Final = 1 << 30
+"""Bytes of the files in an archive: an engine, its model and some hundred pictures have less than a tenth of it."""
 _BLOCK: Final = tarfile.BLOCKSIZE
 _PART_BYTES: Final = 1 << 20
 
@@ -46,7 +48,7 @@ def archive_parts(files: Mapping[str, Path]) -> Iterator[bytes]:
     for name, path in sorted(files.items()):
         size = path.stat().st_size
         yield _header(name, size)
-        with path.open("rb") as file:
+        with open_regular(path, ARCHIVE_LIMIT) as file:
             while part := file.read(_PART_BYTES):
                 yield part
         if size % _BLOCK:
@@ -71,14 +73,14 @@ def extract(stream: BinaryIO, folder: Path) -> frozenset[str]:
         raise ArchiveError(f"does not begin with {SUMS}")
     sums = _read_sums(_exactly(stream, size))
     _skip_padding(stream, size)
-    left = _LIMIT_BYTES
+    left = ARCHIVE_LIMIT
     found: set[str] = set()
     for name, size in members:
         left -= size
         if name not in sums or name in found:
             raise ArchiveError(f"holds {name!r} {'twice' if name in found else f'which {SUMS} does not name'}")
         if left < 0:
-            raise ArchiveError(f"would unpack to more than {_LIMIT_BYTES >> 20} MiB")
+            raise ArchiveError(f"would unpack to more than {ARCHIVE_LIMIT >> 20} MiB")
         found.add(name)
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -162,7 +164,7 @@ def _header(name: str, size: int) -> bytes:
 
 def _hash(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path, ARCHIVE_LIMIT) as file:
         while part := file.read(_PART_BYTES):
             digest.update(part)
     return digest.hexdigest()
