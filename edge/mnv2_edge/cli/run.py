@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from mnv2_edge.cli.common import current_session
-from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end
+from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end, status_of_losses
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
@@ -148,10 +148,17 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     meter = RunMeter()
     reread = read if config_file is not None and max_frames is None else None
-    outcome, _ = run_to_the_end(config, observers=[meter], max_frames=max_frames, reread=reread)
-    _log.info("%s; %d dropped, %d skipped", meter.summary(), outcome.dropped, outcome.skipped)
-    leave_if_stuck(outcome, ExitStatus.DONE)
-    return ExitStatus.DONE
+    outcome, stopped = run_to_the_end(config, observers=[meter], max_frames=max_frames, reread=reread)
+    _log.info(
+        "%s; %d dropped, %d skipped; %d records lost",
+        meter.summary(),
+        outcome.dropped,
+        outcome.skipped,
+        outcome.lost,
+    )
+    status = status_of_losses(outcome, stopped=stopped)
+    leave_if_stuck(outcome, status)
+    return status
 
 
 def configure(config: Config, flags: _Flags) -> Config:
