@@ -142,8 +142,8 @@ class CameraState:
         int,
         Meta(
             ge=0,
-            description="Records of all cameras since the start that a sink of this device could not deliver, or cannot "
-            "tell whether it did: a broker that was away, a disk that was full, a reader that was too slow.",
+            description="Records of all cameras since the start that a sink of this device could not deliver, or "
+            "cannot tell whether it did: a broker that was away, a disk that was full, a reader that was too slow.",
         ),
     ] = 0
     type: Literal["state"] = "state"

@@ -16,7 +16,6 @@ from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.errors import UsageError
-from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import refuse_password_in_argv
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Final
 
+from mnv2_edge.errors import ConfigError
 from mnv2_edge.identity import client_id_of
 from mnv2_edge.records import CameraState, Event, Record, Result, encode
 from mnv2_edge.sinks import Sink, SinkOptions
@@ -25,6 +26,7 @@ _QUEUE_LIMIT: Final = 1024
 _OUTBOX_LIMIT: Final = 256
 _ATTEND_S: Final = 2.0
 _CLOSE_S: Final = 0.5
+_LONGEST_PASSWORD: Final = 65_535
 _GOODBYE_NS: Final = 150_000_000  # of that, for writing out what was handed over
 
 
@@ -35,6 +37,8 @@ def open_mqtt(options: SinkOptions) -> Sink:
     """
     settings = read_settings(options, MqttSettings)
     broker = parse_broker(settings.uri)
+    if len(options.secret.encode(errors="surrogateescape")) > _LONGEST_PASSWORD:
+        raise ConfigError(f"the broker's password is longer than MQTT allows: {_LONGEST_PASSWORD} bytes at most")
     return MqttSink(broker, settings, options)
 
 
