@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from mnv2_edge.freshness import AgeClock, read_clocks
 from mnv2_edge.frames import Frame
+from mnv2_edge.freshness import AgeClock, read_clocks
 from mnv2_edge.pipeline import Network, Pipeline
 from mnv2_edge.reader import Camera
 from mnv2_edge.records import Result

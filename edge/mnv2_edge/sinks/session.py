@@ -33,6 +33,7 @@ queue has no bound at QoS 0, and a frozen broker would fill the memory."""
 _LARGEST_OF_MQTT: Final = 268_435_455
 _CONNECT_TIMEOUT_S: Final = 5.0
 _PROBE_TIMEOUT_S: Final = 1.0
+_KEPT_S: Final = 0.2
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
@@ -246,12 +247,15 @@ class BrokerSession:
         self._on_change()
 
     def _listens(self) -> bool:
-        """Return whether the broker's port takes connections at this moment."""
+        """Return whether the broker's port takes connections at this moment, and keeps them: a proxy may take any."""
         try:
-            socket.create_connection((self._broker.host, self._broker.port), _PROBE_TIMEOUT_S).close()
+            with socket.create_connection((self._broker.host, self._broker.port), _PROBE_TIMEOUT_S) as probe:
+                probe.settimeout(_KEPT_S)
+                return bool(probe.recv(1))
+        except TimeoutError:
+            return True  # a broker waits for the client to begin
         except OSError:
             return False
-        return True
 
     def _when_read(
         self,

@@ -65,6 +65,7 @@ def kill_while_publishing(broker, make_result, kills):
             connections = sink._session.connections
             stop.wait(chance.uniform(0.05, 0.4))
             broker.kill()
+            until(lambda: not sink._session.connected)
             broker.start()
             until(lambda before=connections: sink._session.connections > before)
         stop.set()
