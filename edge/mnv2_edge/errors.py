@@ -12,6 +12,7 @@
     ├── AccessError                77  a folder may not be written by this user            (PermissionError)
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
     ├── SinkFailedError            70  a sink broke while it ran, by its own fault         (RuntimeError)
+    ├── RecordsLostError           75  a run that came to its end lost records on the way  (RuntimeError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
     ├── StepFailedError             1  or that command's: one that setup ran did not work  (RuntimeError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
@@ -27,6 +28,7 @@ __all__ = [
     "LibraryMissingError",
     "PictureError",
     "PluginError",
+    "RecordsLostError",
     "SinkError",
     "SinkFailedError",
     "SourceError",
@@ -101,6 +103,12 @@ class SinkError(EdgeError, OSError):
 
 class SinkFailedError(EdgeError, RuntimeError):
     """Say that a sink broke while it ran, by its own fault."""
+
+
+class RecordsLostError(EdgeError, RuntimeError):
+    """Say how many records of a run that came to its end nobody got."""
+
+    exit_status = 75
 
 
 class PluginError(EdgeError, ImportError):

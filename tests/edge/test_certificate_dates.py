@@ -84,7 +84,7 @@ def test_a_broker_says_so(expired, caplog):
     with serving(*expired) as server:
         error = refusal(server.port, tls)
         dates = describe_dates(error, tls, "localhost", server.port)
-    Trouble("mqtts://h", "me", user="", tls=True, has_certificate=False).unreachable(error, dates)
+    Trouble("mqtts://h", "me", user="", tls=True, has_certificate=False).unreachable(error, 0, dates)
     assert "broker mqtts://h is not trusted: its certificate expired on 2021-02-02" in caplog.text
     assert "ca_file" not in caplog.text
 

@@ -71,6 +71,8 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds of the very same picture after which that is done too; 0: never. Not for files and the demo."""
     black_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2.0
     """Black pictures are not looked at, and reported after so many seconds; 0: they are. Not for files and the demo."""
+    max_age_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+    """A picture that is older is not looked at, nor its result published: after sleep. 0: it is. Not for files."""
     roi: Region | None = None
     """Left, top, width and height of the part to look at, after rotating: shares of the picture, or whole pixels."""
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None

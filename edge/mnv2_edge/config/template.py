@@ -41,6 +41,7 @@ cameras:
 #    stall_s: 5.0         # without a new frame for so long it is opened again
 #    frozen_s: 30.0       # the same picture for so long: opened again; 0: no check. Not for files and demo
 #    black_s: 2.0         # black pictures are not looked at, and reported after so long; 0: no check
+#    max_age_s: 10.0      # an older picture is not looked at: after sleep; 0: it is. Not for files
 #    roi: null            # [left, top, width, height] of what to look at: shares of the picture, or whole pixels
 #    max_rate: null       # frames a second to look at, at most
 #    max_megapixels: 25.0 # millions of pixels that a compressed picture may have, up to 100
