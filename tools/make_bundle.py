@@ -185,7 +185,7 @@ def member(name: str, size: int, *, executable: bool = False) -> tarfile.TarInfo
 
 def pip(*arguments: str) -> None:
     """Run this environment's pip; end with its own words when it fails."""
-    command: Sequence[str] = (sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet")
+    command: Sequence[str] = (sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet")
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"make_bundle: `pip {arguments[0]}` failed: the lines above say why")
 

@@ -11,6 +11,7 @@ import click
 
 from mnv2_edge.cli import cli
 from mnv2_edge.cli.common import Session, logging_to_stderr, print_error, print_traceback
+from mnv2_edge.environment import forget_unknown
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
 
 __all__ = ["main"]
@@ -22,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status; whatever goes wrong is one line on stderr, not a traceback."""
     if sys.stderr is not None and not faulthandler.is_enabled():
         faulthandler.enable()  # a watchdog's SIGABRT, or a crash in a camera's driver, then tells where
+    if sys.flags.isolated and os.geteuid() == 0:  # as install.sh has it started
+        forget_unknown(os.environ)
     args = list(sys.argv[1:] if argv is None else argv)
     session = Session()
     with logging_to_stderr(session):

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 KILLED_AT_RESTART = """#!/bin/sh
 [ "$1" != restart ] || kill -KILL $PPID
-exec /usr/bin/systemctl "$@"
+exec /run/killing/systemctl "$@"
 """
 
 
@@ -110,13 +110,11 @@ class TestUpgrade:
         one = instance("switched", config())
         one.start()
         pid = one.pid
-        # as the command line of install.sh: back to the version before, which is there already
-        machine.write("/run/killing/systemctl", KILLED_AT_RESTART, mode="755")
+        # back to the version before, which is there already
         install = f"/opt/mnv2-edge/{previous}/install.sh"
         bundle = "/shared/bundle.tar"
-        done = machine.run(
-            "sh", "-c", f'PATH=/run/killing:"$PATH" {install} --offline {bundle}', check=False, timeout_s=INSTALL_S
-        )
+        with machine.in_place_of("/usr/bin/systemctl", KILLED_AT_RESTART, kept="/run/killing/systemctl"):
+            done = machine.run(install, "--offline", bundle, check=False, timeout_s=INSTALL_S)
         assert done.returncode == 137
         assert installed_versions(machine)[0] == previous
         assert one.pid == pid  # the old one
