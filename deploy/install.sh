@@ -26,7 +26,7 @@ COMMAND=/usr/local/bin/mnv2-edge
 UNITS=/etc/systemd/system
 READY_S=${MNV2_EDGE_READY_S:-240} # an instance that is not ready by then has failed; the first load of an engine takes long
 STEADY_S=5                        # and has to stay so for this long
-ROOM_MB=350                       # that a version takes, beside its wheels
+ROOM_MB=450                       # that a version takes, beside its wheels
 
 usage() {
   cat <<'EOF'
@@ -212,8 +212,14 @@ fetch_wheels() {
   source=$(dirname "$here")
   [ -f "$source/pyproject.toml" ] || die 2 "this is not the source tree: run deploy/install.sh in it, or install.sh --offline BUNDLE"
   say 'fetching wheels with pip'
+  # PyAV has wheels for these, and takes an hour to compile elsewhere; a 64-bit kernel may have a 32-bit Python.
+  extras=''
+  ! python3 -I -c 'import os, sys
+sys.exit(sys.maxsize < 2**32 or os.uname().machine not in ("aarch64", "x86_64"))' || extras=rtsp
+  ! is_jetson || extras=${extras:+$extras,}cuda
+  extras=${extras:+[$extras]}
   if [ -n "$dry_run" ]; then
-    printf '  pip wheel --wheel-dir WHEELS pip %s\n' "$source"
+    printf '  pip wheel --wheel-dir WHEELS pip %s\n' "$source$extras"
     return
   fi
   require_ours "$source"
@@ -224,9 +230,12 @@ fetch_wheels() {
   fi
   mkdir "$work/wheels"
   find_constraint "$source/deploy"
-  "$work/venv/bin/python" -I -m pip wheel --quiet --wheel-dir "$work/wheels" ${constraint:+"--constraint=$constraint"} pip "$source" ||
+  "$work/venv/bin/python" -I -m pip wheel --quiet --wheel-dir "$work/wheels" ${constraint:+"--constraint=$constraint"} pip \
+    "$source$extras" ||
     die_of 69 "pip cannot build or fetch the wheels: is there a network, and is it really $(date +%F)? Without a network: install.sh --offline BUNDLE"
 }
+
+is_jetson() { [ -e /etc/nv_tegra_release ]; }
 
 # $constraint names numpy 1 where apt's picamera2 is built against it.
 find_constraint() {
@@ -290,12 +299,35 @@ build_environment() {
   run python3 -I -m venv --without-pip --system-site-packages "$1/venv"
   pip=$(find "$1/wheels" -name 'pip-*.whl' 2>/dev/null | head -n 1)
   find_constraint "$1/deploy"
-  run "$1/venv/bin/python" -I "${pip:-PIP.whl}/pip" --isolated install --quiet --no-index --find-links "$1/wheels" \
-    --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    ${constraint:+"--constraint=$constraint"} mnv2-edge ||
+  # What a configuration may need beside the packages that everybody needs; left out where its wheels do not fit.
+  extras=''
+  [ -z "$(find "$1/wheels" -name 'av-*.whl' 2>/dev/null)" ] || extras=rtsp
+  ! is_jetson || [ -z "$(find "$1/wheels" -name 'cuda_python-*.whl' 2>/dev/null)" ] || extras=${extras:+$extras,}cuda
+  if [ -n "$extras" ] && ! install_wheels "$1" "$extras" 2>/dev/null; then
+    fitting=''
+    for extra in $(echo "$extras" | tr , ' '); do
+      if install_wheels "$1" "$extra" --dry-run >/dev/null 2>&1; then
+        fitting=${fitting:+$fitting,}$extra
+      else
+        say "the wheels of mnv2-edge[$extra] do not fit $(python3 --version): it is left out"
+      fi
+    done
+    extras=$fitting installed=''
+  else
+    installed=$extras
+  fi
+  [ -n "$installed" ] || install_wheels "$1" "$extras" ||
     die_of 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
   # The command looks in the environment and the system alone, also for whoever has PYTHONPATH or packages at home.
   run sed -i '1s|^#!.*|& -I|' "$1/venv/bin/mnv2-edge"
+}
+
+# Install from the wheels of the version $1 with the extras $2; further arguments are pip's.
+install_wheels() {
+  wheels=$1/wheels python=$1/venv/bin/python what=mnv2-edge${2:+[$2]}
+  shift 2
+  run "$python" -I "${pip:-PIP.whl}/pip" --isolated install --quiet --no-index --find-links "$wheels" --no-cache-dir \
+    --disable-pip-version-check --root-user-action ignore ${constraint:+"--constraint=$constraint"} "$@" "$what"
 }
 
 # What looks at the service's own folders, or only looks, does so as the service's user.
@@ -388,7 +420,7 @@ install_files() {
   if [ "$(systemctl --version | awk 'NR == 1 { print int($2) }')" -ge 254 ]; then
     run install -D -m 644 "$version_files/systemd/drop-ins/systemd-254.conf" "$UNITS/mnv2-edge@.service.d/50-systemd-254.conf"
   fi
-  if [ -e /etc/nv_tegra_release ]; then
+  if is_jetson; then
     # Building a plan for TensorRT takes the GPU as well as running one.
     for unit in mnv2-edge@.service mnv2-edge-engines.service; do
       run install -D -m 644 "$version_files/systemd/drop-ins/jetson.conf" "$UNITS/$unit.d/50-jetson.conf"
