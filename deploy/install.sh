@@ -303,7 +303,7 @@ build_environment() {
   extras=''
   [ -z "$(find "$1/wheels" -name 'av-*.whl' 2>/dev/null)" ] || extras=rtsp
   ! is_jetson || [ -z "$(find "$1/wheels" -name 'cuda_python-*.whl' 2>/dev/null)" ] || extras=${extras:+$extras,}cuda
-  if [ -n "$extras" ] && ! install_wheels "$1" "$extras" 2>/dev/null; then
+  if [ -z "$extras" ] || ! install_wheels "$1" "$extras" 2>/dev/null; then
     fitting=''
     for extra in $(echo "$extras" | tr , ' '); do
       if install_wheels "$1" "$extra" --dry-run >/dev/null 2>&1; then
@@ -312,12 +312,9 @@ build_environment() {
         say "the wheels of mnv2-edge[$extra] do not fit $(python3 --version): it is left out"
       fi
     done
-    extras=$fitting installed=''
-  else
-    installed=$extras
+    install_wheels "$1" "$fitting" ||
+      die_of 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
   fi
-  [ -n "$installed" ] || install_wheels "$1" "$extras" ||
-    die_of 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
   # The command looks in the environment and the system alone, also for whoever has PYTHONPATH or packages at home.
   run sed -i '1s|^#!.*|& -I|' "$1/venv/bin/mnv2-edge"
 }
