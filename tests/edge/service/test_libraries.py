@@ -13,7 +13,7 @@ def config(*uris: str) -> Config:
 
 @pytest.mark.parametrize("uri", ["rtsp://camera/stream", "RTSPS://camera/stream"])
 def test_an_rtsp_camera_without_a_library_comes_with_the_command(uri) -> None:
-    with pytest.raises(LibraryMissingError, match="needs PyAV or GStreamer.*sudo apt install python3-gi") as caught:
+    with pytest.raises(LibraryMissingError, match=r"needs PyAV or GStreamer.*sudo apt install python3-gi") as caught:
         require_libraries(config("demo", uri), lambda _name: False)
     assert caught.value.exit_status == 69
 
