@@ -10,6 +10,7 @@ import click
 
 from mnv2_edge.cli import cli
 from mnv2_edge.cli.common import Session, logging_to_stderr, print_error, print_traceback
+from mnv2_edge.environment import forget_unknown
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
 from mnv2_edge.sources.picture_limits import bound_opencv
 from mnv2_engines.disk_errors import disk_error
@@ -21,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status; whatever goes wrong is one line on stderr, not a traceback."""
     if sys.stderr is not None and not faulthandler.is_enabled():
         faulthandler.enable()  # a watchdog's SIGABRT, or a crash in a camera's driver, then tells where
+    if sys.flags.isolated and os.geteuid() == 0:  # as install.sh has it started
+        forget_unknown(os.environ)
     bound_opencv()  # before anything imports it, and for whatever this process starts
     args = list(sys.argv[1:] if argv is None else argv)
     try:
