@@ -26,7 +26,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _CHANGING = frozenset(
     {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod", "os.chown"}
 )
-_HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/proc/thread-self/", "/dev/shm/", "/sys/")
+_HARMLESS = ("/dev/null", "/dev/tty", "/proc/", "/dev/shm/", "/sys/")
 _REAL_CHILD_EVERY = 20
 """One case in so many starts what the command starts as processes of their own, as users do; the others fork."""
 

@@ -125,7 +125,7 @@ def soak(folder: Path, minutes: float, told: Callable[[str], None] = print, comm
                     time.sleep(min(_EVERY_S, minutes * 60 / 20))
                     if process.poll() is not None:
                         break
-                    sample = Sample(round(seconds, 1), *measure(process.pid))
+                    sample = Sample(round(time.monotonic() - began, 1), *measure(process.pid))
                     samples.append(sample)
                     kept.write(json.dumps(sample.__dict__) + "\n")
                     kept.flush()

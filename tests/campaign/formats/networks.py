@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 
 from campaign.mutators import mutate, mutate_tar, mutate_tree, to_json
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.networks import NetworkWeights, classifier_head, write_network
+from mnv2_engines.sealed import checksum
 from support.command import call
 from support.networks import TINY, lively_weights
 
@@ -54,7 +56,7 @@ def engine(draw: random.Random, samples: Path, folder: Path) -> list[str]:
         stated["engine"].update(sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw), file="e.tflite")
         if draw.random() < 0.3:
             stated["golden"] = None
-        (folder / "e.json").write_bytes(to_json(stated))
+        (folder / "e.json").write_bytes(_seal(stated))
     if draw.random() < 0.15:
         return ["inspect", "e.tflite", *draw.choice(([], ["--json"], ["--summary"]))]
     shutil.copy(samples / "picture.png", folder)
@@ -68,7 +70,7 @@ def manifest(draw: random.Random, samples: Path, folder: Path) -> list[str]:
     shutil.copy(samples / "picture.png", folder)
     raw = (samples / f"{name}.json").read_bytes()
     (folder / "e.json").write_bytes(
-        mutate(draw, raw) if draw.random() < 0.2 else to_json(mutate_tree(draw, json.loads(raw)))
+        mutate(draw, raw) if draw.random() < 0.2 else _seal(mutate_tree(draw, json.loads(raw)))
     )
     return ["run", "--model", "e.tflite", *LOOK]
 
@@ -90,6 +92,14 @@ def bundle(draw: random.Random, samples: Path, folder: Path) -> list[str]:
     raw = (samples / "tiny.mnv2").read_bytes()
     (folder / "b.mnv2").write_bytes(mutate(draw, raw) if draw.random() < 0.4 else mutate_tar(draw, raw))
     return ["engines", "import", "b.mnv2"]
+
+
+def _seal(tree: dict[str, object]) -> bytes:
+    """Write a manifest whose own checksum fits, so that what it says is read."""
+    try:
+        return to_json({**tree, "checksum": checksum(tree)})
+    except (ValueError, TypeError, OverflowError, UnicodeError, msgspec.EncodeError):
+        return to_json(tree)  # holds what no checksum can be made of
 
 
 def _other_graph(draw: random.Random, raw: bytes) -> bytes:

@@ -99,7 +99,7 @@ def _other_members(draw: random.Random, raw: bytes) -> bytes:
                 if kind < 0.1:
                     content = bytes(draw.choice((0, 200_000_000)))
                 elif kind < 0.2:
-                    name = draw.choice(("../../evil", "/tmp/evil", "", "data.pkl"))
+                    name = draw.choice(("../../evil", "/tmp/evil", "x" * 300, "data.pkl"))
                 elif name.endswith(".json") and kind < 0.7:
                     content = to_json(mutate_tree(draw, json.loads(content)))
                 elif name.endswith(".pkl") and kind < 0.35:
