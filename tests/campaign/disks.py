@@ -123,7 +123,7 @@ def _samples(folder: Path) -> Path:
         networks.prepare(beside)
         weights.prepare(beside)
         (beside / "c.yaml").write_text("version: 1\ncameras: [{uri: demo}]\n")
-        shutil.copytree(beside / "home", folder / "home")
+        shutil.copytree(beside / "home", folder / "home", symlinks=True)
         (beside / "data" / "0").mkdir(parents=True)
         shutil.copy(beside / "picture.png", beside / "data" / "0")
         beside.replace(samples)

@@ -96,7 +96,7 @@ def _victims(folder: Path) -> Iterator[list[Victim]]:
     samples.mkdir()
     networks.prepare(samples)
     weights.prepare(samples)
-    shutil.copytree(samples / "home", home)
+    shutil.copytree(samples / "home", home, symlinks=True)
     data = samples / "data"
     for number, label in enumerate(("0", "1")):
         (data / label).mkdir(parents=True)

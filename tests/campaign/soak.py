@@ -23,6 +23,9 @@ _FPS = 4.0
 _SETTLED = 0.25
 """The part of the time that is not judged: caches fill, allocators find their size."""
 
+_JUDGED_FROM_S = 1500.0
+"""A shorter soak says nothing about memory."""
+
 _CONFIG = """\
 version: 1
 device: {{name: soak}}
@@ -59,8 +62,10 @@ class Soaked:
     status: int
 
     def grows(self) -> list[str]:
-        """Say of each curve that its slope's interval lies above 0."""
-        slopes = {"RSS (KiB)": self.rss, "fds": self.fds, "threads": self.threads}
+        """Say of each curve that its slope's interval lies above 0; memory fills at first, so of a taste it is not judged."""
+        slopes = {"fds": self.fds, "threads": self.threads}
+        if self.samples[-1].seconds >= _JUDGED_FROM_S:
+            slopes["RSS (KiB)"] = self.rss
         return [
             f"{name} grows by {slope.value:.1f} an hour, {slope.low:.1f} to {slope.high:.1f}"
             for name, slope in slopes.items()
