@@ -19,7 +19,16 @@ from campaign.ledger import Failure, Ledger
 from campaign.soak import Soaked, soak
 
 ROOT = Path(__file__).resolve().parents[2]
-HOUR = {"damaged": 3000, "kills": 100, "brokers": 100, "lies": 100, "disks": 150, "specials": 1000, "clocks": 100, "overload": 40}
+HOUR = {
+    "damaged": 3000,
+    "kills": 100,
+    "brokers": 100,
+    "lies": 100,
+    "disks": 150,
+    "specials": 1000,
+    "clocks": 100,
+    "overload": 40,
+}
 """How many cases a full hour tries: files a format, kills a command, disturbances a kind, disks a kind."""
 LATEST = 2.0
 """Times the minutes that were asked for, after which no case is begun any more."""
@@ -39,7 +48,10 @@ def main() -> int:
         return bool(wrong)
     settings = {"minutes": asked.minutes, "seed": asked.seed, "only": sorted(asked.only)}
     ledger = Ledger.resume(folder / "state.json", settings)
-    print(f"seed {asked.seed}, {asked.minutes:g} minutes" + (f", going on after {ledger.elapsed_s:.0f} s" if ledger.elapsed_s else ""))
+    print(
+        f"seed {asked.seed}, {asked.minutes:g} minutes"
+        + (f", going on after {ledger.elapsed_s:.0f} s" if ledger.elapsed_s else "")
+    )
     campaign = Campaign(ledger, folder, asked.minutes, asked.seed, set(asked.only))
     campaign.run()
     rows = ledger.rows.values()
@@ -48,7 +60,9 @@ def main() -> int:
         for failure in row.failures[:3]:
             print(f"    {failure.case}: {' '.join(failure.what.split())[:400]}")
     if asked.write:
-        command = f"make {'soak' if asked.only == ['soak'] else 'campaign'}" + (f" MINUTES={asked.minutes:g}" if asked.minutes != 60 else "")
+        command = f"make {'soak' if asked.only == ['soak'] else 'campaign'}" + (
+            f" MINUTES={asked.minutes:g}" if asked.minutes != 60 else ""
+        )
         document.write(ledger, ROOT / "docs" / "reliability.md", command=command, soak=campaign.soak_text())
         if campaign.soaked:
             (ROOT / "docs" / "images" / "soak.svg").write_text(curves.draw(campaign.soaked), encoding="utf-8")
@@ -137,7 +151,14 @@ class Campaign:
         }
         for family, work in families.items():
             if self._chosen(family):
-                arguments = (self._ledger, self._folder / family, self._wanted(family), self._seed, self._late, self._told)
+                arguments = (
+                    self._ledger,
+                    self._folder / family,
+                    self._wanted(family),
+                    self._seed,
+                    self._late,
+                    self._told,
+                )
                 self._guarded(family, lambda work=work, arguments=arguments: work(*arguments))  # type: ignore[misc]
 
     def _soak(self) -> None:
@@ -162,7 +183,9 @@ class Campaign:
             self._ledger.row(name, "", 1).skipped = str(exc)
         except Exception as exc:  # noqa: BLE001 - the top of a thread: a family that cannot go on is a failure
             row = self._ledger.row(name, "", 1)
-            self._ledger.count(row, [Failure(name, f"the campaign could not go on: {type(exc).__name__}: {exc}")], tried=0)
+            self._ledger.count(
+                row, [Failure(name, f"the campaign could not go on: {type(exc).__name__}: {exc}")], tried=0
+            )
             self._told(f"{name}: {type(exc).__name__}: {exc}")
 
 
@@ -170,7 +193,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=20261124)
-    parser.add_argument("--only", action="append", default=[], choices=[*HOUR, "soak"], help="this family; may be repeated")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=[*HOUR, "soak"], help="this family; may be repeated"
+    )
     parser.add_argument("--case", help="try one damaged file again: FORMAT:NUMBER")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md and docs/images/soak.svg")
     return parser.parse_args()

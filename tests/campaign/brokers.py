@@ -102,7 +102,11 @@ def _run_once(kind: str, cycles: int, draw: random.Random, ledger: Ledger, folde
     missing, counted = len(wanted - delivered), count_dropped(said)
     failures = []
     if missing > counted:
-        failures.append(Failure(f"broker {kind}", f"{missing} of {len(wanted)} did not come in, {counted} are counted: {said[-300:]}"))
+        failures.append(
+            Failure(
+                f"broker {kind}", f"{missing} of {len(wanted)} did not come in, {counted} are counted: {said[-300:]}"
+            )
+        )
     if status not in {0, 75} or "Traceback" in said:
         failures.append(Failure(f"broker {kind}", f"the run ended with {status}: {said[-300:]}"))
     ledger.count(lost, failures, cycles)
@@ -110,7 +114,9 @@ def _run_once(kind: str, cycles: int, draw: random.Random, ledger: Ledger, folde
     ledger.count(back, slow, cycles, seconds=max(late, default=0.0))
 
 
-def _cycle(kind: str, broker: Mosquitto, listener: Subscriber, delivered: set[int], draw: random.Random, late: list[float]) -> Subscriber:
+def _cycle(
+    kind: str, broker: Mosquitto, listener: Subscriber, delivered: set[int], draw: random.Random, late: list[float]
+) -> Subscriber:
     if kind == "frozen":
         broker.freeze()
         time.sleep(draw.uniform(0.2, 3.0))
@@ -160,7 +166,9 @@ _LIES: tuple[Callable[[random.Random], bytes], ...] = (
 )  # fmt: skip
 
 
-def lie(ledger: Ledger, folder: Path, wanted: int, seed: int, until: Callable[[], bool], told: Callable[[str], None]) -> None:
+def lie(
+    ledger: Ledger, folder: Path, wanted: int, seed: int, until: Callable[[], bool], told: Callable[[str], None]
+) -> None:
     """Have a run meet brokers that are none, so many times."""
     folder.mkdir(parents=True, exist_ok=True)
     row = ledger.row("broker lies", LIAR_PROMISE, wanted)

@@ -15,7 +15,9 @@ PROMISE = "a wall clock that jumps by ten years loses no frame, and makes no int
 _FRAMES = 20
 
 
-def jump(ledger: Ledger, folder: Path, wanted: int, seed: int, until: Callable[[], bool], told: Callable[[str], None]) -> None:
+def jump(
+    ledger: Ledger, folder: Path, wanted: int, seed: int, until: Callable[[], bool], told: Callable[[str], None]
+) -> None:
     """Run so many times on such a clock."""
     folder.mkdir(parents=True, exist_ok=True)
     row = ledger.row("clock jumps", PROMISE, wanted)
@@ -27,7 +29,9 @@ def jump(ledger: Ledger, folder: Path, wanted: int, seed: int, until: Callable[[
 
 
 def _once(folder: Path, seed: str) -> str:
-    more = {"PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])))}
+    more = {
+        "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])))
+    }
     command = [sys.executable, "-m", "campaign.jumping", seed, "run", "--camera", "demo?fps=60", "--pace", "realtime"]
     try:
         done = subprocess.run(
@@ -40,7 +44,9 @@ def _once(folder: Path, seed: str) -> str:
     if done.returncode or len(records) != _FRAMES:
         return f"ended with {done.returncode} after {len(records)} of {_FRAMES} frames: {done.stderr[-300:]}"
     if any(not 0 <= record["age_ms"] < 5000 for record in records):
-        return f"ages of {min(record['age_ms'] for record in records)} to {max(record['age_ms'] for record in records)} ms"
+        return (
+            f"ages of {min(record['age_ms'] for record in records)} to {max(record['age_ms'] for record in records)} ms"
+        )
     if any(one["captured"]["monotonic_ns"] >= two["captured"]["monotonic_ns"] for one, two in pairwise(records)):
         return "time stamps of the monotonic clock go back"
     return ""

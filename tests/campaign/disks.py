@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from campaign.formats import networks, weights
+from campaign.forks import waited_for_processor_s
 from campaign.ledger import Failure, Ledger, Row
 from campaign.mutated import STATUSES
+from campaign.samples import samples_of
 from support.command import COMMAND, environment
 from support.namespaces import with_mounts
 
@@ -79,7 +81,9 @@ def _run(command: list[str], home: Path) -> tuple[int | None, str, float]:
         )  # fmt: skip
         deadline = time.monotonic() + _TIMEOUT_S
         peak = 0
-        while process.poll() is None and time.monotonic() < deadline:
+        waited_s = 0.0
+        while process.poll() is None and time.monotonic() < deadline + waited_s:
+            waited_s = waited_for_processor_s(process.pid)
             peak = max(peak, _peak_kib(process.pid))
             time.sleep(0.02)
         hung = process.poll() is None
@@ -114,24 +118,22 @@ def _judged(row: Row, case: str, argv: list[str], status: int | None, said: str,
     return [Failure(case, f"{'; '.join(wrong)}: `mnv2-edge {' '.join(argv)}`: {said[-300:]}")] if wrong else []
 
 
-def _samples(folder: Path) -> Path:
-    samples = folder / "samples"
-    if not samples.is_dir():
+def _prepare(folder: Path) -> tuple[Path, Path, Path]:
+    """Return networks, weights, and a folder with a configuration and pictures that have a class."""
+    networks_, weights_ = (samples_of(one.prepare, folder.parent / "samples") for one in (networks, weights))
+    own = folder / "own"
+    if not own.is_dir():
         shutil.rmtree(folder, ignore_errors=True)
-        beside = folder / "samples.new"
-        beside.mkdir(parents=True)
-        networks.prepare(beside)
-        weights.prepare(beside)
-        (beside / "c.yaml").write_text("version: 1\ncameras: [{uri: demo}]\n")
-        shutil.copytree(beside / "home", folder / "home", symlinks=True)
-        (beside / "data" / "0").mkdir(parents=True)
-        shutil.copy(beside / "picture.png", beside / "data" / "0")
-        beside.replace(samples)
-    return samples
+        (folder / "own.new" / "data" / "0").mkdir(parents=True)
+        (folder / "own.new" / "c.yaml").write_text("version: 1\ncameras: [{uri: demo}]\n")
+        shutil.copy(networks_ / "picture.png", folder / "own.new" / "data" / "0")
+        shutil.copytree(networks_ / "home", folder / "home", symlinks=True)
+        (folder / "own.new").replace(own)
+    return networks_, weights_, own
 
 
 def _writing_commands(folder: Path) -> list[list[str]]:
-    samples = _samples(folder)
+    samples, weight_files, own = _prepare(folder)
     photos = str(samples / "photos")
     return [
         ["build-engine", f"{samples}/tiny.onnx", "--calibration", photos, "--accept-loss", "--output", "DISK/e.tflite"],
@@ -139,17 +141,26 @@ def _writing_commands(folder: Path) -> list[list[str]]:
         ["engines", "export", "tiny", "DISK/b.mnv2"],
         ["engines", "import", f"{samples}/tiny.mnv2"],
         ["models", "add", f"{samples}/tiny.onnx", "--name", "net"],
-        ["import-weights", f"{samples}/w.pth", "-o", "DISK/m.onnx"],
+        ["import-weights", f"{weight_files}/w.pth", "-o", "DISK/m.onnx"],
         ["config", "init", "DISK/c.yaml"],
-        ["setup", f"{samples}/c.yaml", "--output", "DISK/c.yaml", "--yes", "--seconds", "0.2"],
+        ["setup", f"{own}/c.yaml", "--output", "DISK/c.yaml", "--yes", "--seconds", "0.2"],
         ["doctor", "--report", "DISK/report.tar.gz"],
-        ["evaluate", "--model", f"{samples}/tiny.tflite", "--data", f"{samples}/data", "--no-float", "--report", "DISK/r.html"],
+        [
+            "evaluate",
+            "--model",
+            f"{samples}/tiny.tflite",
+            "--data",
+            f"{own}/data",
+            "--no-float",
+            "--report",
+            "DISK/r.html",
+        ],
         ["run", "--camera", "demo", "--max-frames", "5", "--save", "DISK/seen", "--format", "none"],
     ]
 
 
 def _reading_commands(folder: Path) -> list[list[str]]:
-    samples = _samples(folder)
+    samples, _, own = _prepare(folder)
     photos, model = str(samples / "photos"), f"{samples}/tiny.onnx"
     end = ["--max-frames", "1", "--format", "none"]
     return [
@@ -167,9 +178,9 @@ def _reading_commands(folder: Path) -> list[list[str]]:
         ["engines", "import", "FILE"],
         ["import-weights", "FILE", "-o", f"{folder}/out.onnx", "--force"],
         ["models", "add", "FILE", "--name", "x"],
-        ["evaluate", "--model", "FILE", "--data", f"{samples}/data"],
+        ["evaluate", "--model", "FILE", "--data", f"{own}/data"],
         ["evaluate", "--data", "FILE"],
-        ["evaluate", "--data", f"{samples}/data", "--labels", "FILE"],
+        ["evaluate", "--data", f"{own}/data", "--labels", "FILE"],
         ["doctor", "--config", "FILE"],
     ]
 
@@ -195,8 +206,13 @@ def _specials(folder: Path) -> Iterator[list[tuple[str, str]]]:
     closed.write_bytes(b"version: 1\n")
     closed.chmod(0)
     (box / "EIO").symlink_to("/proc/self/mem")
-    found = [(name, str(box / name)) for name in ("fifo", "socket", "loop", "nowhere", "folder", "empty", "sparse", "closed", "EIO")]
-    found += [(name, name) for name in ("/dev/zero", "/dev/random", "/dev/full", "/dev/null", "/proc/kmsg", "/proc/self/maps")]
+    found = [
+        (name, str(box / name))
+        for name in ("fifo", "socket", "loop", "nowhere", "folder", "empty", "sparse", "closed", "EIO")
+    ]
+    found += [
+        (name, name) for name in ("/dev/zero", "/dev/random", "/dev/full", "/dev/null", "/proc/kmsg", "/proc/self/maps")
+    ]
     for ending in (".tflite", ".onnx", ".pth", ".h5", ".yaml", ".json", ".jpg", ".mp4", ".safetensors"):
         for target in ("fifo", "/dev/zero", "sparse", "EIO"):
             link = box / f"{Path(target).name}{ending}"

@@ -13,6 +13,7 @@ import yaml
 
 from campaign.formats import networks, weights
 from campaign.ledger import Failure, Ledger
+from campaign.samples import PATIENCE_S, samples_of
 from mnv2_engines.store import Store
 from mnv2_engines.store.checking import verify_stored
 from support.command import call, start
@@ -82,9 +83,9 @@ def _to_the_end(victim: Victim, home: Path) -> tuple[float, str]:
     victim.before()
     began = time.monotonic()
     try:
-        done = call(*victim.argv, home=home)
+        done = call(*victim.argv, home=home, timeout_s=PATIENCE_S)
     except subprocess.TimeoutExpired:
-        return 60.0, "undisturbed it did not end within 60 s"
+        return PATIENCE_S, f"undisturbed it did not end within {PATIENCE_S:.0f} s"
     if done.returncode:
         return 0.0, f"undisturbed it ended with {done.returncode}: {done.stderr[-400:]}"
     return time.monotonic() - began, victim.look()
@@ -92,12 +93,10 @@ def _to_the_end(victim: Victim, home: Path) -> tuple[float, str]:
 
 @contextmanager
 def _victims(folder: Path) -> Iterator[list[Victim]]:
-    samples, home = folder / "samples", folder / "home"
-    samples.mkdir()
-    networks.prepare(samples)
-    weights.prepare(samples)
+    samples, home = samples_of(networks.prepare, folder.parent / "samples"), folder / "home"
+    weight_files = samples_of(weights.prepare, folder.parent / "samples")
     shutil.copytree(samples / "home", home, symlinks=True)
-    data = samples / "data"
+    data = folder / "data"
     for number, label in enumerate(("0", "1")):
         (data / label).mkdir(parents=True)
         shutil.copy(samples / "photos" / f"{number}.png", data / label)
@@ -114,7 +113,7 @@ def _victims(folder: Path) -> Iterator[list[Victim]]:
             Victim("engines import", ("engines", "import", str(samples / "tiny.mnv2")), lambda: _store(home)),
             Victim("models add", catalogue, lambda: _models(home), lambda: call("models", "remove", "net", home=home)),
             Victim("models pull", ("models", "pull", "net"), lambda: _models(home), lambda: shutil.rmtree(home / "models" / "net", ignore_errors=True)),
-            Victim("import-weights", ("import-weights", str(samples / "w.pth"), "-o", str(out / "m.onnx"), "--resolution", "32", "--force"), lambda: _onnx(out / "m.onnx", home)),
+            Victim("import-weights", ("import-weights", str(weight_files / "w.pth"), "-o", str(out / "m.onnx"), "--resolution", "32", "--force"), lambda: _onnx(out / "m.onnx", home)),
             Victim("config init", ("config", "init", str(out / "c.yaml"), "--force"), lambda: _yaml(out / "c.yaml", home)),
             Victim("setup", ("setup", str(out / "s.yaml"), "--yes", "--seconds", "0.3"), lambda: _yaml(out / "s.yaml", home)),
             Victim("doctor --report", ("doctor", "--report", str(out / "report.tar.gz"), "--force"), lambda: _archive(out / "report.tar.gz")),
@@ -136,7 +135,7 @@ def _store(home: Path) -> str:
 
 
 def _models(home: Path) -> str:
-    done = call("models", "list", home=home)
+    done = call("models", "list", home=home, timeout_s=PATIENCE_S)
     return "" if done.returncode == 0 else f"`models list` ends with {done.returncode}: {done.stderr}"
 
 
@@ -151,21 +150,21 @@ def _bundle(file: Path, folder: Path) -> str:
         return ""
     with_bundle = folder / "elsewhere"
     shutil.rmtree(with_bundle, ignore_errors=True)
-    done = call("engines", "import", file, home=with_bundle)
+    done = call("engines", "import", file, home=with_bundle, timeout_s=PATIENCE_S)
     return "" if done.returncode == 0 else f"{file.name} is torn: {done.stderr}"
 
 
 def _onnx(file: Path, home: Path) -> str:
     if not file.exists():
         return ""
-    done = call("inspect", file, "--summary", home=home)
+    done = call("inspect", file, "--summary", home=home, timeout_s=PATIENCE_S)
     return "" if done.returncode == 0 else f"{file.name} is torn: {done.stderr}"
 
 
 def _yaml(file: Path, home: Path) -> str:
     if not file.exists():
         return ""
-    done = call("config", "check", file, home=home)
+    done = call("config", "check", file, home=home, timeout_s=PATIENCE_S)
     whole = isinstance(yaml.safe_load(file.read_text()), dict)
     return "" if done.returncode == 0 and whole else f"{file.name} is torn: {done.stderr}"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from campaign.forks import Order, Outcome
 from campaign.formats import FORMATS, LIMIT_MIB, RUN_LIMIT_MIB
 from campaign.ledger import Failure, Ledger, Row
+from campaign.samples import samples_of
 
 TIMEOUT_S = 10.0
 PROMISE = "no crash, no traceback, no hang over 10 s, memory within its limit, nothing written elsewhere"
@@ -83,22 +84,6 @@ class ForkServer:
             self._process = None
 
 
-def prepare(kind: str, folder: Path) -> Path:
-    """Return the folder of good samples of a format, made when it is not there yet."""
-    samples = folder / kind.replace(" ", "-")
-    if samples.is_dir():
-        return samples
-    beside = samples.with_suffix(".new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    FORMATS[kind].prepare(beside)
-    from support.command import call
-
-    call("run", "--camera", "demo", "--max-frames", "1", home=beside / "cache")  # remembers that the demo engine loads
-    beside.replace(samples)
-    return samples
-
-
 def attack(
     kind: str,
     ledger: Ledger,
@@ -111,7 +96,7 @@ def attack(
     told: Callable[[str], None],
 ) -> None:
     """Try so many cases of a format, from where an earlier session ended, unless `until` says that time is up."""
-    samples = prepare(kind, folder / "samples")
+    samples = samples_of(FORMATS[kind].prepare, folder / "samples")
     boxes = folder / "boxes"
     shutil.rmtree(boxes / kind.replace(" ", "-"), ignore_errors=True)
     row = ledger.row(f"damaged {kind}", PROMISE, wanted)
@@ -119,7 +104,9 @@ def attack(
     for number in range(row.tried, wanted):
         numbers.put(number)
     threads = [
-        threading.Thread(target=_work, args=(kind, ledger, row, ForkServer(samples, boxes, seed), numbers, folder, until))
+        threading.Thread(
+            target=_work, args=(kind, ledger, row, ForkServer(samples, boxes, seed), numbers, folder, until)
+        )
         for _ in range(servers)
     ]
     for thread in threads:
@@ -164,7 +151,7 @@ def _work(
 
 def show(kind: str, number: int, seed: int, folder: Path) -> Sequence[str]:
     """Try one case again and keep its files in `folder`; return what was wrong."""
-    samples = prepare(kind, folder / "samples")
+    samples = samples_of(FORMATS[kind].prepare, folder / "samples")
     server = ForkServer(samples, folder / "boxes", seed)
     try:
         outcome = server.ask(kind, number)

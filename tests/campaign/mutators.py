@@ -181,9 +181,13 @@ def _damage_members(draw: random.Random, members: "list[tuple[tarfile.TarInfo, b
     info, content = members[place]
     match draw.randrange(7):
         case 0:
-            info.name = draw.choice(("../../evil", "/tmp/evil-of-a-bundle", "a/../../../evil", ".", "..", "x" * 300, "./.versions/evil"))
+            info.name = draw.choice(
+                ("../../evil", "/tmp/evil-of-a-bundle", "a/../../../evil", ".", "..", "x" * 300, "./.versions/evil")
+            )
         case 1:
-            info.type = draw.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE))
+            info.type = draw.choice(
+                (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE)
+            )
             info.linkname = draw.choice(("/etc/passwd", "../../..", "..", info.name, "/dev/zero"))
         case 2:
             members.append((info, mutate(draw, content)))

@@ -28,13 +28,21 @@ def overload(
     """Overload a run so many times; every other one has a reader that stops reading."""
     folder.mkdir(parents=True, exist_ok=True)
     row = ledger.row("overload", PROMISE, wanted)
-    scenes = [cv2.imencode(".jpg", cv2.resize(cv2.cvtColor(render(8, 40 * n), cv2.COLOR_RGB2BGR), (1280, 720)))[1].tobytes() for n in range(4)]
+    scenes = [
+        cv2.imencode(".jpg", cv2.resize(cv2.cvtColor(render(8, 40 * n), cv2.COLOR_RGB2BGR), (1280, 720)))[1].tobytes()
+        for n in range(4)
+    ]
     while row.tried < wanted and not until():
         servers = [MjpegServer(fps=60) for _ in range(8)]
         try:
             for server in servers:
                 server.pictures = itertools.cycle(scenes)
-            wrong, peak = _once(folder, [server.url for server in servers], random.Random(f"{seed}/{row.tried}"), reads=row.tried % 2 == 0)
+            wrong, peak = _once(
+                folder,
+                [server.url for server in servers],
+                random.Random(f"{seed}/{row.tried}"),
+                reads=row.tried % 2 == 0,
+            )
         finally:
             for server in servers:
                 server.kill()

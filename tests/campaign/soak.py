@@ -107,7 +107,9 @@ def _cameras() -> Iterator[list[str]]:
             server.kill()
 
 
-def soak(folder: Path, minutes: float, told: Callable[[str], None] = print, command: tuple[str, ...] = COMMAND) -> Soaked:
+def soak(
+    folder: Path, minutes: float, told: Callable[[str], None] = print, command: tuple[str, ...] = COMMAND
+) -> Soaked:
     """Run for so long and return what was measured; `folder` keeps samples.jsonl and the log."""
     folder.mkdir(parents=True, exist_ok=True)
     broker = Mosquitto(folder)

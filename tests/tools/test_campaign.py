@@ -85,9 +85,7 @@ def planted(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, timeout_
         ("nothing", None),
     ],
 )
-def test_what_is_planted_is_found(
-    kind: str, word: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_is_planted_is_found(kind: str, word: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wrong = mutated.judge(planted(kind, monkeypatch, tmp_path))
     assert (word in wrong[0]) if word else (wrong == [])
     assert not (tmp_path / "box").exists()
@@ -128,7 +126,11 @@ def test_a_campaign_goes_on_where_it_was_unless_it_had_finished_or_is_another(tm
     ledger.save(60.0)
     again = Ledger.resume(file, settings)
     assert again.elapsed_s == 60.0
-    assert (again.rows["clock"].tried, again.rows["clock"].failed, again.rows["clock"].figures) == (2, 1, {"seconds": 2.0})
+    assert (again.rows["clock"].tried, again.rows["clock"].failed, again.rows["clock"].figures) == (
+        2,
+        1,
+        {"seconds": 2.0},
+    )
     assert again.rows["clock"].failures == [Failure("clock:0", "late")]
     assert Ledger.resume(file, {"seed": 2}).rows == {}
     again.save(90.0, finished=True)

@@ -41,7 +41,7 @@ def prepare(samples: Path) -> None:
         ("engines", "export", "tiny", samples / "tiny.mnv2"),
         (*build, "--output", samples / "tiny.tflite"),
     ):
-        done = call(*command, home=home)
+        done = call(*command, home=home, timeout_s=300)
         if done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
 
@@ -133,7 +133,10 @@ def _other_graph(draw: random.Random, raw: bytes) -> bytes:
             case 8:
                 weight.data_location = onnx.TensorProto.EXTERNAL
                 entry = weight.external_data.add()
-                entry.key, entry.value = "location", draw.choice(("/etc/passwd", "../../../x", "/dev/zero", "m.onnx", ""))
+                entry.key, entry.value = (
+                    "location",
+                    draw.choice(("/etc/passwd", "../../../x", "/dev/zero", "m.onnx", "")),
+                )
             case _:
                 model.opset_import[0].version = draw.choice((0, 1, 7, 99, -1, 2**40))
     return model.SerializeToString()

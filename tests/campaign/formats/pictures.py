@@ -42,14 +42,20 @@ def damaged_jpeg(draw: random.Random, raw: bytes) -> bytes:
         raw = _claimed(raw, draw.choice(_JPEG_SIZES), draw.choice(_JPEG_SIZES))
     if kind < 0.45:
         place = draw.choice(_segments(raw) or [2])
-        junk = draw.choice((b"\0", b"\xff\xff\xff", draw.randbytes(9).replace(b"\xff", b"\xfe"), b"\xff\xd0", b"\0" * 70_000))
+        junk = draw.choice(
+            (b"\0", b"\xff\xff\xff", draw.randbytes(9).replace(b"\xff", b"\xfe"), b"\xff\xd0", b"\0" * 70_000)
+        )
         raw = raw[:place] + junk + raw[place:]
         if draw.random() < 0.7:
             return raw
     elif kind < 0.55:
         place = draw.choice(_segments(raw) or [2])
         body = draw.randbytes(draw.choice((0, 20, 3000)))
-        more = bytes([0xFF, draw.choice((0xE1, 0xE2, 0xFE, 0xC4, 0xDB, 0xDD, 0xC0))]) + struct.pack(">H", len(body) + 2) + body
+        more = (
+            bytes([0xFF, draw.choice((0xE1, 0xE2, 0xFE, 0xC4, 0xDB, 0xDD, 0xC0))])
+            + struct.pack(">H", len(body) + 2)
+            + body
+        )
         return raw[:place] + more + raw[place:]
     return mutate(draw, raw)
 

@@ -73,7 +73,15 @@ def rtsp(draw: random.Random, _samples: Path, _folder: Path) -> list[str]:
                 return
 
     port = serve(answer)
-    return ["run", "--camera", f"rtsp://127.0.0.1:{port}/stream?transport=tcp", "--max-frames", "1", "--format", "jsonl"]
+    return [
+        "run",
+        "--camera",
+        f"rtsp://127.0.0.1:{port}/stream?transport=tcp",
+        "--max-frames",
+        "1",
+        "--format",
+        "jsonl",
+    ]
 
 
 def serve(answer: Callable[[socket.socket, int], None]) -> int:
@@ -129,6 +137,8 @@ def _damaged_stream(draw: random.Random, jpegs: list[bytes]) -> bytes:
 def _packet(draw: random.Random) -> bytes:
     payload = draw.randbytes(draw.choice((0, 1, 12, 40, 1200)))
     if draw.random() < 0.7 and len(payload) >= 12:
-        payload = b"\x80\x60" + payload[2:12] + draw.choice((b"\x65", b"\x7c\x85", b"\x18\xff\xff", b"\x67")) + payload[12:]
+        payload = (
+            b"\x80\x60" + payload[2:12] + draw.choice((b"\x65", b"\x7c\x85", b"\x18\xff\xff", b"\x67")) + payload[12:]
+        )
     size = len(payload) if draw.random() < 0.8 else draw.randrange(65536)
     return b"$" + bytes([draw.choice((0, 0, 0, 1, 255))]) + size.to_bytes(2, "big") + payload

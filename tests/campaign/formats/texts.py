@@ -103,5 +103,7 @@ def labels(draw: random.Random, samples: Path, folder: Path) -> list[str]:
 def _bomb(draw: random.Random) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr(draw.choice(("labels.txt", "../../labels.txt", "/tmp/labels.txt")), "a\n" * draw.choice((10, 30_000_000)))
+        file.writestr(
+            draw.choice(("labels.txt", "../../labels.txt", "/tmp/labels.txt")), "a\n" * draw.choice((10, 30_000_000))
+        )
     return archive.getvalue()
