@@ -52,7 +52,7 @@ class Summary:
 
 
 class _Newest:
-    """The newest values, in memory that is taken at once: a run that seems to grow for its first minutes looks leaky."""
+    """The newest values, in memory that is taken at once: a run that grows for minutes looks as if it leaked."""
 
     def __init__(self, size: int) -> None:
         self._values = array("d", bytes(8 * size))

@@ -107,7 +107,8 @@ class Campaign:
         )
         return (
             f"\n## Soak\n\n{found.samples[-1].seconds / 60:.0f} minutes, {found.results:,} results over MQTT; "
-            f"slopes with their 95 % intervals: {slopes}.\n\n![RSS, open files and threads over time](images/soak.svg)\n"
+            f"slopes with their 95 % intervals: {slopes}.\n\n"
+            "![RSS, open files and threads over time](images/soak.svg)\n"
         )
 
     def _elapsed_s(self) -> float:

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -79,8 +78,12 @@ def _run_once(kind: str, cycles: int, draw: random.Random, ledger: Ledger, folde
     listener = broker.subscribe("mnv2-edge/+/+/result")
     with log.open("w") as err, published.open("w") as out:
         process = subprocess.Popen(
-            [*COMMAND, "run", "--config", str(config)], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(folder)
-        )  # fmt: skip
+            [*COMMAND, "run", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=environment(folder),
+        )
         try:
             _until(lambda: listener.messages, 20)
             for _ in range(cycles):
@@ -156,14 +159,19 @@ _LIES: tuple[Callable[[random.Random], bytes], ...] = (
     lambda draw: draw.randbytes(draw.choice((1, 2, 50, 5000))),
     lambda draw: mutate(draw, _CONNACK),
     lambda _draw: b"\x20\x03\x00\x00\x00\x30\xff\xff\xff\x7f" + b"x" * 4_000_000,  # a packet of 256 MiB is announced
-    lambda draw: _CONNACK + b"".join(bytes([draw.choice((0x40, 0x50, 0x62, 0x70, 0x90))]) + b"\x02" + draw.randbytes(2) for _ in range(200)),
+    lambda draw: (
+        _CONNACK
+        + b"".join(
+            bytes([draw.choice((0x40, 0x50, 0x62, 0x70, 0x90))]) + b"\x02" + draw.randbytes(2) for _ in range(200)
+        )
+    ),
     lambda draw: _CONNACK + mutate(draw, b"\x30\x0a\x00\x04test\x00abc"),
     lambda _draw: b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\x01",  # takes packets of one byte at most
     lambda draw: b"\x20\x06\x00" + bytes([draw.randrange(256)]) + b"\x03\x21\x00\x00",  # any reason; receives nothing
     lambda _draw: _CONNACK + b"\xe0\x02\x8e\x00",
     lambda _draw: _CONNACK + b"\xd0\x00" * 100_000,
     lambda draw: _CONNACK + bytes([draw.randrange(256)]) + b"\xff\xff\xff\xff\xff",
-)  # fmt: skip
+)
 
 
 def lie(
@@ -193,8 +201,12 @@ def _lied(number: int, seed: int, folder: Path) -> tuple[list[Failure]]:
     try:
         with log.open("w") as err, (folder / "out.jsonl").open("w") as out:
             process = subprocess.Popen(
-                [*COMMAND, "run", "--config", str(config)], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(folder)
-            )  # fmt: skip
+                [*COMMAND, "run", "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=environment(folder),
+            )
             try:
                 _until(lambda: server.requests or process.poll() is not None, 10)
                 ended = time.monotonic() + 2

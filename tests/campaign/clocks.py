@@ -36,8 +36,13 @@ def _once(folder: Path, seed: str) -> str:
     try:
         done = subprocess.run(
             [*command, "--max-frames", str(_FRAMES), "--format", "jsonl"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, env=environment(folder, **more), check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env=environment(folder, **more),
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return "it stood still for 20 s"
     records = [json.loads(line) for line in done.stdout.splitlines()]

@@ -31,7 +31,8 @@ def _panel(place: int, name: str, values: Sequence[float], color: str, samples: 
     longest = max(samples[-1].seconds, 1.0)
     step = max(1, len(values) // _POINTS)
     points = " ".join(
-        f"{_LEFT + (_WIDTH - _LEFT - 20) * sample.seconds / longest:.1f},{top + _HEIGHT * (high - value) / (high - low):.1f}"
+        f"{_LEFT + (_WIDTH - _LEFT - 20) * sample.seconds / longest:.1f},"
+        f"{top + _HEIGHT * (high - value) / (high - low):.1f}"
         for sample, value in list(zip(samples, values, strict=True))[::step]
     )
     ticks = "".join(

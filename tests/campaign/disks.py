@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from campaign.formats import networks, weights
 from campaign.forks import waited_for_processor_s
+from campaign.formats import networks, weights
 from campaign.ledger import Failure, Ledger, Row
 from campaign.mutated import STATUSES
 from campaign.samples import samples_of
@@ -77,8 +77,12 @@ def _run(command: list[str], home: Path) -> tuple[int | None, str, float]:
     with err.open("w+") as said:
         process = subprocess.Popen(
             ["prlimit", f"--as={_ADDRESS_SPACE}", "--core=0", *command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, env=environment(home), start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=environment(home),
+            start_new_session=True,
+        )
         deadline = time.monotonic() + _TIMEOUT_S
         peak = 0
         waited_s = 0.0

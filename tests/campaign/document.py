@@ -52,7 +52,8 @@ _TAIL = """
   the slope (Theil-Sen; widened for autocorrelation) may not lie above 0.
 
 `make campaign MINUTES=5` is a taste, which proves nothing. An interrupted campaign goes on where it was when it is
-started again with the same arguments. `{again} --case 'JPEG:17' --seed {seed}` tries one case again and keeps its files.
+started again with the same arguments. `{again} --case 'JPEG:17' --seed {seed}` tries one case again and
+keeps its files.
 """
 
 

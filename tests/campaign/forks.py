@@ -146,7 +146,7 @@ def _wait(pid: int, timeout_s: float) -> "tuple[int, resource.struct_rusage, boo
 
 
 def waited_for_processor_s(pid: int) -> float:
-    """Return how long a process was ready to run and another one ran: on a loaded machine that is no hang of its own."""
+    """Return how long a process was ready to run while others ran: on a loaded machine that is not its own hang."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         return max((int((task / "schedstat").read_text().split()[1]) / 1e9 for task in tasks), default=0.0)

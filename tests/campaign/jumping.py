@@ -1,4 +1,4 @@
-"""`python -m campaign.jumping SEED ARGUMENTS`: mnv2-edge on a wall clock that jumps by up to ten years, ten times a second."""
+"""mnv2-edge on a wall clock that jumps by up to ten years: `python -m campaign.jumping SEED ARGUMENTS`."""
 
 import random
 import sys

@@ -106,18 +106,69 @@ def _victims(folder: Path) -> Iterator[list[Victim]]:
     with file_server() as server:
         catalogue = _publish(server, samples)
         yield [
-            Victim("run", ("run", "--camera", "demo", "--max-frames", "20", "--save", str(out / "seen"), "--format", "none"), lambda: _store(home)),
-            Victim("build-engine", ("build-engine", str(samples / "tiny.onnx"), "--name", "tiny", "--calibration", str(samples / "photos"), "--accept-loss"), lambda: _store(home)),
-            Victim("evaluate", ("evaluate", "--model", "tiny", "--data", str(data), "--report", str(out / "r.html")), lambda: _store(home) or _whole_text(out / "r.html", "</html>")),
-            Victim("engines export", ("engines", "export", "tiny", str(out / "b.mnv2")), lambda: _store(home) or _bundle(out / "b.mnv2", folder)),
+            Victim(
+                "run",
+                ("run", "--camera", "demo", "--max-frames", "20", "--save", str(out / "seen"), "--format", "none"),
+                lambda: _store(home),
+            ),
+            Victim(
+                "build-engine",
+                (
+                    "build-engine",
+                    str(samples / "tiny.onnx"),
+                    "--name",
+                    "tiny",
+                    "--calibration",
+                    str(samples / "photos"),
+                    "--accept-loss",
+                ),
+                lambda: _store(home),
+            ),
+            Victim(
+                "evaluate",
+                ("evaluate", "--model", "tiny", "--data", str(data), "--report", str(out / "r.html")),
+                lambda: _store(home) or _whole_text(out / "r.html", "</html>"),
+            ),
+            Victim(
+                "engines export",
+                ("engines", "export", "tiny", str(out / "b.mnv2")),
+                lambda: _store(home) or _bundle(out / "b.mnv2", folder),
+            ),
             Victim("engines import", ("engines", "import", str(samples / "tiny.mnv2")), lambda: _store(home)),
             Victim("models add", catalogue, lambda: _models(home), lambda: call("models", "remove", "net", home=home)),
-            Victim("models pull", ("models", "pull", "net"), lambda: _models(home), lambda: shutil.rmtree(home / "models" / "net", ignore_errors=True)),
-            Victim("import-weights", ("import-weights", str(weight_files / "w.pth"), "-o", str(out / "m.onnx"), "--resolution", "32", "--force"), lambda: _onnx(out / "m.onnx", home)),
-            Victim("config init", ("config", "init", str(out / "c.yaml"), "--force"), lambda: _yaml(out / "c.yaml", home)),
-            Victim("setup", ("setup", str(out / "s.yaml"), "--yes", "--seconds", "0.3"), lambda: _yaml(out / "s.yaml", home)),
-            Victim("doctor --report", ("doctor", "--report", str(out / "report.tar.gz"), "--force"), lambda: _archive(out / "report.tar.gz")),
-        ]  # fmt: skip
+            Victim(
+                "models pull",
+                ("models", "pull", "net"),
+                lambda: _models(home),
+                lambda: shutil.rmtree(home / "models" / "net", ignore_errors=True),
+            ),
+            Victim(
+                "import-weights",
+                (
+                    "import-weights",
+                    str(weight_files / "w.pth"),
+                    "-o",
+                    str(out / "m.onnx"),
+                    "--resolution",
+                    "32",
+                    "--force",
+                ),
+                lambda: _onnx(out / "m.onnx", home),
+            ),
+            Victim(
+                "config init", ("config", "init", str(out / "c.yaml"), "--force"), lambda: _yaml(out / "c.yaml", home)
+            ),
+            Victim(
+                "setup",
+                ("setup", str(out / "s.yaml"), "--yes", "--seconds", "0.3"),
+                lambda: _yaml(out / "s.yaml", home),
+            ),
+            Victim(
+                "doctor --report",
+                ("doctor", "--report", str(out / "report.tar.gz"), "--force"),
+                lambda: _archive(out / "report.tar.gz"),
+            ),
+        ]
 
 
 def _publish(server: FileServer, samples: Path) -> tuple[str, ...]:

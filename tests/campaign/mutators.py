@@ -12,12 +12,52 @@ from typing import Any
 _EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1)
 _FORMS = ("<H", ">H", "<I", ">I", "<Q", ">Q", "<B")
 _TEXT = (
-    "", " ", "\0", "\n", "\x1b[31m", "../../../evil", "/tmp/evil", "~", "a" * 70_000, "nan", "inf", "-1", "1e999", "0", "\ud800",
-    "{{7*7}}", "%s%n", "true", "null", "C:\\evil", "\u202e", "'", '"', "9" * 400, "-0",
-)  # fmt: skip
+    "",
+    " ",
+    "\0",
+    "\n",
+    "\x1b[31m",
+    "../../../evil",
+    "/tmp/evil",
+    "~",
+    "a" * 70_000,
+    "nan",
+    "inf",
+    "-1",
+    "1e999",
+    "0",
+    "\ud800",
+    "{{7*7}}",
+    "%s%n",
+    "true",
+    "null",
+    "C:\\evil",
+    "\u202e",
+    "'",
+    '"',
+    "9" * 400,
+    "-0",
+)
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**63), 10**400, 1e308, -1e308, 0.5, [], {}, [[]], [None] * 3, {"a": {}},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    2**31,
+    2**63,
+    -(2**63),
+    10**400,
+    1e308,
+    -1e308,
+    0.5,
+    [],
+    {},
+    [[]],
+    [None] * 3,
+    {"a": {}},
+)
 
 
 def mutate(draw: random.Random, raw: bytes) -> bytes:
@@ -109,8 +149,21 @@ def _blank(draw: random.Random, data: bytearray) -> None:
 
 
 _DAMAGES: tuple[Callable[[random.Random, bytearray], None], ...] = (
-    _flip, _flip, _overwrite, _edge, _edge, _nudge, _nudge, _cut, _remove, _repeat, _splice, _insert, _append, _blank,
-)  # fmt: skip
+    _flip,
+    _flip,
+    _overwrite,
+    _edge,
+    _edge,
+    _nudge,
+    _nudge,
+    _cut,
+    _remove,
+    _repeat,
+    _splice,
+    _insert,
+    _append,
+    _blank,
+)
 
 
 def mutate_tree(draw: random.Random, tree: Any) -> Any:

@@ -62,7 +62,7 @@ class Soaked:
     status: int
 
     def grows(self) -> list[str]:
-        """Say of each curve that its slope's interval lies above 0; memory fills at first, so of a taste it is not judged."""
+        """Say of each curve that its slope's interval lies above 0; memory fills at first, so not that of a taste."""
         slopes = {"fds": self.fds, "threads": self.threads}
         if self.samples[-1].seconds >= _JUDGED_FROM_S:
             slopes["RSS (KiB)"] = self.rss

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import msgspec
@@ -16,6 +17,9 @@ from mnv2_engines.networks import NetworkWeights, classifier_head, write_network
 from mnv2_engines.sealed import checksum
 from support.command import call
 from support.networks import TINY, lively_weights
+
+if TYPE_CHECKING:
+    import onnx as onnx_types
 
 LOOK = ("--camera", "picture.png", "--max-frames", "1", "--format", "jsonl")
 
@@ -108,35 +112,45 @@ def _other_graph(draw: random.Random, raw: bytes) -> bytes:
     model = onnx.load_from_string(raw)
     graph = model.graph
     for _ in range(draw.choice((1, 1, 2))):
-        node = draw.choice(graph.node)
-        weight = draw.choice(graph.initializer)
-        match draw.randrange(10):
-            case 0:
-                node.op_type = draw.choice(("Loop", "If", "Gemm", "Evil", "Reshape", "Resize", "", "Concat", "Slice"))
-            case 1 if node.attribute:
-                attribute = draw.choice(node.attribute)
-                attribute.ints[:] = draw.choice(([], [0, 0], [-1, -1, -1, -1], [2**31] * 4, [1] * 50))
-                attribute.i = draw.choice((0, -1, 2**40))
-            case 2:
-                weight.dims[:] = draw.choice(([], [0], [-1], [2**31, 2**31], [2**62, 4], [*weight.dims, 1]))
-            case 3:
-                weight.data_type = draw.randrange(0, 24)
-            case 4 if node.input:
-                node.input[draw.randrange(len(node.input))] = draw.choice((node.output[0], "", "nobody", weight.name))
-            case 5:
-                graph.node.remove(node)
-            case 6:
-                graph.node.append(node)
-            case 7:
-                shape = graph.input[0].type.tensor_type.shape
-                draw.choice(shape.dim).dim_value = draw.choice((0, -5, 1, 2**31, 2**50, 70_000))
-            case 8:
-                weight.data_location = onnx.TensorProto.EXTERNAL
-                entry = weight.external_data.add()
-                entry.key, entry.value = (
-                    "location",
-                    draw.choice(("/etc/passwd", "../../../x", "/dev/zero", "m.onnx", "")),
-                )
-            case _:
-                model.opset_import[0].version = draw.choice((0, 1, 7, 99, -1, 2**40))
-    return model.SerializeToString()
+        kind = draw.random()
+        if kind < 0.45:
+            _damage_node(draw, graph)
+        elif kind < 0.8:
+            _damage_weight(draw, draw.choice(graph.initializer), onnx.TensorProto.EXTERNAL)
+        elif kind < 0.9:
+            shape = graph.input[0].type.tensor_type.shape
+            draw.choice(shape.dim).dim_value = draw.choice((0, -5, 1, 2**31, 2**50, 70_000))
+        else:
+            model.opset_import[0].version = draw.choice((0, 1, 7, 99, -1, 2**40))
+    return bytes(model.SerializeToString())
+
+
+def _damage_node(draw: random.Random, graph: "onnx_types.GraphProto") -> None:
+    node = draw.choice(graph.node)
+    match draw.randrange(5):
+        case 0:
+            node.op_type = draw.choice(("Loop", "If", "Gemm", "Evil", "Reshape", "Resize", "", "Concat", "Slice"))
+        case 1 if node.attribute:
+            attribute = draw.choice(node.attribute)
+            attribute.ints[:] = draw.choice(([], [0, 0], [-1, -1, -1, -1], [2**31] * 4, [1] * 50))
+            attribute.i = draw.choice((0, -1, 2**40))
+        case 2 if node.input:
+            node.input[draw.randrange(len(node.input))] = draw.choice((node.output[0], "", "nobody"))
+        case 3:
+            graph.node.remove(node)
+        case _:
+            graph.node.append(node)
+
+
+def _damage_weight(draw: random.Random, weight: "onnx_types.TensorProto", external: int) -> None:
+    match draw.randrange(4):
+        case 0:
+            weight.dims[:] = draw.choice(([], [0], [-1], [2**31, 2**31], [2**62, 4], [*weight.dims, 1]))
+        case 1:
+            weight.data_type = draw.randrange(0, 24)
+        case 2:
+            weight.name = draw.choice(("", "x", "a" * 70_000))
+        case _:
+            weight.data_location = external
+            entry = weight.external_data.add()
+            entry.key, entry.value = "location", draw.choice(("/etc/passwd", "../../../x", "/dev/zero", "m.onnx", ""))

@@ -14,12 +14,16 @@ _OK = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=fra
 _RTSP = (
     b"RTSP/1.0 200 OK\r\nCSeq: {n}\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n",
     b"RTSP/1.0 200 OK\r\nCSeq: {n}\r\nContent-Type: application/sdp\r\nContent-Length: {size}\r\n\r\n{sdp}",
-    b"RTSP/1.0 200 OK\r\nCSeq: {n}\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 12345678;timeout=60\r\n\r\n",
+    (
+        b"RTSP/1.0 200 OK\r\nCSeq: {n}\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+        b"Session: 12345678;timeout=60\r\n\r\n"
+    ),
     b"RTSP/1.0 200 OK\r\nCSeq: {n}\r\nSession: 12345678\r\nRange: npt=0.000-\r\n\r\n",
 )
 _SDP = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=s\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\n"
-    b"a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS,aMuMsg==\r\n"
+    b"a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;"
+    b"sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS,aMuMsg==\r\n"
     b"a=control:track1\r\n"
 )
 
@@ -45,8 +49,15 @@ def mjpeg(draw: random.Random, samples: Path, _folder: Path) -> list[str]:
 
     port = serve(answer)
     return [
-        "run", "--camera", f"http://127.0.0.1:{port}/stream", "--wait-for-camera", "--max-frames", "2", "--format", "jsonl",
-    ]  # fmt: skip
+        "run",
+        "--camera",
+        f"http://127.0.0.1:{port}/stream",
+        "--wait-for-camera",
+        "--max-frames",
+        "2",
+        "--format",
+        "jsonl",
+    ]
 
 
 def rtsp(draw: random.Random, _samples: Path, _folder: Path) -> list[str]:
@@ -127,11 +138,12 @@ def _damaged_stream(draw: random.Random, jpegs: list[bytes]) -> bytes:
             b"HTTP/1.1 302 Found\r\nLocation: /stream\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest " + b"a=b," * 20_000 + b"\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/x-mixed-replace;boundary=frame\r\n\r\nFFFFFFFFFF\r\n" + jpegs[0],
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Type: multipart/x-mixed-replace;boundary=frame\r\n\r\nFFFFFFFFFF\r\n" + jpegs[0],
             draw.randbytes(20_000),
             b"",
         )
-    )  # fmt: skip
+    )
 
 
 def _packet(draw: random.Random) -> bytes:

@@ -19,19 +19,43 @@ _CONFIG = {
     "version": 1,
     "device": {"name": "door", "instance": "a"},
     "cameras": [
-        {"uri": "demo", "id": "door", "rotate": 180, "roi": [0.1, 0.1, 0.5, 0.5], "stall_s": 5, "max_rate": 4, "motion": 0.1},
+        {
+            "uri": "demo",
+            "id": "door",
+            "rotate": 180,
+            "roi": [0.1, 0.1, 0.5, 0.5],
+            "stall_s": 5,
+            "max_rate": 4,
+            "motion": 0.1,
+        },
         {"uri": "http://camera.invalid/stream", "required": False, "password_file": "p", "flip": "both"},
     ],
-    "engine": {"model": "birds", "threads": 2, "mean": [1, 2, 3], "std": [1, 2, 3], "color": "RGB", "resize": "letterbox"},
-    "task": {"name": "classify", "top_k": 1, "score_threshold": 0.4, "groups": {"cat": ["tabby", "lion"]}, "thresholds": {"a": 0.7}},
+    "engine": {
+        "model": "birds",
+        "threads": 2,
+        "mean": [1, 2, 3],
+        "std": [1, 2, 3],
+        "color": "RGB",
+        "resize": "letterbox",
+    },
+    "task": {
+        "name": "classify",
+        "top_k": 1,
+        "score_threshold": 0.4,
+        "groups": {"cat": ["tabby", "lion"]},
+        "thresholds": {"a": 0.7},
+    },
     "labels": "imagenet",
     "sinks": [{"stdout": {"format": "none"}}, {"mqtt": {"uri": "mqtts://door@broker.invalid/home", "keepalive_s": 30}}],
     "save": {"folder": "seen", "every_s": 1, "limit_mib": 256},
     "slowdown": {"heat_c": 70, "free_memory_mib": 40},
     "log": {"level": "info"},
-}  # fmt: skip
+}
 _BOMBS = (
-    "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{n}: &{n} [{', '.join(f'*{p}' for _ in range(9))}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)),
+    "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    + "".join(
+        f"{n}: &{n} [{', '.join(f'*{p}' for _ in range(9))}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)
+    ),
     "version: 1\n" + "a: " + "[" * 3000 + "]" * 3000,
     "version: 1\ncameras: &c [*c]\n",
     "version: 1\n? [a, {b: c}]\n: 1\n",
@@ -43,7 +67,7 @@ _BOMBS = (
     "version: 1\n---\nversion: 1\n",
     "\ufeffversion: 1\n",
     "version: !!binary aGVsbG8=\n",
-)  # fmt: skip
+)
 
 
 def prepare(samples: Path) -> None:

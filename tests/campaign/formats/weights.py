@@ -92,8 +92,8 @@ def _other_members(draw: random.Random, raw: bytes) -> bytes:
         names = archive.namelist()
         small = [name for name in names if name.endswith((".pkl", ".json"))]
         chosen = draw.choice(small) if small and draw.random() < 0.7 else draw.choice(names)
-        for name in names:
-            content = archive.read(name)
+        for old in names:
+            name, content = old, archive.read(old)
             if name == chosen:
                 kind = draw.random()
                 if kind < 0.1:
