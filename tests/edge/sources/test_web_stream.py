@@ -1,4 +1,7 @@
-"""A camera whose answer is over after its first picture."""
+"""A camera that has hung up before its first pictures were read."""
+
+import socket
+import threading
 
 import pytest
 
@@ -6,19 +9,27 @@ from mnv2_edge.errors import SourceError
 from mnv2_edge.sources.address import split_address
 from mnv2_edge.sources.mjpeg import MjpegSource
 from support.mjpeg_server import picture
-from support.raw_server import RawServer
+
+HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
 
 
-def test_an_answer_of_one_picture_gives_it_and_then_has_ended():
-    part = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + picture(90) + b"\r\n--frame\r\n"
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n"
-    server = RawServer(lambda: [head + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(part) + part])
-    try:
-        source = MjpegSource(split_address(server.url, ""), "door", trust=None, silence_s=5)
+def answer_and_hang_up(listening, answer):
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+
+def test_the_newest_picture_is_given_and_then_the_stream_has_ended():
+    parts = [b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + picture(grey) + b"\r\n" for grey in (30, 60, 90)]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=answer_and_hang_up, args=(listening, HEAD + b"".join(parts) + b"--frame\r\n"))
+        server.start()
+        address = split_address(f"http://127.0.0.1:{listening.getsockname()[1]}/", "")
+        source = MjpegSource(address, "door", trust=None, silence_s=5)
+        server.join(10)
         frames = iter(source)
         assert abs(int(next(frames).pixels.mean()) - 90) < 3
         with pytest.raises(SourceError, match="ended the stream"):
             next(frames)
         source.close()
-    finally:
-        server.close()
