@@ -1,14 +1,17 @@
 """`python -m campaign`: try to break every promise for so many minutes, and write down what came of it."""
 
 import argparse
+import contextlib
 import math
 import os
 import random
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ HOUR = {
     "brokers": 100,
     "lies": 100,
     "disks": 150,
-    "specials": 1000,
+    "specials": 900,
     "clocks": 100,
     "overload": 40,
 }
@@ -52,6 +55,7 @@ def main() -> int:
         f"seed {asked.seed}, {asked.minutes:g} minutes"
         + (f", going on after {ledger.elapsed_s:.0f} s" if ledger.elapsed_s else "")
     )
+    signal.signal(signal.SIGTERM, _interrupt)
     campaign = Campaign(ledger, folder, asked.minutes, asked.seed, set(asked.only))
     campaign.run()
     rows = ledger.rows.values()
@@ -70,7 +74,7 @@ def main() -> int:
 
 
 class Campaign:
-    """What is to be tried, on two lanes beside each other: damaged files, and everything that takes its time."""
+    """What is to be tried, on lanes beside each other."""
 
     def __init__(self, ledger: Ledger, folder: Path, minutes: float, seed: int, only: set[str]) -> None:
         self.soaked: Soaked | None = None
@@ -81,7 +85,9 @@ class Campaign:
 
     def run(self) -> None:
         """Do it all; what stopped a family is a failure of its own."""
-        lanes = [threading.Thread(target=lane) for lane in (self._damage, self._disturb, self._soak)]
+        lanes = [
+            threading.Thread(target=lane) for lane in (self._damage, self._disturb, self._wait_and_see, self._soak)
+        ]
         for lane in lanes:
             lane.start()
         try:
@@ -92,6 +98,7 @@ class Campaign:
         except KeyboardInterrupt:
             self._ledger.save(self._elapsed_s())
             print("interrupted: the same command goes on from here")
+            end_descendants(os.getpid())
             os._exit(130)
         self._ledger.elapsed_s = self._elapsed_s()
         self._ledger.save(self._elapsed_s(), finished=True)
@@ -131,36 +138,35 @@ class Campaign:
             return
         processors = os.cpu_count() or 1
         for kind, entry in FORMATS.items():
-            servers = 6 * processors if entry.waits else processors
-            self._guarded(
-                f"damaged {kind}",
-                lambda kind=kind, servers=servers: mutated.attack(  # type: ignore[misc]
-                    kind, self._ledger, self._folder, self._wanted("damaged"), self._seed,
-                    servers=servers, until=self._late, told=self._told,
-                ),
-            )  # fmt: skip
+            attack = partial(
+                mutated.attack,
+                kind,
+                self._ledger,
+                self._folder,
+                self._wanted("damaged"),
+                self._seed,
+                servers=6 * processors if entry.waits else processors,
+                until=self._late,
+                told=self._told,
+            )
+            self._guarded(f"damaged {kind}", attack)
 
     def _disturb(self) -> None:
-        families = {
-            "kills": kills.kill_all,
-            "brokers": brokers.disturb,
-            "lies": brokers.lie,
-            "disks": disks.fill_disks,
-            "specials": disks.give_special_files,
-            "clocks": clocks.jump,
-            "overload": overload.overload,
-        }
+        """Do what keeps a processor busy."""
+        self._one_by_one({"kills": kills.kill_all, "disks": disks.fill_disks, "specials": disks.give_special_files})
+
+    def _wait_and_see(self) -> None:
+        """Do what mostly waits."""
+        self._one_by_one(
+            {"brokers": brokers.disturb, "lies": brokers.lie, "clocks": clocks.jump, "overload": overload.overload}
+        )
+
+    def _one_by_one(self, families: dict[str, Callable[..., None]]) -> None:
         for family, work in families.items():
-            if self._chosen(family):
-                arguments = (
-                    self._ledger,
-                    self._folder / family,
-                    self._wanted(family),
-                    self._seed,
-                    self._late,
-                    self._told,
-                )
-                self._guarded(family, lambda work=work, arguments=arguments: work(*arguments))  # type: ignore[misc]
+            if not self._chosen(family):
+                continue
+            arguments = (self._ledger, self._folder / family, self._wanted(family), self._seed, self._late, self._told)
+            self._guarded(family, partial(work, *arguments))
 
     def _soak(self) -> None:
         if self._chosen("soak"):
@@ -188,6 +194,23 @@ class Campaign:
                 row, [Failure(name, f"the campaign could not go on: {type(exc).__name__}: {exc}")], tried=0
             )
             self._told(f"{name}: {type(exc).__name__}: {exc}")
+
+
+def end_descendants(pid: int) -> None:
+    """Kill whom a process has started, and whom they have."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            with contextlib.suppress(OSError):
+                end_descendants(child)
+                os.kill(child, signal.SIGKILL)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _arguments() -> argparse.Namespace:
