@@ -6,9 +6,11 @@ NUMPY1_VENV ?= .venv-numpy1
 BIN := $(VENV)/bin
 BUNDLE_PYTHONS ?= 3.10 3.11 3.12 3.13
 BUNDLE_MACHINE ?= aarch64
+MINUTES ?= 60
+SEED ?= 20261124
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt test-systemd bench bundle clean
+.PHONY: help demo test check format acceptance test-numpy1 test-arm64 test-picamera2 test-tensorrt test-systemd campaign soak bench bundle clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +55,12 @@ test-systemd: $(VENV)/.installed-test  ## the service on a booted Debian 12 and 
 acceptance: $(VENV)/.installed-test  ## the slow proofs (minutes)
 	$(BIN)/python -m pytest -m acceptance
 
+campaign: $(VENV)/.installed-test  ## attack all of it for an hour, and write docs/reliability.md (MINUTES, SEED; MINUTES=5 for a taste)
+	PYTHONPATH=tests $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED) --write
+
+soak: $(VENV)/.installed-test  ## watch four cameras for an hour: what grows? (MINUTES)
+	PYTHONPATH=tests $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED) --only soak
+
 bench: $(VENV)/.installed-test  ## measure what docs/performance.md says; wants a quiet machine
 	$(BIN)/python benchmarks/preprocess.py
 	$(BIN)/python benchmarks/frame_path.py
@@ -64,7 +72,7 @@ bundle: $(VENV)/.installed-test  ## one archive to install from without a networ
 	$(BIN)/python tools/make_bundle.py dist --machine $(BUNDLE_MACHINE) $(addprefix --python ,$(BUNDLE_PYTHONS))
 
 clean:  ## remove the virtual environments and caches
-	rm -rf $(VENV) $(NUMPY1_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf $(VENV) $(NUMPY1_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache .campaign
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \

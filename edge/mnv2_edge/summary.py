@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections import deque
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +51,22 @@ class Summary:
         )
 
 
+class _Newest:
+    """The newest values, in memory that is taken at once: a run that grows for minutes looks as if it leaked."""
+
+    def __init__(self, size: int) -> None:
+        self._values = array("d", bytes(8 * size))
+        self._count = 0
+
+    def append(self, value: float) -> None:
+        """Take a value in, in the place of the oldest when there is no room."""
+        self._values[self._count % len(self._values)] = value
+        self._count += 1
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._values[: min(self._count, len(self._values))])
+
+
 class RunMeter:
     """Keep what a `Summary` needs; an observer of the pipeline."""
 
@@ -58,8 +74,8 @@ class RunMeter:
         self._results = 0
         self._first_ns = 0
         self._last_ns = 0
-        self._ages: deque[float] = deque(maxlen=_KEPT)
-        self._infers: deque[float] = deque(maxlen=_KEPT)
+        self._ages = _Newest(_KEPT)
+        self._infers = _Newest(_KEPT)
 
     def publish(self, record: Record) -> None:
         """Count a result; ignore states and events."""

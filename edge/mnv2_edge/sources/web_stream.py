@@ -93,8 +93,9 @@ class WebStream:
             raise SourceError(self._unanswered(address))
 
     def wait_at_most(self, silence_s: float) -> None:
-        """Have `receive` raise TimeoutError when nothing comes for so long."""
-        self._socket.settimeout(silence_s)
+        """Have `receive` raise TimeoutError when nothing comes for so long; nothing to do once the answer has ended."""
+        if self._socket.fileno() >= 0:  # http.client closes it with the last byte of an answer that states its length
+            self._socket.settimeout(silence_s)
 
     def receive(self, size: int) -> bytes:
         """Return what has come, `size` bytes at most; nothing at the end. Raises OSError, HTTPException, ValueError."""

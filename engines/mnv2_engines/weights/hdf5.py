@@ -11,6 +11,7 @@ import numpy as np
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError
 from mnv2_engines.tensors import FloatArray
+from mnv2_engines.weights.limiting import limited_memory
 from mnv2_engines.weights.stored import StoredTensor
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["HDF5_START", "Hdf5File", "open_hdf5"]
 
 HDF5_START: Final = b"\x89HDF\r\n\x1a\n"
-_DAMAGE: Final = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
+_ATTRIBUTE_BYTES: Final = 256 << 20
+"""What reading an attribute may take; the longest describes a network in a few MiB. A damaged length may say 4 GiB."""
+_DAMAGE: Final = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 """What h5py raises on a damaged file, depending on where the damage is."""
 
 
@@ -32,7 +35,7 @@ class Hdf5File:
 
     def attribute(self, place: str, key: str) -> str | tuple[str, ...] | None:
         """Return a text or a list of texts that is noted on a group; None when it is not there. Raises ModelError."""
-        with self._damage(f"attribute {key!r} of {place!r}"):
+        with self._damage(f"attribute {key!r} of {place!r}"), limited_memory(_ATTRIBUTE_BYTES):
             value = self._root[place].attrs.get(key)
             if value is None or isinstance(value, str):
                 return value
