@@ -105,15 +105,15 @@ def test_two_classes_may_have_one_name(write):
         ("broken.json", '["cat", ', r"no valid JSON"),
         ("deep.json", "[" * 100_000, r"no valid JSON"),
         ("scalar.json", "3", r"holds 3: expected a list"),
-        ("odd.json", '{"0": "cat", "x": "dog"}', r"'x' is no id"),
-        ("nested.json", '[{"a": 1}]', r"is no name"),
+        ("odd.json", '{"0": "cat", "x": "dog"}', r"'x' is not an id"),
+        ("nested.json", '[{"a": 1}]', r"is not a name"),
         ("negative.json", '{"cat": -1, "dog": 0}', r"id -1 is negative"),
         ("digits.json", '{"a": ' + "9" * 5000 + "}", r"no valid JSON|without"),
         ("hollow.json", '["cat", ""]', r"class 1 has an empty name"),
         ("ragged.csv", "id,name\n0,cat\n1,dog, hot\n", r"record 3 has 3 columns.*double quotes"),
         ("quote.csv", 'id,name\n0,"cat\n', r"no valid CSV"),
         ("which.csv", "red,cat\nblue,dog\n", r"which column holds the names"),
-        ("letters.csv", "id,name\n0,cat\nb,dog\n", r"'b' in the column of ids is no number"),
+        ("letters.csv", "id,name\n0,cat\nb,dog\n", r"'b' in the column of ids is not a number"),
     ],
 )
 def test_what_is_said_about_a_broken_file(write, name, content, said):

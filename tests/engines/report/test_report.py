@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnv2_engines.building.build import BuildRequest, BuildResult, Pictures, build_engine
-from mnv2_engines.building.verification import Limits, PictureVerdict
+from mnv2_engines.building.verification import AccuracyLimits, PictureVerdict
 from mnv2_engines.engine.facts import LayerFacts
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.report import render_report
@@ -29,7 +29,7 @@ def built(signs_model: Path, signs_pictures, tmp_path_factory) -> tuple[BuildReq
         validation=Pictures("<others>", signs_pictures[24:]),
         name="signs",
         labels=tuple(f"<sign {index}>" for index in range(12)),
-        limits=Limits(sqnr_db=90.0),
+        limits=AccuracyLimits(sqnr_db=90.0),
     )
     return request, build_engine(request)
 
