@@ -71,7 +71,7 @@ def test_the_worst_pictures_come_first_and_there_is_an_end_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "says"), [((), "no classes"), ((PictureVerdict(0, 1.0, near_tie=False),), "None: both networks")]
+    ("verdicts", "says"), [((), "not classes"), ((PictureVerdict(0, 1.0, near_tie=False),), "None: both networks")]
 )
 def test_nothing_to_show_is_said(verdicts, says) -> None:
     assert says in draw_gallery(verdicts, [np.zeros((4, 4, 3), np.uint8)], "RGB", None)

@@ -128,7 +128,7 @@ def test_the_first_differing_layers_are_listed():
 
 def test_a_wrong_width_says_the_right_one():
     with pytest.raises(
-        ModelError, match=r"no MobileNetV2 of width 1\.0: features\.0\.0\.weight .* leave --width out.*0\.1"
+        ModelError, match=r"not a MobileNetV2 of width 1\.0: features\.0\.0\.weight .* leave --width out.*0\.1"
     ):
         imported(state_dict(), Expected(width=1.0))
 
