@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from mnv2_edge.config.model import CameraConfig, Config, SaveConfig, SinkConfig, SlowdownConfig, camera_ids
-from mnv2_edge.environment import Environment
+from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import RecordsLostError, SinkFailedError, SourceError
 from mnv2_edge.host.identity import Identity, read_identity
 from mnv2_edge.inference.hot_swap import EngineUpdates, RebuildingEngine
@@ -61,7 +61,7 @@ _REPLAYED: Final = frozenset({"file", "replay"})
 
 def run(
     config: Config,
-    environment: Environment,
+    environment: Environment | None = None,
     *,
     max_frames: int | None = None,
     observers: Sequence[Observer] = (),
@@ -69,10 +69,11 @@ def run(
 ) -> Outcome:
     """Run what `config` describes until its sources end, `max_frames` results are out, or `stop` is set.
 
+    Secrets and folders come from `environment`; that is the process's own when none is given.
     Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
     EnginesError for all that can be foreseen, and what `check_outcome` and `check_losses` raise.
     """
-    with open_runtime(config, environment, observers=observers) as runtime:
+    with open_runtime(config, environment or read_environment(os.environ), observers=observers) as runtime:
         outcome = runtime.run(stop, max_frames=max_frames)
     outcome = dataclasses.replace(outcome, lost=runtime.lost)
     stopped = stop is not None and stop.is_set()
