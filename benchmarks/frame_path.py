@@ -35,11 +35,11 @@ from mnv2_edge.records import Record, Result
 from mnv2_edge.sources.demo import DemoSource, Film
 from mnv2_edge.sources.files.pacer import Pacer
 from mnv2_engines.backends import BackendReport
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.predictions import Findings
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"
 

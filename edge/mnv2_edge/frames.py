@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from mnv2_engines.predictions import Box
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.preprocessing.preprocess import ColorOrder
-from mnv2_engines.tensors import UInt8Array
+from mnv2_engines.tensors import FloatArray, UInt8Array
 
-__all__ = ["Cut", "Frame"]
+__all__ = ["Cut", "Frame", "SensorOutputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,18 @@ class Cut:
     top: int
     picture_width: int
     picture_height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SensorOutputs:
+    """What a camera with a network on its chip computed of one picture."""
+
+    engine: str
+    """Which engine computed it, as `Engine.id` names it. A network of another engine looks at the pixels instead."""
+    arrays: tuple[FloatArray, ...]
+    """One per entry of the backend's `output_specs`, in its shape, float32; they belong to who receives the frame."""
+    view: View
+    """Which part of the pixels the network saw, and in which size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +50,8 @@ class Frame:
     """Name of the picture's file; empty for a camera and a video."""
     cut: Cut | None = None
     """Of which part of the camera's upright picture the pixels are; None: all of it."""
+    outputs: SensorOutputs | None = None
+    """What the sensor computed already, so that nothing is inferred; None for every camera that only takes pictures."""
 
     @property
     def picture_hw(self) -> tuple[int, int]:

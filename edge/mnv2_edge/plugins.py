@@ -1,6 +1,7 @@
 """Sources, sinks, tasks and backends by name among the installed entry points.
 
-Ours are registered in pyproject.toml exactly as a third party's are. Nothing is imported before it is named.
+Ours are registered in pyproject.toml exactly as a third party's are. Nothing is imported before it is named. A backend
+is registered by a value, an `EngineFormat`, which `mnv2_engines.backends.registry` imports; the others are callables.
 """
 
 import functools

@@ -9,8 +9,9 @@
     │   │   └── UnbuiltEngineError  kept in a store with all that it takes to build it here, which was not done yet
     │   ├── UntestedEngineError  its first load was ended from outside: try again
     │   ├── UnknownEngineError   no engine of that name is in the store
-    │   ├── ArchiveError         an exported engine that is damaged, or no export
-    │   └── SignatureError       nobody who is trusted has signed it, or a key that cannot be used
+    │   ├── UnknownFormatError   no installed package reads its format
+    │   ├── ArchiveError         an exported engine that is damaged, or not an export
+    │   └── SignatureError       no trusted key has signed it, or a key cannot be used
     ├── LabelsError              a label file that is unreadable or does not fit  (ValueError)
     ├── ContractError            preprocess or task options that make no sense    (ValueError)
     ├── CatalogueError           a catalogue of models that cannot be read        (ValueError)
@@ -52,6 +53,7 @@ __all__ = [
     "StoreError",
     "UnbuiltEngineError",
     "UnknownEngineError",
+    "UnknownFormatError",
     "UnsupportedOperatorError",
     "UntestedEngineError",
     "VerificationError",
@@ -71,7 +73,12 @@ class UnsupportedOperatorError(ModelError):
 
 
 class EngineError(EnginesError, ValueError):
-    """An engine file that must not be run."""
+    """An engine file that must not be run: `what` is wrong, and how to `mend` it, if that is known."""
+
+    def __init__(self, what: str, mend: str = "") -> None:
+        super().__init__(f"{what}: {mend}" if mend else what)
+        self.what = what
+        self.mend = mend
 
 
 class CorruptEngineError(EngineError):
@@ -92,6 +99,10 @@ class UntestedEngineError(EngineError):
 
 class UnknownEngineError(EngineError):
     """An engine name that is not in the store; the message lists the names that are."""
+
+
+class UnknownFormatError(EngineError):
+    """Say which engine format no installed package reads, or why its package cannot be used."""
 
 
 class ArchiveError(EngineError):

@@ -1,18 +1,23 @@
-"""Checks that your own task or backend keeps the contract of its interface; call them from your tests."""
+"""Checks that your own task, backend or engine format keeps its contract; call them from your tests."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from mnv2_engines.backends import Backend
-from mnv2_engines.errors import EnginesError
+from mnv2_engines.backends.format import HEAD_BYTES, Building, EngineFormat
+from mnv2_engines.backends.registry import find_format
+from mnv2_engines.errors import EngineError, EnginesError
 from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task
 from mnv2_engines.tensors import DTYPES, FloatArray, TensorArray, TensorSpec
 
-__all__ = ["ContractBrokenError", "check_backend", "check_task"]
+__all__ = ["ContractBrokenError", "check_backend", "check_format", "check_task"]
 
 _ROUNDS = 20
 _SHARE_SLACK = 1e-3  # each share is rounded
@@ -78,6 +83,56 @@ def check_backend(open_backend: Callable[[], Backend]) -> None:
         )
         backend.close()
     backend.close()
+
+
+def check_format(form: EngineFormat, engine: Path) -> None:
+    """Check a whole format on one engine file of it: what it says of itself, what it refuses, and its backend.
+
+    The format must be installed, with its entry point. Raises ContractBrokenError.
+    """
+    _require(find_format(form.name) is form, f"the entry point {form.name!r} gives another value")
+    _require(bool(form.title), "title is empty: it stands in messages")
+    _check_suffixes(form, engine)
+    head = engine.read_bytes()[:HEAD_BYTES]
+    if form.has_magic is not None:
+        _require(form.has_magic(head), f"has_magic does not know {engine.name}")
+        _require(not form.has_magic(b""), "has_magic takes an empty file for an engine")
+    _check_options(form.options, "options")
+    if form.building is not None:
+        _check_building(form.building)
+    with tempfile.TemporaryDirectory() as folder:
+        broken = Path(folder) / f"broken{form.suffixes[0]}"
+        broken.write_bytes(head[:5] + b"this is not an engine")
+        try:
+            form.open(broken, form.options()).close()
+        except EngineError as exc:
+            _require(len(str(exc).splitlines()) == 1, "open says in several lines what is wrong with a file")
+        else:
+            _require(kept=False, promise="open takes a broken file: expected EngineError")
+    check_backend(lambda: form.open(engine, form.options()))
+
+
+def _check_suffixes(form: EngineFormat, engine: Path) -> None:
+    for suffix in form.suffixes:
+        _require(suffix.startswith(".") and suffix == suffix.lower(), f"suffix {suffix!r}: expected .lower-case")
+        _require(suffix not in (".json", ".yaml"), f"suffix {suffix!r} is that of papers beside an engine")
+    _require(engine.suffix in form.suffixes, f"{engine.name} ends in none of {', '.join(form.suffixes)}")
+
+
+def _check_options(options: type[msgspec.Struct], name: str) -> None:
+    required = [field.name for field in msgspec.structs.fields(options) if field.required]
+    _require(not required, f"{name}: {', '.join(required)} has no default: nobody need say anything")
+    _require(options.__struct_config__.forbid_unknown_fields, f"{name} takes keys that it does not know")
+
+
+def _check_building(building: Building) -> None:
+    _require(bool(building.precisions), "building.precisions is empty")
+    _require(set(building.exact) <= set(building.precisions), "building.exact has what precisions has not")
+    _require(building.preference(Path("/")) >= 0, "building.preference is below 0")
+    _check_options(building.options, "building.options")
+    builder = building.builder()
+    for method in ("build", "check_first_load"):
+        _require(callable(getattr(builder, method, None)), f"the builder has no {method}()")
 
 
 def _infer(backend: Backend, buffer: TensorArray) -> list[FloatArray]:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mnv2_edge.demo import render, true_label
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.proof.golden import golden_input
 from mnv2_engines.tensors import DTYPES
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 pytestmark = [pytest.mark.roots, pytest.mark.timeout(400)]
 
@@ -51,7 +51,7 @@ INFER = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 backend = LiteRtBackend(Path(sys.argv[1]))
 raw = [backend.infer_raw(picture[np.newaxis]) for picture in np.load(sys.argv[2])]

@@ -8,7 +8,9 @@ import pytest
 from mnv2_edge import __version__
 from mnv2_edge.errors import PluginError
 from mnv2_edge.plugins import GROUPS, Plugin, installed_plugins, load_plugin, plugin_names
+from mnv2_engines.backends.registry import find_format
 
+BACKENDS = "mnv2_engines.backends"
 SINKS = "mnv2_edge.sinks"
 
 
@@ -34,7 +36,10 @@ def test_ours_are_registered_like_anybodys():
     ours = [plugin for plugin in installed_plugins() if plugin.distribution == f"mnv2-edge {__version__}"]
     assert {plugin.group for plugin in ours} == set(GROUPS)
     for plugin in ours:
-        assert callable(load_plugin(plugin.group, plugin.name)), plugin
+        if plugin.group == BACKENDS:
+            assert find_format(plugin.name).name == plugin.name
+        else:
+            assert callable(load_plugin(plugin.group, plugin.name)), plugin
     assert plugin_names(SINKS) >= {"stdout", "mqtt"}
 
 

@@ -1,12 +1,19 @@
 """The contract checks notice every promise that is broken."""
 
+import dataclasses
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 
 from mnv2_engines.backends import BackendReport
+from mnv2_engines.backends.registry import find_format
+from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.errors import EngineError
 from mnv2_engines.predictions import Box, ClassMap, Detection, Findings, Prediction, Segment
 from mnv2_engines.tensors import TensorSpec
-from mnv2_engines.testing import ContractBrokenError, check_backend, check_task
+from mnv2_engines.testing import ContractBrokenError, check_backend, check_format, check_task
 
 OUTPUTS = (TensorSpec("scores", (1, 4), "float32"),)
 
@@ -208,3 +215,64 @@ class Silent(GoodBackend):
 def test_a_bad_backend_is_told_what_it_broke(backend, said):
     with pytest.raises(ContractBrokenError, match=said):
         check_backend(backend)
+
+
+class Needy(msgspec.Struct, forbid_unknown_fields=True):
+    port: int
+
+
+class Careless(msgspec.Struct):
+    threads: int = 1
+
+
+class NoBuilder:
+    def check_first_load(self, path: Path) -> None:
+        pass
+
+
+LITERT = find_format("litert")
+
+
+def open_anything(path, options):
+    return LITERT.open(demo_engine_path(), LITERT.options())
+
+
+def complain_at_length(path, options):
+    if path != demo_engine_path():
+        raise EngineError("it is\nno engine")
+    return open_anything(path, options)
+
+
+def test_ours_keep_the_contract_of_a_format() -> None:
+    check_format(LITERT, demo_engine_path())
+
+
+def test_a_format_that_is_not_registered_is_noticed() -> None:
+    with pytest.raises(ContractBrokenError, match="the entry point 'litert' gives another value"):
+        check_format(dataclasses.replace(LITERT), demo_engine_path())
+
+
+@pytest.mark.parametrize(
+    ("change", "promise"),
+    [
+        ({"title": ""}, "title is empty"),
+        ({"suffixes": ("tflite",)}, "expected .lower-case"),
+        ({"suffixes": (".json", ".tflite")}, "is that of papers"),
+        ({"suffixes": (".frn",)}, "ends in none of .frn"),
+        ({"has_magic": lambda head: False}, "has_magic does not know demo.tflite"),
+        ({"has_magic": lambda head: True}, "takes an empty file for an engine"),
+        ({"options": Needy}, "port has no default"),
+        ({"options": Careless}, "takes keys that it does not know"),
+        ({"building": dataclasses.replace(LITERT.building, precisions=())}, "precisions is empty"),
+        ({"building": dataclasses.replace(LITERT.building, exact=("fp16",))}, "exact has what precisions has not"),
+        ({"building": dataclasses.replace(LITERT.building, preference=lambda root: -1)}, "below 0"),
+        ({"building": dataclasses.replace(LITERT.building, builder=NoBuilder)}, r"the builder has no build\(\)"),
+        ({"open": open_anything}, "takes a broken file"),
+        ({"open": complain_at_length}, "in several lines"),
+    ],
+)
+def test_every_promise_of_a_format_that_is_broken_is_noticed(monkeypatch, change, promise) -> None:
+    form = dataclasses.replace(LITERT, **change)
+    monkeypatch.setattr("mnv2_engines.testing.find_format", lambda name: form)
+    with pytest.raises(ContractBrokenError, match=promise):
+        check_format(form, demo_engine_path())

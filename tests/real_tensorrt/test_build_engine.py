@@ -6,11 +6,11 @@ import cv2
 import pytest
 
 from mnv2_engines.building.build import build_engine
-from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
 from mnv2_engines.building.request import BuildRequest, Pictures
 from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.preprocessing.frame_path import fit_picture
 from mnv2_engines.preprocessing.preprocess import Preprocess
+from mnv2_engines.tensorrt.engine_builder import TensorRtBuilder
 from support.fake_jetson import FakeJetson
 from support.fake_tensorrt import fake_plan
 
@@ -90,7 +90,7 @@ def test_a_real_network_is_built_verified_and_installed(name, gate, rtx, shared,
     result = build_engine(
         request,
         lambda phase, done, _total: phases.setdefault(phase, []).append(done),
-        {"tensorrt": TensorRtBuilder(root=jetson.root)},
+        TensorRtBuilder(root=jetson.root),
     )
     assert result.installed
     assert result.faults == ()

@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from mnv2_engines.engine.facts import TensorRtFacts
 from mnv2_engines.engine.manifest import encode_manifest, manifest_path
+from mnv2_engines.tensorrt.fingerprint import TensorRtFacts, write_bounds
 from support.fake_cuda import make_cudart, make_pycuda_driver, modules
 from support.fake_gpu import FakeGpu
 from support.fake_tensorrt import fake_plan, make_tensorrt
@@ -58,6 +58,7 @@ def write_plan(path: Path, onnx: bytes, describe, *, built: TensorRtFacts | None
     """Write a plan and its manifest; `describe` is the fixture `describe_engine`."""
     plan = fake_plan(onnx)
     path.write_bytes(plan)
-    manifest = describe(plan, target="tensorrt", precision="fp16", tensorrt=built, **changes)
+    bound_to = write_bounds(built) if built is not None else {}
+    manifest = describe(plan, target="tensorrt", precision="fp16", bound_to=bound_to, **changes)
     manifest_path(path).write_bytes(encode_manifest(manifest))
     return path

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.errors import EnginesError
 from mnv2_engines.proof.self_test import ensure_tested, recheck_engine
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 
 def try_engine(path: Path, cache: Path) -> str:

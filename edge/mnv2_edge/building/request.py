@@ -1,18 +1,21 @@
 """The request for a build, from flags, MODEL.yaml, label files and cameras."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from mnv2_edge.building.pictures import open_pictures, take_pictures
 from mnv2_edge.environment import Environment
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_engines.backends.format import NoOptions, Precision
+from mnv2_engines.backends.registry import require_building
 from mnv2_engines.building.build import BuildProgress
 from mnv2_engines.building.diagnosis import FEW_PICTURES
 from mnv2_engines.building.request import BuildRequest, Pictures, hold_out
 from mnv2_engines.building.verification import AccuracyLimits, class_axis, class_count
-from mnv2_engines.engine.facts import EngineKind, Precision
 from mnv2_engines.engine.sidecar import Sidecar, TaskName, choose_preprocess, read_sidecar, sidecar_path
 from mnv2_engines.errors import ContractError
 from mnv2_engines.labels import check_label_count, read_labels
@@ -20,7 +23,6 @@ from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.detect import make_detect
 from mnv2_engines.tasks.segment import make_segment
-from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.tflite import ModelInterface, read_model_interface
 
@@ -39,10 +41,12 @@ class BuildOptions:
     model: Path
     output: Path
     name: str
-    target: EngineKind
+    target: str
+    """Name of the engine's format."""
     precision: Precision
     calibration: str | None
-    """URI; None for LiteRT's fp32, which needs no pictures. TensorRT verifies with them, without `validation`."""
+    """URI; None where no pictures are needed. An engine that is not calibrated is verified with them, without
+    `validation`."""
     calibration_frames: int
     validation: Path | None
     stated: Sidecar
@@ -51,8 +55,8 @@ class BuildOptions:
     threads: int
     private: bool = False
     """Keep no picture."""
-    workspace_mib: int = WORKSPACE_MIB
-    optimization_level: int = OPTIMIZATION_LEVEL
+    options: msgspec.Struct = field(default_factory=NoOptions)
+    """The builder's own."""
     picture_limits: PictureLimits = DEFAULT_LIMITS
     """How large the pictures may be that are decoded."""
 
@@ -110,8 +114,7 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
         private=options.private,
         threads=options.threads,
         cache_dir=environment.cache,
-        workspace_mib=options.workspace_mib,
-        optimization_level=options.optimization_level,
+        options=options.options,
     )
     return PreparedBuild(request, tuple(warnings))
 
@@ -124,8 +127,8 @@ def _take(
     progress: BuildProgress,
 ) -> tuple[Pictures, Pictures]:
     nothing = Pictures("", ())
-    is_reference = options.target == "litert" and options.precision == "fp32"
-    if is_reference or (options.calibration is None and options.validation is None):
+    is_exact = options.precision in require_building(options.target).exact
+    if is_exact or (options.calibration is None and options.validation is None):
         return nothing, nothing
     height, width = _picture_size(spec)
     judged = None

@@ -3,25 +3,26 @@
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mnv2_edge.cli.build_inputs import choose_pictures, choose_precision, choose_target, require_ending
+from mnv2_edge.cli.ui.builder_options import builder_options, read_builder_options
 from mnv2_edge.cli.ui.common import json_option
 from mnv2_edge.cli.ui.parameters import Triple, max_megapixels_option, preprocess_options
 from mnv2_edge.cli.ui.report_file import require_free_place, write_report
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, ExitStatus, UsageError
+from mnv2_engines.backends.registry import buildable_formats, require_building
 from mnv2_engines.files.disk_errors import read_only_error
 
 if TYPE_CHECKING:
-    from mnv2_edge.cli.build_inputs import TargetChoice
+    from mnv2_engines.backends.format import Precision
     from mnv2_engines.building.request import BuildRequest, BuildResult
     from mnv2_engines.building.verification import AccuracyLimits
-    from mnv2_engines.engine.facts import EngineKind, Precision
     from mnv2_engines.engine.sidecar import Sidecar, TaskName
     from mnv2_engines.preprocessing.preprocess import ColorOrder
     from mnv2_engines.store import Store
@@ -56,7 +57,7 @@ class _Flags:
 
     model: str | None
     name: str | None
-    target: "TargetChoice"
+    target: str
     precision: "Precision | None"
     calibration: str | None
     calibration_frames: int
@@ -73,11 +74,11 @@ class _Flags:
     min_agreement: float | None
     accept_loss: bool
     private: bool
-    workspace_mib: int | None
-    optimization_level: int | None
     threads: int | None
     max_megapixels: float
     as_json: bool
+    builder: dict[str, object]
+    """The flags of builders."""
 
 
 @click.command(epilog=_EPILOG)
@@ -85,17 +86,19 @@ class _Flags:
 @click.option("--name", help="What the store and records call the engine. [default: the model's name]")
 @click.option(
     "--target",
-    type=click.Choice(["auto", "litert", "tensorrt"]),
+    type=click.Choice(["auto", *buildable_formats()]),
     default="auto",
-    help="auto is tensorrt on a Jetson, litert elsewhere. [auto]",
+    help="auto is what this machine is made for. [auto]",
 )
 @click.option(
-    "--precision", type=click.Choice(["int8", "fp16", "fp32"]), help="[default: int8 for LiteRT, fp16 for TensorRT]"
+    "--precision",
+    type=click.Choice(["int8", "fp16", "fp32"]),
+    help="[default: " + ", ".join(f"{one.precisions[0]} for {name}" for name, one in buildable_formats().items()) + "]",
 )
 @click.option(
     "--calibration",
     metavar="URI",
-    help="Pictures like the camera's: a folder, a video, or a camera. TensorRT only verifies with them.",
+    help="Pictures like the camera's: a folder, a video, or a camera. Only int8 calibrates, others verify with them.",
 )
 @click.option(
     "--calibration-frames",
@@ -118,7 +121,7 @@ class _Flags:
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write FILE.tflite or FILE.plan instead of to the store.",
+    help="Write FILE, with the ending of its target, instead of to the store.",
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write what was measured.")
 @click.option("--min-sqnr", type=float, metavar="DB", help="Fail below it, for any output.")
@@ -129,18 +132,7 @@ class _Flags:
     is_flag=True,
     help="Keep no picture: none in the store, the self-test or the report. To build again then takes pictures again.",
 )
-@click.option(
-    "--workspace-mib",
-    type=click.IntRange(1, 65536),
-    metavar="N",
-    help="TensorRT: memory that a layer may use while it runs. [default: 1024]",
-)
-@click.option(
-    "--optimization-level",
-    type=click.IntRange(0, 5),
-    metavar="0-5",
-    help="TensorRT: how long to look for faster kernels. [default: 3]",
-)
+@builder_options
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the build. [default: all cores]")
 @max_megapixels_option
 @json_option
@@ -155,13 +147,14 @@ def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Fl
     `mnv2-edge run --model NAME` finds it; with --output it becomes that file and its manifest FILE.json. An engine that
     loses too much is put aside: exit status 1.
     """
-    return _build(_Flags(**flags))
+    names = {field.name for field in fields(_Flags)}
+    builder = {name: flags.pop(name) for name in set(flags) - names}
+    return _build(_Flags(**flags, builder=builder))
 
 
 def _build(flags: _Flags) -> int:
     from mnv2_edge.cli.build_inputs import find_model, is_catalogue_name
     from mnv2_engines.store import Store
-    from mnv2_engines.tensorrt.module import import_tensorrt
 
     environment = read_environment(os.environ)
     store = None if flags.output else Store(environment.home)
@@ -170,9 +163,9 @@ def _build(flags: _Flags) -> int:
     is_named = flags.model is None or is_catalogue_name(flags.model, environment)
     path = None if flags.model is None or is_named else Path(flags.model).expanduser()
     _check_flags(flags, path, target)
+    builder = read_builder_options(target, flags.builder)
     _check_places(flags, path, store)
-    if target == "tensorrt":
-        import_tensorrt()  # before pictures are taken for nothing
+    require_building(target).require()  # before pictures are taken for nothing
     calibration = choose_pictures(
         flags.calibration, target, precision, frames=flags.calibration_frames, validated=flags.validation is not None
     )
@@ -186,7 +179,6 @@ def _build(flags: _Flags) -> int:
     from mnv2_edge.sources.decoding.limits import PictureLimits
     from mnv2_engines.building.build import build_engine
     from mnv2_engines.store.build import build_stored
-    from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 
     options = BuildOptions(
         model=model,
@@ -201,8 +193,7 @@ def _build(flags: _Flags) -> int:
         limits=_limits(flags, precision),
         accept_loss=flags.accept_loss,
         private=flags.private,
-        workspace_mib=flags.workspace_mib or WORKSPACE_MIB,
-        optimization_level=OPTIMIZATION_LEVEL if flags.optimization_level is None else flags.optimization_level,
+        options=builder,
         threads=flags.threads or len(os.sched_getaffinity(0)),
         picture_limits=PictureLimits(flags.max_megapixels),
     )
@@ -242,14 +233,11 @@ def _check_places(flags: _Flags, model: Path | None, store: "Store | None") -> N
             raise read_only_error(folder, f"{folder} cannot be written", elsewhere) or closed
 
 
-def _check_flags(flags: _Flags, path: Path | None, target: "EngineKind") -> None:
+def _check_flags(flags: _Flags, path: Path | None, target: str) -> None:
     name = flags.name or (path.stem if path else None)
     if name is not None:
         _require_name(name)
     require_ending(target, flags.output)
-    for flag, value in (("--workspace-mib", flags.workspace_mib), ("--optimization-level", flags.optimization_level)):
-        if target == "litert" and value is not None:
-            raise UsageError(f"{flag} is TensorRT's, and this builds for LiteRT: leave it out")
 
 
 def _require_name(name: str) -> None:

@@ -11,15 +11,13 @@ from mnv2_edge.errors import UsageError
 from mnv2_edge.redaction import redact, refuse_password_in_argv
 
 if TYPE_CHECKING:
-    from mnv2_engines.engine.facts import EngineKind, Precision
+    from mnv2_engines.backends.format import Precision
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mnv2_edge.environment import Environment
 from mnv2_engines.errors import BackendUnavailableError
 
 __all__ = [
-    "TargetChoice",
     "choose_pictures",
     "choose_precision",
     "choose_target",
@@ -32,19 +30,21 @@ _log = logging.getLogger(__name__)
 
 
 def choose_pictures(
-    calibration: str | None, target: "EngineKind", precision: "Precision", *, frames: int, validated: bool
+    calibration: str | None, target: str, precision: "Precision", *, frames: int, validated: bool
 ) -> str | None:
     """Return the URI of pictures besides those of --validation; None where there are none, or none are of use.
 
-    LiteRT's int8 engines are calibrated on them; TensorRT's verify with them, unless there are others for that
-    (`validated`). Raises UsageError when int8 has none, or the URI holds a password.
+    int8 engines are calibrated on them; others are verified with them, unless there are others for that (`validated`),
+    or an engine is the float network itself. Raises UsageError when int8 has none, or the URI holds a password.
     """
+    from mnv2_engines.backends.registry import require_building
+
     if precision == "int8" and calibration is None:
         calibration = _offer_camera(frames)
-    elif calibration is not None and target == "litert" and precision == "fp32":
-        _log.warning("fp32 needs no pictures: --calibration %s is not used", redact(calibration))
+    elif calibration is not None and precision in require_building(target).exact:
+        _log.warning("%s needs no pictures: --calibration %s is not used", precision, redact(calibration))
         calibration = None
-    elif calibration is not None and target == "tensorrt" and validated:
+    elif calibration is not None and precision != "int8" and validated:
         _log.warning("%s needs no calibration: --calibration %s is not used", precision, redact(calibration))
         calibration = None
     if calibration is not None:
@@ -83,55 +83,59 @@ def _typed() -> str:
     return shlex.join(words)
 
 
-TargetChoice: TypeAlias = Literal["auto", "litert", "tensorrt"]
+def choose_target(wanted: str, precision: "Precision | None", output: Path | None, root: Path = Path("/")) -> str:
+    """Return the target: the one named, else what output or precision imply, else what this machine is made for.
 
-
-def choose_target(
-    wanted: TargetChoice, precision: "Precision | None", output: Path | None, root: Path = Path("/")
-) -> "EngineKind":
-    """Return the target: the one that is named, else what output or int8 imply, else what this machine is.
-
-    On a Jetson that is TensorRT. When it cannot be imported there, BackendUnavailableError says why: an engine for the
-    CPU, silently, is not what somebody bought a Jetson for.
+    When that cannot be built here, BackendUnavailableError says why: an engine for the CPU, silently, is not what
+    somebody bought a Jetson for.
     """
-    from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES
-    from mnv2_engines.tensorrt.jetson import is_jetson
-    from mnv2_engines.tensorrt.module import import_tensorrt
+    from mnv2_engines.backends.registry import find_format, formats
 
     if wanted != "auto":
         return wanted
-    if output is not None and output.suffix in PLAN_SUFFIXES:
-        return "tensorrt"
-    if output is not None or precision == "int8":
-        return "litert"
-    if not is_jetson(root):
-        return "litert"
+    offers = {form.name: form.building for form in formats() if form.building is not None}
+    if output is not None:
+        for name in offers:
+            if output.suffix in find_format(name).suffixes:
+                return name
+    ranks = {name: rank for name, building in offers.items() if (rank := building.preference(root)) > 0}
+    able = [name for name in ranks if precision is None or precision in offers[name].precisions]
+    first, *others = sorted(able or ranks, key=lambda name: -ranks[name])
+    if not others:
+        return first
+    title = find_format(first).title
     try:
-        import_tensorrt(root)
+        offers[first].require()
     except BackendUnavailableError as exc:
         raise BackendUnavailableError(
-            f"this is a Jetson, but {exc}; or build for its CPU with --target litert"
+            f"this machine is made for {title}, but {exc}; or build without it, with --target {others[0]}"
         ) from exc
-    _log.info("this is a Jetson: building for TensorRT; --target litert builds for its CPU")
-    return "tensorrt"
+    _log.info("this machine is made for %s: building for that; --target %s builds without it", title, others[0])
+    return first
 
 
-def choose_precision(target: "EngineKind", wanted: "Precision | None") -> "Precision":
+def choose_precision(target: str, wanted: "Precision | None") -> "Precision":
     """Return the precision: the target's usual one unless one is named. Raises UsageError for another target's."""
-    if target == "tensorrt":
-        if wanted == "int8":
-            raise UsageError("--precision int8 is LiteRT's: for TensorRT expected fp16 or fp32")
-        return wanted or "fp16"
-    if wanted == "fp16":
-        raise UsageError("--precision fp16 is TensorRT's: for LiteRT expected int8 (a third of the time) or fp32")
-    return wanted or "int8"
+    from mnv2_engines.backends.registry import buildable_formats, find_format, require_building
+
+    offered = require_building(target).precisions
+    if wanted is None:
+        return offered[0]
+    if wanted not in offered:
+        others = [name for name, building in buildable_formats().items() if wanted in building.precisions]
+        elsewhere = f", or --target {others[0]} for {wanted}" if others else ""
+        raise UsageError(
+            f"--precision {wanted} is not one of {find_format(target).title}'s: expected {' or '.join(offered)}"
+            f"{elsewhere}"
+        )
+    return wanted
 
 
-def require_ending(target: "EngineKind", output: Path | None) -> None:
+def require_ending(target: str, output: Path | None) -> None:
     """Raise UsageError for an output that could not be told from another kind of engine by its name."""
-    from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES
+    from mnv2_engines.backends.registry import find_format
 
-    endings = (".tflite",) if target == "litert" else tuple(sorted(PLAN_SUFFIXES, reverse=True))
+    endings = find_format(target).suffixes
     if output is not None and output.suffix not in endings:
         raise UsageError(
             f"--output {output} does not end in {' or '.join(endings)}: its manifest is named after it, ending in .json"

@@ -46,6 +46,7 @@ class _Walk:
         self._readers: Mapping[type, Callable[[YamlNode, Any, str], _Plain]] = {
             inspect.StructType: self._struct,
             inspect.DictType: self._dict,
+            inspect.AnyType: lambda node, _kind, _path: _as_it_is(node),
             inspect.ListType: self._list,
             inspect.VarTupleType: self._list,
             inspect.TupleType: self._list,

@@ -97,7 +97,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     trusted_keys: FileName | None = None
     """The public keys for that, as minisign and `mnv2-edge engines keygen` write them."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
-    """CPU threads of LiteRT; when absent, one less than the cores, at most 4, at least 1."""
+    """Threads of an engine that computes on the CPU; when absent, one less than the cores, at most 4, at least 1."""
     mean: Triple | None = None
     """Per channel, on the scale 0 to 255; the engine's own when absent. So are the next three."""
     std: Triple | None = None
@@ -105,10 +105,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resize: str | None = None
     """`stretch`, `center-crop[:FRACTION]` or `letterbox`."""
     resize_quality: Literal["antialias", "fast"] = "antialias"
-    gpu_memory: Literal["auto", "mapped", "copy"] = "auto"
-    """How frames reach a GPU under TensorRT; `auto` maps them where CPU and GPU share their memory."""
-    cuda_graph: Literal["auto", "always", "never"] = "auto"
-    """Whether TensorRT's work is launched as one graph; `auto` does without where it is not possible."""
+    options: dict[str, dict[str, Any]] = {}
+    """What else engine formats are told, by the format's name, as in `tensorrt: {memory: copy}`."""
 
 
 class TaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -27,7 +27,8 @@ from mnv2_edge.sinks.broker import is_mqtt_text, is_topic, parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
-from mnv2_engines.errors import ContractError
+from mnv2_engines.backends.registry import find_format
+from mnv2_engines.errors import ContractError, UnknownFormatError
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 
 __all__ = ["Place", "Registered", "RuleViolation", "find_violations", "path_of", "registered_names", "require_valid"]
@@ -56,14 +57,16 @@ class Registered:
     sources: frozenset[str]
     sinks: frozenset[str]
     tasks: frozenset[str]
+    formats: frozenset[str]
 
 
 def registered_names() -> Registered:
-    """Read which sources, sinks and tasks are installed; imports none of them."""
+    """Read which sources, sinks, tasks and engine formats are installed; imports none of them."""
     return Registered(
         sources=plugin_names("mnv2_edge.sources"),
         sinks=plugin_names("mnv2_edge.sinks"),
         tasks=plugin_names("mnv2_engines.tasks"),
+        formats=plugin_names("mnv2_engines.backends"),
     )
 
 
@@ -186,8 +189,27 @@ def _signed(engine: EngineConfig) -> Iterator[RuleViolation]:
         )
 
 
-def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[RuleViolation]:
+def _format_options(engine: EngineConfig, registered: Registered | None) -> Iterator[RuleViolation]:
+    for name, given in engine.options.items():
+        if registered is not None and name not in registered.formats:
+            hint = (
+                did_you_mean(name, registered.formats) or f", expected one of {', '.join(sorted(registered.formats))}"
+            )
+            yield RuleViolation(("options", name), f"is no installed engine format{hint}")
+            continue
+        try:
+            options = find_format(name).options
+            msgspec.convert(given, options)
+        except UnknownFormatError as exc:
+            yield RuleViolation(("options", name), str(exc))
+        except msgspec.ValidationError as exc:
+            taken = ", ".join(field.encode_name for field in msgspec.structs.fields(options))
+            yield RuleViolation(("options", name), f"{exc}; it takes {taken or 'no options'}")
+
+
+def _engine(engine: EngineConfig, registered: Registered | None) -> Iterator[RuleViolation]:
     yield from _signed(engine)
+    yield from _format_options(engine, registered)
     for given, other in (("mean", "std"), ("std", "mean")):
         if getattr(engine, given) is not None and getattr(engine, other) is None:
             yield RuleViolation((given,), f"stands without {other}, expected both or neither", lacks=other)

@@ -60,8 +60,7 @@ cameras:
 #  color: null            # RGB or BGR; the engine's own when empty
 #  resize: null           # stretch, center-crop, center-crop:0.875 or letterbox; the engine's own when empty
 #  resize_quality: antialias  # as in training; fast is cheaper and a little less like it
-#  gpu_memory: auto       # TensorRT: mapped (the GPU reads frames where the CPU writes them) or copy
-#  cuda_graph: auto       # TensorRT: always or never launch a frame's work as one graph
+#  options: {}            # by engine format, as in tensorrt: {memory: copy, graph: never}
 
 # What its outputs mean.
 #task:

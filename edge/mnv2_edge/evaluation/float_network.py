@@ -10,7 +10,6 @@ from typing import Final
 
 from mnv2_edge.inference.network import Network
 from mnv2_engines.backends import Backend
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine.engine import Engine
 from mnv2_engines.engine.manifest import Manifest
 from mnv2_engines.engine.sidecar import choose_preprocess, read_sidecar
@@ -73,7 +72,7 @@ def open_float_network(
     """
     preprocess = replace(model.preprocess, resize=engine.preprocess.resize)
     compiled = compile_model(model.path, pictures=(), preprocess=preprocess, precision="fp32", threads=threads)
-    with contextlib.closing(LiteRtBackend(compiled.tflite, threads=threads)) as backend:
+    with contextlib.closing(compiled.open_float(threads)) as backend:
         own, expected = ([math.prod(spec.shape) for spec in one.output_specs] for one in (backend, engine.backend))
         if own != expected:
             raise ContractError(

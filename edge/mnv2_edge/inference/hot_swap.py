@@ -157,7 +157,7 @@ _END_S: Final = 0.3
 
 
 def begin_rebuilding(store: Store, name: str) -> "RebuildingEngine | None":
-    """Start to build a stored TensorRT plan that does not fit any more, if another engine can serve meanwhile.
+    """Start to build a stored engine that does not fit this device any more, if another engine can serve meanwhile.
 
     None when it fits, or none can. Raises as `why_rebuild` does.
     """

@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from mnv2_edge.config.model import EngineConfig, TaskConfig
 from mnv2_edge.environment import Environment
+from mnv2_edge.errors import ConfigError
 from mnv2_edge.inference.hot_swap import begin_rebuilding
 from mnv2_edge.inference.models import pulled_model
 from mnv2_edge.inference.network import Network
 from mnv2_edge.plugins import load_plugin
 from mnv2_engines.backends import Backend
+from mnv2_engines.backends.format import EngineFormat
 from mnv2_engines.building.verification import class_count
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine.engine import Engine
-from mnv2_engines.engine.facts import EngineKind
 from mnv2_engines.engine.reference import EngineFile, EngineReference
 from mnv2_engines.errors import SignatureError
 from mnv2_engines.labels import embedded_labels, read_labels
@@ -54,8 +57,8 @@ def engine_reference(
     """Return a reference to the engine that `config` means: stored, pulled or a file; else the default or the demo's.
 
     With `build` a stored one is built first where that is needed; with `serve_meanwhile` another engine of the same
-    network, if there is one, stands in for a TensorRT plan that has to be built again. Raises UnknownEngineError for a
-    name that is nowhere. The caller closes it.
+    network, if there is one, stands in for one that has to be built again for this device. Raises UnknownEngineError
+    for a name that is nowhere. The caller closes it.
     """
     if config.require_signed:
         return _signed_reference(config, environment)
@@ -109,11 +112,9 @@ def load_network(
 ) -> Network:
     """Test and open an engine that was read, and make the task that reads it; the caller closes it."""
     ensure_tested(engine, environment.cache)
-    open_backend = load_plugin("mnv2_engines.backends", engine.kind)
+    options = _format_options(config, engine.format)
     with contextlib.ExitStack() as stack:
-        backend = stack.enter_context(
-            contextlib.closing(cast("Backend", open_backend(engine.path, **_backend_options(config, engine.kind))))
-        )
+        backend = stack.enter_context(contextlib.closing(engine.format.open(engine.path, options)))
         recheck_engine(backend, engine)
         _warn_when_slow(backend, engine)
         classes = class_count(backend.output_specs, task.name or engine.task)
@@ -130,11 +131,14 @@ def load_network(
         return network
 
 
-def _backend_options(config: EngineConfig, kind: EngineKind) -> dict[str, object]:
-    """Return what a backend is told: threads mean nothing to a GPU, and memory modes nothing to a CPU."""
-    if kind == "tensorrt":
-        return {"memory": config.gpu_memory, "graph": config.cuda_graph}
-    return {"threads": config.threads}
+def _format_options(config: EngineConfig, form: EngineFormat) -> msgspec.Struct:
+    """Return what the configuration says to a format, the number of threads to one that has threads."""
+    has_threads = any(field.name == "threads" for field in msgspec.structs.fields(form.options))
+    common = {"threads": config.threads} if has_threads and config.threads is not None else {}
+    try:
+        return msgspec.convert({**common, **config.options.get(form.name, {})}, form.options)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(f"engine.options.{form.name}: {exc}") from exc
 
 
 def _warn_when_slow(backend: Backend, engine: Engine) -> None:
@@ -164,7 +168,7 @@ def make_task(
     options = TaskOptions(
         outputs=backend.output_specs,
         input=backend.input_spec,
-        final_operators=backend.report().final_operators,
+        final_operators=_final_operators(engine, backend),
         labels=labels,
         labels_source=labels_source,
         top_k=config.top_k,
@@ -178,6 +182,15 @@ def make_task(
         mask_size=config.mask_size,
     )
     return cast("Task", make(options))
+
+
+def _final_operators(engine: Engine, backend: Backend) -> tuple[str, ...]:
+    """Return per output what makes it: the backend knows, or the manifest does; empty when neither."""
+    known = backend.report().final_operators
+    if known or engine.manifest is None:
+        return known
+    written = engine.manifest.final_operators
+    return tuple(written.get(spec.name, "") for spec in backend.output_specs) if written else ()
 
 
 def _preprocess(config: EngineConfig, engine: Engine, spec: TensorSpec) -> Preprocess:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mnv2_edge.environment import Environment
+from mnv2_engines.engine.engine import is_engine_file
 from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, UnknownEngineError
 from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.store import Store
@@ -55,7 +56,7 @@ def pulled_model(word: str | None, environment: Environment) -> Path | None:
     if entry is None:
         return None
     path = installed_model(word, entry, home)
-    if path is not None and path.suffix == ".tflite":
+    if path is not None and is_engine_file(path):
         return path
     raise UnknownEngineError(missing_model(word, entry))
 

@@ -8,6 +8,7 @@ from mnv2_engines.backends import Backend
 from mnv2_engines.preprocessing.frame_path import FramePreparer
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizeQuality
 from mnv2_engines.tasks import Task
+from mnv2_engines.tensors import FloatArray
 
 __all__ = ["Network"]
 
@@ -36,8 +37,14 @@ class Network:
         """
         buffer = self.backend.allocate_input()
         view = self.make_preparer().prepare(np.full((48, 64, 3), 128, np.uint8), self.preprocess.color, buffer)
-        self.task.decode(self.backend.infer(buffer), view)
+        outputs = _silence(self.backend) if self.backend.report().on_sensor else self.backend.infer(buffer)
+        self.task.decode(outputs, view)
 
     def close(self) -> None:
         """Free the engine and its buffers. Safe to call twice."""
         self.backend.close()
+
+
+def _silence(backend: Backend) -> list[FloatArray]:
+    """Return outputs of zeros, for a network that only the sensor runs."""
+    return [np.zeros(spec.shape, np.float32) for spec in backend.output_specs]

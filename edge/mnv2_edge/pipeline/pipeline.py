@@ -216,7 +216,7 @@ class Pipeline:
         """Return what the network sees in a frame; None when that has become too old meanwhile."""
         network = ready.network
         began = time.monotonic_ns()
-        outputs = network.backend.infer(ready.buffer)
+        outputs = ready.infer()
         inferred = time.monotonic_ns()
         frame, capture = ready.frame, self._captures[lane]
         findings = network.task.decode(outputs, frame.whole_view(ready.view))

@@ -7,18 +7,22 @@ it is taken.
 
 The network may be changed at any time. A frame that was taken before goes through the old one; one that was prepared
 for it and not taken yet is prepared again, from its pixels. So nothing depends on whether the two want the same input.
+
+A frame that brought the outputs of the network at work (`Frame.outputs`) takes the same way and needs no buffer.
 """
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mnv2_edge.frames import Frame
+from mnv2_edge.frames import Frame, SensorOutputs
 from mnv2_edge.inference.network import Network
+from mnv2_engines.errors import ContractError
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.preprocessing.preprocess import ColorOrder
-from mnv2_engines.tensors import TensorArray, UInt8Array
+from mnv2_engines.tensors import FloatArray, TensorArray, UInt8Array
 
 __all__ = ["FrameSlots", "Lane", "Preparer", "ReadyFrame"]
 
@@ -38,7 +42,8 @@ class ReadyFrame:
     """A frame in a buffer of the network that will read it. The thread that took it calls `FrameSlots.release`."""
 
     frame: Frame
-    buffer: TensorArray
+    buffer: TensorArray | None
+    """None: the frame brought this network's outputs, and nothing is to be inferred."""
     view: View
     prepare_ns: int
     feed: "_Feed"
@@ -47,6 +52,12 @@ class ReadyFrame:
     def network(self) -> Network:
         """Return the network to run; it and the buffer live until `FrameSlots.release`."""
         return self.feed.network
+
+    def infer(self) -> Sequence[FloatArray]:
+        """Return the network's outputs: those that the frame brought, else inferred. Raises InferenceError."""
+        if self.buffer is not None:
+            return self.network.backend.infer(self.buffer)
+        return self.frame.outputs.arrays if self.frame.outputs is not None else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,14 +75,28 @@ class _Feed:
         self._free = [network.backend.allocate_input() for _ in range(_BUFFERS)]
 
     def prepare(self, frame: Frame, preparer: Preparer) -> ReadyFrame:
+        if frame.outputs is not None and frame.outputs.engine == self.network.engine_id:
+            require_fitting(frame, frame.outputs, self.network)
+            return ReadyFrame(frame, None, frame.outputs.view, 0, self)
         # list.pop and list.append are atomic; with three buffers and at most two frames elsewhere one is always free
         buffer = self._free.pop()
         began = time.monotonic_ns()
         view = preparer.prepare(frame.pixels, frame.color, buffer)
         return ReadyFrame(frame, buffer, view, time.monotonic_ns() - began, self)
 
-    def take_back(self, buffer: TensorArray) -> None:
-        self._free.append(buffer)
+    def take_back(self, buffer: TensorArray | None) -> None:
+        if buffer is not None:
+            self._free.append(buffer)
+
+
+def require_fitting(frame: Frame, outputs: SensorOutputs, network: Network) -> None:
+    """Raise ContractError when a camera brought outputs that are not shaped like its engine's."""
+    brought = [array.shape for array in outputs.arrays]
+    expected = [spec.shape for spec in network.backend.output_specs]
+    if brought != expected:
+        raise ContractError(
+            f"{frame.source_id} brought outputs of {outputs.engine} in the shapes {brought}: expected {expected}"
+        )
 
 
 class FrameSlots:

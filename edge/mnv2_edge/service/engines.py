@@ -13,6 +13,7 @@ from mnv2_edge.inference.models import known_models, missing_model
 from mnv2_edge.service.installation import make_state
 from mnv2_edge.service.service_user import acting_as_service, service_user
 from mnv2_engines.catalogue import KnownModels, ModelHome, installed_model
+from mnv2_engines.engine.engine import is_engine_file
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine
 
@@ -56,13 +57,13 @@ def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tup
 
 
 def find_pulled(name: str, stores: Sequence[Store], target: Store) -> Path | None:
-    """Return the TFLite file of a model that the installing user has pulled; None where an engine has that name."""
+    """Return the file of a pulled model that runs as it is; None where an engine has that name."""
     if any(name in store.names() for store in (*stores, target)):
         return None
     for store in stores:
         entry = _known_to(store).models.get(name)
         path = None if entry is None else installed_model(name, entry, _models_beside(store))
-        if path is not None and path.suffix == ".tflite":
+        if path is not None and is_engine_file(path):
             return path
     return None
 

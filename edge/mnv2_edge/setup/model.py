@@ -17,9 +17,9 @@ from mnv2_edge.setup.draft import ConfigDraft
 from mnv2_edge.setup.machine import SetupHost
 from mnv2_edge.setup.prompts import Option, Prompts
 from mnv2_edge.setup.trial import try_network
+from mnv2_engines.backends.registry import formats
 from mnv2_engines.catalogue import CatalogueModel, installed_model
-from mnv2_engines.engine.engine import read_engine
-from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES
+from mnv2_engines.engine.engine import is_engine_file, read_engine
 from mnv2_engines.errors import EnginesError
 from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.printable import printable
@@ -153,7 +153,7 @@ def _default(draft: ConfigDraft, host: SetupHost, offered: Sequence[NetworkChoic
 
 def _take_file(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> NetworkChoice:
     path = prompts.ask("Its path", _take_path)
-    if path.suffix == ".onnx":
+    if path.suffix == ".onnx" and not is_engine_file(path):
         name = prompts.ask("What to call the engine", _take_name, default=path.stem)
         labels = prompts.ask("Label file, if MODEL.yaml names none (Enter: none)", _take_labels)
         flags = ("--labels", labels) if labels else ()
@@ -166,7 +166,7 @@ def _take_file(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> Network
 
 def _take_path(text: str) -> Path:
     path = Path(text.strip()).expanduser().absolute()
-    known = {".tflite", ".onnx", *PLAN_SUFFIXES}
+    known = {".onnx", *(suffix for form in formats() for suffix in form.suffixes)}
     if not path.is_file() or path.suffix not in known:
         raise UsageError(f"{text.strip() or 'nothing'}: expected a file that ends in {', '.join(sorted(known))}")
     if not os.access(path, os.R_OK):

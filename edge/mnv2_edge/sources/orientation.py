@@ -63,7 +63,7 @@ class OrientedSource:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the other source's frames, turned and mirrored."""
         for frame in self._source:
-            yield replace(frame, pixels=orient(frame.pixels, self._rotate, self._flip))
+            yield replace(frame, pixels=orient(frame.pixels, self._rotate, self._flip), outputs=None)
 
     def close(self) -> None:
         """Close the other source."""

@@ -96,7 +96,9 @@ class RegionSource:
         for frame in self._source:
             height, width = frame.pixels.shape[:2]
             left, top, right, bottom = self._region.box(width, height)
-            yield replace(frame, pixels=frame.pixels[top:bottom, left:right], cut=Cut(left, top, width, height))
+            yield replace(
+                frame, pixels=frame.pixels[top:bottom, left:right], cut=Cut(left, top, width, height), outputs=None
+            )
 
     def close(self) -> None:
         """Close the other source."""

@@ -1,10 +1,14 @@
-"""The interface that every backend implements; a backend runs an engine."""
+"""The interface that every backend implements; `backends.format` says how one is registered."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mnv2_engines.tensors import FloatArray, TensorArray, TensorSpec
+if TYPE_CHECKING:  # numpy: who only asks which formats there are does without
+    from collections.abc import Sequence
+
+    from mnv2_engines.tensors import FloatArray, TensorArray, TensorSpec
 
 __all__ = ["Backend", "BackendReport"]
 
@@ -27,6 +31,11 @@ class BackendReport:
     """Operators behind the last accelerated one: named, no reason to warn."""
     hint: str = ""
     """What to do about it when not `accelerated`."""
+    on_sensor: bool = False
+    """True when the camera's chip runs the network: outputs come with its frames (`Frame.outputs` of the runtime), and
+    `infer` always raises."""
+    accelerator: str = ""
+    """What those operators were left by, for example `XNNPACK`; empty where nothing can be left."""
     final_operators: tuple[str, ...] = field(default=())
     """Per output the operator that makes it (`SOFTMAX`, `FULLY_CONNECTED`, ...), so that a task need not guess."""
 
@@ -54,8 +63,7 @@ class Backend(Protocol):
     def infer(self, buffer: TensorArray) -> Sequence[FloatArray]:
         """Run the network on a buffer from `allocate_input`; return its outputs in `output_specs`' order.
 
-        They are float32, dequantised.
-        The returned arrays are overwritten by the next call. Raises InferenceError.
+        They are float32, dequantised. The returned arrays are overwritten by the next call. Raises InferenceError.
         """
         ...
 

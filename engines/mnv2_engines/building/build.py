@@ -1,52 +1,52 @@
 """The steps of a build: make it, verify it on pictures that calibration never saw, install it with its manifest."""
 
+import dataclasses
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
-from mnv2_engines.building.builders import BuildProgress, Candidate, EngineBuilder, versions_of
-from mnv2_engines.building.builders.litert import LiteRtBuilder
-from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
+from mnv2_engines.backends.format import NoOptions
+from mnv2_engines.backends.registry import require_building
+from mnv2_engines.building.builder import BuildProgress, Candidate, EngineBuilder, versions_of
 from mnv2_engines.building.diagnosis import explain_doubt, find_causes, is_doubtful
 from mnv2_engines.building.request import BuildRequest, BuildResult, Pictures, hold_out
 from mnv2_engines.building.verification import find_faults
 from mnv2_engines.engine.device import describe_device
 from mnv2_engines.engine.engine import read_engine
-from mnv2_engines.engine.facts import AcceptedLoss, CalibrationFacts, EngineKind, FileFacts, PreprocessFacts
+from mnv2_engines.engine.facts import AcceptedLoss, CalibrationFacts, FileFacts, PreprocessFacts
 from mnv2_engines.engine.install import install_engine, refuse_foreign_files
 from mnv2_engines.engine.manifest import Manifest, encode_manifest
-from mnv2_engines.errors import ModelError
+from mnv2_engines.errors import BuildError, ModelError
 from mnv2_engines.files.regular_file import MODEL_LIMIT, open_regular
 from mnv2_engines.proof.self_test import remember_tested
 
 __all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_engine", "hold_out"]
 
-_BUILDERS: Final[Mapping[EngineKind, EngineBuilder]] = MappingProxyType(
-    {"litert": LiteRtBuilder(), "tensorrt": TensorRtBuilder()}
-)
 _READ_BYTES: Final = 1 << 20
 
 
 def build_engine(
     request: BuildRequest,
     progress: BuildProgress = lambda _phase, _done, _total: None,
-    builders: Mapping[EngineKind, EngineBuilder] = _BUILDERS,
+    builder: EngineBuilder | None = None,
 ) -> BuildResult:
     """Make an engine of the model, verify it, and put it in place with its manifest, replacing an older pair.
 
     A result that fails verification is kept aside and nothing is replaced, unless `accept_loss` says otherwise; what
-    its runtime crashes on is never installed. Raises ModelError for a model that cannot be built, BuildError for files
-    that cannot be written, BackendUnavailableError for a target that cannot be built here, CorruptEngineError when the
+    its runtime crashes on is never installed. `builder` is that of the target's format unless one is given. Raises
+    ModelError for a model that cannot be built, BuildError for files that cannot be written and for a precision or
+    options that the target does not offer, UnknownFormatError for a
+    target that is not installed, BackendUnavailableError for one that cannot be built here, CorruptEngineError when the
     engine does not survive its first load.
     """
     clock = _PhaseClock(progress)
     refuse_foreign_files(request.output)
     model_facts = _model_facts(request.model)
-    builder = builders[request.target]
+    request = _sound(request)
+    builder = builder or require_building(request.target).builder()
     candidate = builder.build(request, clock)
     faults = find_faults(candidate.verification, request.limits)
     clock("explain", 0, 1)
@@ -61,6 +61,20 @@ def build_engine(
     remember_tested(read_engine(path), request.cache_dir)
     clock("install", 1, 1)
     return BuildResult(path, installed, manifest, candidate.verification, faults, causes, clock.seconds)
+
+
+def _sound(request: BuildRequest) -> BuildRequest:
+    """Return the request with its builder's default options where none are given. Raises BuildError."""
+    building = require_building(request.target)
+    if request.precision not in building.precisions:
+        expected = " or ".join(building.precisions)
+        raise BuildError(f"{request.target} engines are {expected}: expected one of these, not {request.precision}")
+    if isinstance(request.options, building.options):
+        return request
+    if not isinstance(request.options, NoOptions):
+        given, expected = type(request.options).__name__, building.options.__name__
+        raise BuildError(f"the options of a build for {request.target} are {given}: expected {expected}")
+    return dataclasses.replace(request, options=building.options())
 
 
 class _PhaseClock:
@@ -82,7 +96,8 @@ class _PhaseClock:
 def _explain(candidate: Candidate, request: BuildRequest, faults: Sequence[str]) -> tuple[str, ...]:
     reference, found, items = candidate.reference, candidate.verification, request.validation.items
     if faults:
-        causes = find_causes(reference, found, items, len(request.calibration.items), request.threads)
+        calibrated_on = len(request.calibration.items) if request.precision == "int8" else None
+        causes = find_causes(reference, found, items, calibrated_on, request.threads)
         return (*causes, *candidate.doubts)
     doubt = explain_doubt(reference, found, items, request.threads) if is_doubtful(found) else None
     return (doubt,) if doubt is not None else ()
@@ -112,7 +127,7 @@ def _describe(
         verification=candidate.verification.facts,
         golden=candidate.golden,
         accepted_loss=accepted,
-        tensorrt=candidate.tensorrt,
+        bound_to=dict(candidate.bound_to),
         final_operators=dict(candidate.final_operators),
     )
 

@@ -7,13 +7,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.building.builder import FloatNetwork
 from mnv2_engines.building.verification import AS_IT_IS, Verification, class_axis, probabilities
 from mnv2_engines.engine.facts import LayerFacts
 from mnv2_engines.preprocessing.frame_path import FramePreparer
 from mnv2_engines.preprocessing.preprocess import ColorOrder, Preprocess
 from mnv2_engines.tensors import FloatArray, UInt8Array
-from mnv2_engines.tflite import CompiledModel
 
 __all__ = [
     "ENOUGH_PICTURES",
@@ -54,17 +53,22 @@ def is_doubtful(found: Verification) -> bool:
 
 
 def find_causes(
-    compiled: CompiledModel, found: Verification, pictures: Sequence[UInt8Array], calibrated_on: int, threads: int
+    reference: FloatNetwork,
+    found: Verification,
+    pictures: Sequence[UInt8Array],
+    calibrated_on: int | None,
+    threads: int,
 ) -> tuple[str, ...]:
     """Name the likeliest causes of a loss in one sentence each, most likely first.
 
-    `pictures` are those of the verification; `calibrated_on` is the number of calibration pictures.
+    `pictures` are those of the verification; `calibrated_on` is the number of calibration pictures, None for
+    an engine that has none.
     """
     causes = []
-    doubt = explain_doubt(compiled, found, pictures, threads)
+    doubt = explain_doubt(reference, found, pictures, threads)
     if doubt:
         causes.append(doubt)
-    if compiled.tflite != compiled.float_tflite and calibrated_on < ENOUGH_PICTURES:
+    if calibrated_on is not None and calibrated_on < ENOUGH_PICTURES:
         causes.append(f"calibrated on {calibrated_on} pictures: 50 to 100 of what the camera will see are needed")
     if len(pictures) < FEW_PICTURES:
         causes.append(
@@ -75,12 +79,12 @@ def find_causes(
 
 
 def explain_doubt(
-    compiled: CompiledModel, found: Verification, pictures: Sequence[UInt8Array], threads: int
+    reference: FloatNetwork, found: Verification, pictures: Sequence[UInt8Array], threads: int
 ) -> str | None:
     """Return how to feed the float network better, or that it is unsure; None when all is well, or of few pictures."""
     if len(pictures) < FEW_PICTURES:
         return None
-    better = better_preprocess(compiled, pictures, threads)
+    better = better_preprocess(reference, pictures, threads)
     if better is not None:
         contract, sureness = better
         return (
@@ -103,19 +107,19 @@ def worst_layers(layers: Sequence[LayerFacts], count: int) -> tuple[LayerFacts, 
 
 
 def better_preprocess(
-    compiled: CompiledModel, pictures: Sequence[UInt8Array], threads: int
+    reference: FloatNetwork, pictures: Sequence[UInt8Array], threads: int
 ) -> tuple[Preprocess, float] | None:
     """Return the contract under which the float classifier answers markedly better, and its mean top-1 there.
 
     Tried on up to 32 pictures: the other colour order, and what networks of this family are commonly trained with.
     None when the stated one is as good as any, or the network is not a classifier.
     """
-    where = class_axis(compiled.outputs, None)
+    where = class_axis(reference.outputs, None)
     if where is None or where.unit != "pictures" or where.axis is None:
         return None
-    stated = compiled.float_preprocess
+    stated = reference.float_preprocess
     sample = pictures[:: max(1, len(pictures) // _PICTURES)][:_PICTURES]
-    with contextlib.closing(LiteRtBackend(compiled.float_tflite, threads=threads)) as backend:
+    with contextlib.closing(reference.open_float(threads)) as backend:
 
         def ask(contract: Preprocess) -> _Answers:
             preparer = FramePreparer(backend.input_spec, dataclasses.replace(contract, resize=AS_IT_IS))

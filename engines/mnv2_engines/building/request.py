@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from mnv2_engines.backends.format import NoOptions, Precision
 from mnv2_engines.building.verification import AccuracyLimits, Verification
-from mnv2_engines.engine.facts import EngineKind, Precision
 from mnv2_engines.engine.manifest import Manifest
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import BuildError, VerificationError
 from mnv2_engines.preprocessing.preprocess import Preprocess
-from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["BuildRequest", "BuildResult", "Pictures", "hold_out"]
@@ -44,11 +45,14 @@ class BuildRequest:
     validation: Pictures
     """Verification judges by these, and the golden test is made of the first one (of a test card when there is none).
 
-    LiteRT's float engine is the reference itself: it is not judged by pictures."""
+    An engine that is the float network itself (`Building.exact`) is not judged by pictures."""
     name: str
-    target: EngineKind = "litert"
+    target: str
+    """Name of the engine's format."""
     precision: Precision = "int8"
-    """LiteRT engines are int8 or fp32, TensorRT's fp16 or fp32."""
+    """One of those that its builder offers."""
+    options: msgspec.Struct = field(default_factory=NoOptions)
+    """The builder's own, of the type `Building.options`."""
     task: str | None = None
     labels: tuple[str, ...] | None = None
     detection: DetectionFacts | None = None
@@ -60,11 +64,8 @@ class BuildRequest:
     """Whether no picture may stay: the golden test is made of a test card, and a store keeps none of the above."""
     threads: int = 1
     cache_dir: Path | None = None
-    """Where it is remembered that the engine has passed its first load (see `selftest`), and what TensorRT timed."""
-    workspace_mib: int = WORKSPACE_MIB
-    """TensorRT alone: what a layer may use for itself while it runs."""
-    optimization_level: int = OPTIMIZATION_LEVEL
-    """TensorRT alone, 0 to 5: how long it looks for faster kernels."""
+    """Where it is remembered that the engine has passed its first load (see `selftest`), and what a
+    builder timed."""
 
     def golden_picture(self) -> UInt8Array | None:
         """Return the picture that the golden test is made of; None for a test card."""
@@ -76,7 +77,7 @@ class BuildResult:
     """Result of a build: an installed engine, or a candidate that was put aside."""
 
     path: Path
-    """The engine, or the candidate: `FILE.rejected.tflite` or `.plan`."""
+    """The engine, or the candidate: `FILE.rejected` with its ending."""
     installed: bool
     manifest: Manifest
     verification: Verification

@@ -1,23 +1,18 @@
 """Comparison of an engine with the float network that it was made of, on pictures that calibration never saw."""
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from mnv2_engines.backends import Backend
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine.facts import AgreementFacts, LayerFacts, OutputFacts, Precision, VerificationFacts
 from mnv2_engines.parity import Noise, TopClasses, clopper_pearson, compare_classes
 from mnv2_engines.preprocessing.frame_path import FramePreparer
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import FloatArray, TensorSpec, UInt8Array
-
-if TYPE_CHECKING:  # the compiler: who opens an engine asks this module for its classes, and compiles nothing
-    from mnv2_engines.tflite import CompiledModel
 
 __all__ = [
     "AccuracyLimits",
@@ -30,7 +25,6 @@ __all__ = [
     "compare_networks",
     "find_faults",
     "probabilities",
-    "verify",
 ]
 
 _WHOLE: Final = frozenset({"int32", "int64"})
@@ -98,40 +92,11 @@ class Verification:
     confidence: float | None
     """Mean top-1 probability of the float network; None for anything but a classifier."""
     fallback_operators: tuple[str, ...]
-    """What XNNPACK left to the plain kernels."""
+    """What the accelerator left to the plain kernels."""
+    accelerator: str = ""
 
 
 _Progress: TypeAlias = Callable[[int, int], None]
-
-
-def verify(
-    compiled: "CompiledModel",
-    pictures: Sequence[UInt8Array],
-    *,
-    source: str,
-    task: str | None,
-    layers: Sequence[LayerFacts] = (),
-    threads: int = 1,
-    progress: _Progress = lambda _done, _total: None,
-) -> Verification:
-    """Run both networks over pictures of the network's size, in the order of its colours.
-
-    See `compare_networks`. Raises EngineError or InferenceError when LiteRT refuses either network.
-    """
-    with (
-        contextlib.closing(LiteRtBackend(compiled.float_tflite, threads=threads)) as reference,
-        contextlib.closing(LiteRtBackend(compiled.tflite, threads=threads)) as engine,
-    ):
-        return compare_networks(
-            PictureNetwork(reference, compiled.float_preprocess),
-            PictureNetwork(engine, compiled.preprocess),
-            pictures,
-            outputs=compiled.outputs,
-            source=source,
-            task=task,
-            layers=layers,
-            progress=progress,
-        )
 
 
 class PictureNetwork:
@@ -202,6 +167,7 @@ def compare_networks(
         tuple(verdict for verdict, _ in judged),
         float(np.mean(confidences)) if confidences else None,
         report.fallback_operators,
+        report.accelerator,
     )
 
 
@@ -221,7 +187,8 @@ def find_faults(found: Verification, limits: AccuracyLimits) -> tuple[str, ...]:
         )
     if not facts.accelerated:
         left = ", ".join(found.fallback_operators) or "all of it"
-        faults.append(f"XNNPACK does not take the whole network on {facts.runtime}: plain kernels run {left}")
+        accelerator = found.accelerator or "the accelerator"
+        faults.append(f"{accelerator} does not take the whole network on {facts.runtime}: plain kernels run {left}")
     return tuple(faults)
 
 

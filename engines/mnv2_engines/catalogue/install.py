@@ -9,11 +9,11 @@ import msgspec
 
 from mnv2_engines.catalogue.entries import WEIGHTS, CatalogueModel
 from mnv2_engines.catalogue.home import PullRecord, rewrite_file
-from mnv2_engines.engine.engine import is_tflite
 from mnv2_engines.errors import ModelError
 from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular
 from mnv2_engines.inspection import inspect_model
 from mnv2_engines.labels import check_label_count, read_labels
+from mnv2_engines.tflite.identifier import is_tflite
 
 __all__ = ["Content", "files_beside", "install_model", "prepare_content"]
 

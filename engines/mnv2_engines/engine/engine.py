@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.engine.facts import EngineKind
+from mnv2_engines.backends.format import HEAD_BYTES, EngineFormat
+from mnv2_engines.backends.registry import detect_format, find_format, formats
 from mnv2_engines.engine.manifest import Manifest, decode_manifest, manifest_path, pending_manifest_path
-from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES, how_to_rebuild
+from mnv2_engines.engine.rebuild_hint import how_to_rebuild
 from mnv2_engines.engine.sidecar import Sidecar, read_sidecar
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
-from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError
+from mnv2_engines.errors import ContractError, CorruptEngineError, EngineError, UnknownFormatError
 from mnv2_engines.files.regular_file import ENGINE_LIMIT, SETTINGS_LIMIT, read_regular
 from mnv2_engines.labels import read_labels
 from mnv2_engines.preprocessing.preprocess import Preprocess
 
-__all__ = ["Engine", "is_tflite", "read_engine"]
+__all__ = ["Engine", "is_engine_file", "read_engine"]
 
 _log = logging.getLogger(__name__)
 
 _MODEL_SUFFIXES: Final = frozenset({".onnx", ".h5", ".keras", ".pt", ".pth", ".pb"})
 _LOOKS: Final = 10
 _BETWEEN_LOOKS_S: Final = 0.005
-_FILE_IDENTIFIER: Final = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer, `file_identifier` of its schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,29 @@ class Engine:
     """One engine file that may be run, and what is known about it."""
 
     path: Path
-    kind: EngineKind
+    kind: str
+    """Name of its format."""
     name: str
     sha256: str
     preprocess: Preprocess | None
-    """What the engine needs; None when nothing states it (a bare .tflite)."""
+    """What the engine needs; None when nothing states it (a bare file)."""
     task: str | None
     labels: tuple[str, ...] | None
     manifest: Manifest | None
-    """None for a bare .tflite."""
+    """None for a bare file."""
     sidecar: Sidecar = field(default_factory=Sidecar)
-    """What FILE.yaml beside a bare .tflite states; empty for an engine with a manifest, which says all of it."""
+    """What FILE.yaml beside a bare file states; empty for an engine with a manifest, which says all of it."""
+
+    @property
+    def format(self) -> EngineFormat:
+        """Return the format of the file. Raises UnknownFormatError when its package has gone."""
+        return find_format(self.kind)
+
+    def require_manifest(self) -> Manifest:
+        """Return the manifest. Raises EngineError for a bare file."""
+        if self.manifest is None:
+            raise EngineError(f"{self.path} has no manifest", how_to_rebuild(self.path))
+        return self.manifest
 
     @property
     def detection(self) -> DetectionFacts | None:
@@ -61,20 +73,23 @@ class Engine:
 
 
 def read_engine(path: Path) -> Engine:
-    """Read FILE.tflite and, when it is there, its manifest FILE.json.
+    """Read an engine file and, when it is there, its manifest FILE.json, which says what format it is of.
 
-    The file is hashed, nothing is loaded. A bare .tflite is accepted with a warning; FILE.yaml beside it may state
-    what a MODEL.yaml does. An installation that was cut short between its files still has its manifest under a pending
-    name, which counts. Raises EngineError for a file that is missing or no engine, ModelError and LabelsError for what
-    FILE.yaml says, CorruptEngineError when its bytes are not the ones that the manifest describes.
+    The file is hashed, nothing is loaded. A bare file of a portable format is accepted with a warning; FILE.yaml beside
+    it may state what a MODEL.yaml does. An installation that was cut short between its files still has its manifest
+    under a pending name, which counts. Raises EngineError for a file that is missing or no engine, UnknownFormatError
+    for one of a format that no installed package reads, ModelError and LabelsError for what FILE.yaml says,
+    CorruptEngineError when its bytes are not the ones that the manifest describes.
     """
     raw, digest, manifest = _read_pair(path)
-    kind = _kind(path, raw, manifest)
+    form = _find_format(path, manifest) if manifest is not None else _detect_format(path, raw)
+    kind = form.name
     if manifest is None:
-        if kind == "tensorrt":
+        if not form.portable:
             raise EngineError(
-                f"{path} has no manifest {manifest_path(path).name} beside it: a TensorRT plan is a program, expected "
-                "one that was built and verified on this device with `mnv2-edge build-engine MODEL.onnx`"
+                f"{path} has no manifest {manifest_path(path).name} beside it: a {form.title} engine is a program for "
+                "one device, expected one that was built and verified on this one with `mnv2-edge build-engine "
+                "MODEL.onnx`"
             )
         _log.warning("%s has no manifest: it runs unverified; SHA-256 %s", path, digest)
         return _bare_engine(path, kind, digest)
@@ -85,7 +100,7 @@ def read_engine(path: Path) -> Engine:
     return Engine(path, kind, manifest.name, digest, preprocess, manifest.task, manifest.labels, manifest)
 
 
-def _bare_engine(path: Path, kind: EngineKind, digest: str) -> Engine:
+def _bare_engine(path: Path, kind: str, digest: str) -> Engine:
     """Return an engine without manifest, with what a FILE.yaml beside it states, as beside a model."""
     sidecar = read_sidecar(path)
     labels = sidecar.labels
@@ -94,9 +109,9 @@ def _bare_engine(path: Path, kind: EngineKind, digest: str) -> Engine:
     return Engine(path, kind, path.stem, digest, None, sidecar.task, labels, None, sidecar)
 
 
-def is_tflite(raw: bytes) -> bool:
-    """Return whether these are the first bytes of a TFLite flatbuffer."""
-    return raw[4:8] == _FILE_IDENTIFIER
+def is_engine_file(path: Path) -> bool:
+    """Return whether an installed format claims a file by its ending as an engine that runs as it is."""
+    return any(path.suffix in form.suffixes for form in formats())
 
 
 def _read_pair(path: Path) -> tuple[bytes, str, Manifest | None]:
@@ -110,7 +125,8 @@ def _read_pair(path: Path) -> tuple[bytes, str, Manifest | None]:
     if manifest is None and stated is not None:
         raise CorruptEngineError(
             f"{path} is not the file that was verified: its SHA-256 starts with {digest[:12]}, its manifest says "
-            f"{stated.engine.sha256[:12]}; {how_to_rebuild(path, stated.model.file)}"
+            f"{stated.engine.sha256[:12]}",
+            how_to_rebuild(path, stated.model.file),
         )
     return raw, digest, manifest
 
@@ -152,17 +168,37 @@ def _read_manifest(beside: Path, path: Path) -> Manifest | None:
     return manifest
 
 
-def _kind(path: Path, raw: bytes, manifest: Manifest | None) -> EngineKind:
-    if path.suffix in _MODEL_SUFFIXES and not is_tflite(raw):
+def _find_format(path: Path, manifest: Manifest) -> EngineFormat:
+    """Return the format that the manifest names.
+
+    What is called like a program for one device is taken for one whatever its papers say, and never opened elsewhere.
+    """
+    try:
+        stated = find_format(manifest.target)
+    except UnknownFormatError as exc:
+        raise UnknownFormatError(f"{path} cannot be run here: {exc}") from exc
+    if path.suffix in stated.suffixes:
+        return stated
+    called = next((form for form in formats() if path.suffix in form.suffixes), stated)
+    return stated if called.portable else called
+
+
+def _detect_format(path: Path, raw: bytes) -> EngineFormat:
+    found = detect_format(path, raw)
+    if found is not None and (found.has_magic is None or found.has_magic(raw[:HEAD_BYTES])):
+        return found
+    if found is None and path.suffix in _MODEL_SUFFIXES:
         raise EngineError(
             f"{path} is a model, expected an engine: build one with "
             f"`mnv2-edge build-engine {path} --calibration FOLDER --output {path.with_suffix('.tflite')}`"
         )
-    if path.suffix in PLAN_SUFFIXES or (manifest is not None and manifest.target == "tensorrt"):
-        return "tensorrt"
-    if not is_tflite(raw):
+    if found is not None:
         raise EngineError(
-            f"{path} is not a TFLite file ({len(raw)} bytes, without the identifier TFL3): expected an engine made by "
-            "`mnv2-edge build-engine MODEL.onnx`, or any other .tflite"
+            f"{path} is not a file of {found.title} ({len(raw)} bytes, which begin otherwise): expected an engine "
+            f"made by `mnv2-edge build-engine MODEL.onnx`, or any other {found.suffixes[0]}"
         )
-    return "litert"
+    endings = ", ".join(suffix for form in formats() for suffix in form.suffixes)
+    raise EngineError(
+        f"{path} is of no format that is installed here ({len(raw)} bytes): expected an engine made by `mnv2-edge "
+        f"build-engine MODEL.onnx`, or any file that ends in one of {endings}"
+    )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from mnv2_engines.backends.format import Precision
 from mnv2_engines.preprocessing.preprocess import ColorOrder, Preprocess, ResizeKind, ResizePolicy
 from mnv2_engines.tensors import DTypeName
 
@@ -12,7 +13,6 @@ __all__ = [
     "AgreementFacts",
     "CalibrationFacts",
     "DeviceFacts",
-    "EngineKind",
     "FileFacts",
     "GoldenOutput",
     "GoldenTest",
@@ -20,12 +20,9 @@ __all__ = [
     "OutputFacts",
     "Precision",
     "PreprocessFacts",
-    "TensorRtFacts",
     "VerificationFacts",
 ]
 
-EngineKind: TypeAlias = Literal["litert", "tensorrt"]
-Precision: TypeAlias = Literal["int8", "fp16", "fp32"]
 Sha256: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -44,23 +41,6 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     board: str
     cpu: str
     fingerprint: str
-
-
-class TensorRtFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a TensorRT plan is bound to; an unknown value is an empty string."""
-
-    tensorrt: str
-    """`tensorrt.__version__`, for example `10.3.0`."""
-    cuda: str
-    """What the driver serves, for example `12.6`: the same whichever Python package asks."""
-    l4t: str
-    """For example `36.4.0`."""
-    jetpack: str
-    """For example `6.1`. Told, not compared: the package may come and go, and what matters of it is in the others."""
-    gpu: str
-    """For example `Orin`."""
-    compute_capability: str
-    """For example `8.7`."""
 
 
 class PreprocessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

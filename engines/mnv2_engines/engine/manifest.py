@@ -9,12 +9,10 @@ from mnv2_engines.engine.facts import (
     AcceptedLoss,
     CalibrationFacts,
     DeviceFacts,
-    EngineKind,
     FileFacts,
     GoldenTest,
     Precision,
     PreprocessFacts,
-    TensorRtFacts,
     VerificationFacts,
 )
 from mnv2_engines.engine.rebuild_hint import how_to_rebuild
@@ -38,7 +36,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     created: str
     """UTC, RFC 3339; a board without a real-time clock may have been wrong."""
     builder: str
-    target: EngineKind
+    target: str
+    """Name of the engine's format (`mnv2_engines.backends.format`)."""
     precision: Precision
     engine: FileFacts
     model: FileFacts
@@ -57,7 +56,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     verification: VerificationFacts | None = None
     golden: GoldenTest | None = None
     accepted_loss: AcceptedLoss | None = None
-    tensorrt: TensorRtFacts | None = None
+    bound_to: dict[str, str] = {}
+    """Of an engine that runs on one kind of device: what its format says of that device, by what people call it."""
     """What a plan is bound to; None for every other kind of engine."""
     final_operators: dict[str, str] = {}
     """Per output the operator that makes it, where the engine file itself does not tell: a plan."""
@@ -93,7 +93,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
     try:
         keys = msgspec.json.decode(raw)
     except UNREADABLE as exc:
-        raise CorruptEngineError(f"{path} is not a readable manifest ({exc}): {how_to_rebuild(path)}") from exc
+        raise CorruptEngineError(f"{path} is not a readable manifest ({exc})", how_to_rebuild(path)) from exc
     known = {field.name for field in msgspec.structs.fields(Manifest)}
     if not isinstance(keys, dict) or len(known & keys.keys()) < len(known) // 2:
         return None
@@ -101,14 +101,14 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
         version = msgspec.convert(keys, _Version).version
         if version != VERSION:
             raise CorruptEngineError(
-                f"{path} is a manifest of version {version}, this program reads version {VERSION}: "
-                f"{how_to_rebuild(path)}"
+                f"{path} is a manifest of version {version}, this program reads version {VERSION}",
+                how_to_rebuild(path),
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.ValidationError as exc:
-        raise CorruptEngineError(f"{path} is a damaged manifest ({exc}): {how_to_rebuild(path)}") from exc
+        raise CorruptEngineError(f"{path} is a damaged manifest ({exc})", how_to_rebuild(path)) from exc
     if manifest.checksum != checksum(keys):
         raise CorruptEngineError(
-            f"{path} was changed after the engine was verified (its checksum does not fit): {how_to_rebuild(path)}"
+            f"{path} was changed after the engine was verified (its checksum does not fit)", how_to_rebuild(path)
         )
     return manifest

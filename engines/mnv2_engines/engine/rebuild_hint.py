@@ -3,23 +3,26 @@
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PLAN_SUFFIXES", "VERSIONS", "how_to_rebuild", "stored_name"]
+from mnv2_engines.backends.registry import formats
 
-PLAN_SUFFIXES: Final = frozenset({".engine", ".plan", ".trt"})
-"""What TensorRT's plans are called."""
+__all__ = ["VERSIONS", "how_to_rebuild", "stored_name"]
 
 VERSIONS: Final = ".versions"
 """A store keeps an engine in `.versions/NAME/NUMBER/`, with all that it takes to build it again."""
 
 
 def how_to_rebuild(engine: Path, model: str = "MODEL.onnx") -> str:
-    """Return the end of a message about an engine file: `build it again with ...`."""
+    """Return the end of a message about an engine file, or its manifest: `build it again with ...`."""
     name = stored_name(engine)
     if name is not None:
         return f"build it again with `mnv2-edge engines rebuild {name}`"
-    if engine.suffix in PLAN_SUFFIXES:
-        return f"build it again with `mnv2-edge build-engine {model} --target tensorrt --output {engine}`"
-    return f"build it again with `mnv2-edge build-engine {model} --output {engine.with_suffix('.tflite')}`"
+    known = [form for form in formats() if form.building is not None]
+    if any(engine.suffix in form.suffixes for form in known):
+        output = engine
+    else:  # a manifest, or a file with an ending of its own: what every machine builds is called so
+        usual = max(known, key=lambda form: form.portable, default=None)
+        output = engine.with_suffix(usual.suffixes[0]) if usual is not None else engine
+    return f"build it again with `mnv2-edge build-engine {model} --output {output}`"
 
 
 def stored_name(engine: Path) -> str | None:

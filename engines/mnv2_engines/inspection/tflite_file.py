@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mnv2_engines.errors import BackendUnavailableError, EngineError
 from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular, read_start
 from mnv2_engines.inspection.graph import Inspection, Operation, Value
+from mnv2_engines.tflite import identifier
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,7 +38,7 @@ _BYTES: Final = {
 def is_tflite(path: Path) -> bool:
     """Return whether a file carries TFLite's identifier. Raises EngineError when it cannot be read."""
     try:
-        return read_start(path, 8)[4:] == b"TFL3"
+        return identifier.is_tflite(read_start(path, 8))
     except OSError as exc:
         raise EngineError(f"{path} cannot be read: {exc.strerror}; expected an ONNX or a TFLite file") from exc
 

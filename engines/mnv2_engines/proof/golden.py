@@ -102,37 +102,45 @@ def record_golden(backend: RawBackend, picture: TensorArray, device: DeviceFacts
     )
 
 
-def check_golden(backend: RawBackend, golden: GoldenTest, name: str, device: DeviceFacts | None = None) -> None:
+def check_golden(
+    backend: RawBackend,
+    golden: GoldenTest,
+    name: str,
+    device: DeviceFacts | None = None,
+    *,
+    repeats_bits: bool = True,
+) -> None:
     """Run the golden test; `name` is the engine's in messages, `device` this machine.
 
-    The same runtime on the same kind of machine must repeat every bit (floats: on the same CPU). Elsewhere the
-    kernels may round differently, and the outputs must be close; that is logged. Raises CorruptEngineError when bits
-    differ that must not, StaleEngineError when another runtime makes something else of the picture.
+    The same runtime on the same kind of machine must repeat every bit (floats: on the same CPU), unless the engine's
+    format does not promise that (`repeats_bits`, as in `EngineFormat`). Elsewhere the kernels may round differently,
+    and the outputs must be close; that is logged. Raises CorruptEngineError when bits differ that must not,
+    StaleEngineError when another runtime makes something else of the picture.
     """
     here = device or describe_device()
-    report = backend.report()
-    runtime = report.runtime
-    mend = how_to_rebuild(Path(name))
+    runtime = backend.report().runtime
     try:
         outputs = backend.infer_raw(golden_input(golden, backend.input_spec))
     except ValueError as exc:
-        raise CorruptEngineError(f"{name} does not fit its golden test ({exc}): {mend}") from exc
+        raise CorruptEngineError(f"{name} does not fit its golden test ({exc})", how_to_rebuild(Path(name))) from exc
     if len(outputs) != len(golden.outputs):
         raise CorruptEngineError(
-            f"{name} has {len(outputs)} outputs, its golden test was recorded with {len(golden.outputs)}: {mend}"
+            f"{name} has {len(outputs)} outputs, its golden test was recorded with {len(golden.outputs)}",
+            how_to_rebuild(Path(name)),
         )
     wrong = [kept.name for kept, raw in zip(golden.outputs, outputs, strict=True) if not _equal(kept, raw)]
     if not wrong:
         return
-    if report.backend != "tensorrt" and _same_arithmetic(golden, runtime, here):  # a GPU need not repeat every bit
-        raise CorruptEngineError(f"{name} fails its golden test: output {wrong[0]!r} differs on {runtime}: {mend}")
+    mend = how_to_rebuild(Path(name))
+    if repeats_bits and _same_arithmetic(golden, runtime, here):
+        raise CorruptEngineError(f"{name} fails its golden test: output {wrong[0]!r} differs on {runtime}", mend)
     least_db = _INT_DB if golden.dtype in _WHOLE else _FLOAT_DB
     far = [kept.name for kept, raw in zip(golden.outputs, outputs, strict=True) if not _close(kept, raw, least_db)]
     built = f"{golden.runtime} on {golden.machine}"
     if far:
         raise StaleEngineError(
-            f"{name} was verified with {built}; {runtime} on {here.machine} makes something else of output {far[0]!r}: "
-            f"{mend}"
+            f"{name} was verified with {built}; {runtime} on {here.machine} makes something else of output {far[0]!r}",
+            mend,
         )
     _log.info("%s was verified with %s; on this machine its golden test is close, not equal", name, built)
 

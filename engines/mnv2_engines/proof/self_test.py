@@ -28,7 +28,6 @@ _TIMEOUT_S: Final = 120.0
 """A Pi Zero takes seconds for the largest networks; a damaged file may loop without end."""
 _ENDED_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGKILL})
 """The latter is the kernel's when memory runs out, to this child first; a damaged engine meets its own limit before."""
-_RUNTIMES: Final = ("ai-edge-litert", "tflite-runtime")
 
 
 def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = _TIMEOUT_S) -> None:
@@ -40,7 +39,7 @@ def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = 
     or refused the engine, StaleEngineError when this runtime makes something else of the golden picture,
     BackendUnavailableError when there is no runtime.
     """
-    if engine.kind != "litert" or is_tested(engine, cache_dir):
+    if not engine.format.first_load.before_serving or is_tested(engine, cache_dir):
         return
     load_in_child(engine.path, timeout_s=timeout_s)
     remember_tested(engine, cache_dir)
@@ -55,8 +54,8 @@ def is_tested(engine: Engine, cache_dir: Path | None) -> bool:
 
 
 def remember_tested(engine: Engine, cache_dir: Path | None) -> None:
-    """Note that a LiteRT engine passed; a folder that cannot be written is logged."""
-    if cache_dir is None or engine.kind != "litert":
+    """Note that an engine passed, if its format asks for that; a folder that cannot be written is logged."""
+    if cache_dir is None or not engine.format.first_load.before_serving:
         return
     marker = _marker(engine, cache_dir)
     try:
@@ -73,7 +72,7 @@ def recheck_engine(backend: object, engine: Engine) -> None:
     """
     golden = engine.manifest.golden if engine.manifest else None
     if golden is not None and isinstance(backend, RawBackend):
-        check_golden(backend, golden, str(engine.path))
+        check_golden(backend, golden, str(engine.path), repeats_bits=engine.format.repeats_bits)
 
 
 def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
@@ -93,7 +92,7 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
             start_new_session=_acts_for_another(),
         )
     except subprocess.TimeoutExpired as exc:
-        raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s: {how_to_rebuild(path)}") from exc
+        raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s", how_to_rebuild(path)) from exc
     except OSError as exc:
         raise UntestedEngineError(f"{path} cannot be tested: {sys.executable} does not start ({exc.strerror})") from exc
     verdict = _read_verdict(done.stdout)
@@ -106,13 +105,13 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
         )
     if verdict is None:
         _log.debug("first load of %s: %s", path, done.stderr.decode(errors="replace"))
-        raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)}): {how_to_rebuild(path)}")
+        raise CorruptEngineError(f"{path} crashed the runtime ({_ending(done.returncode)})", how_to_rebuild(path))
     if verdict.outcome == "unavailable":
         raise BackendUnavailableError(verdict.detail)
     if verdict.outcome == "stale":
-        raise StaleEngineError(verdict.detail)
+        raise StaleEngineError(verdict.detail, verdict.mend)
     if verdict.outcome == "refused":
-        raise CorruptEngineError(verdict.detail)
+        raise CorruptEngineError(verdict.detail, verdict.mend)
 
 
 def _acts_for_another() -> bool:
@@ -141,7 +140,9 @@ def _ending(returncode: int) -> str:
 
 
 def _marker(engine: Engine, cache_dir: Path) -> Path:
-    versions = "-".join(f"{name}-{version}" for name in _RUNTIMES if (version := _version(name)))
+    versions = "-".join(
+        f"{name}-{version}" for name in engine.format.first_load.distributions if (version := _version(name))
+    )
     key = f"{engine.sha256[:32]}-{versions or 'none'}-{describe_device().fingerprint}"
     return cache_dir / "tested" / key
 

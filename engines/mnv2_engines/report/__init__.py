@@ -6,7 +6,7 @@ from typing import Final
 from mnv2_engines.building.diagnosis import worst_layers
 from mnv2_engines.building.request import BuildRequest, BuildResult
 from mnv2_engines.building.verification import Verification
-from mnv2_engines.engine.facts import AgreementFacts, LayerFacts, OutputFacts, TensorRtFacts, VerificationFacts
+from mnv2_engines.engine.facts import AgreementFacts, LayerFacts, OutputFacts, VerificationFacts
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.loss_plot import draw_layers
 from mnv2_engines.report.page import describe_preprocess, fill_page, make_list, make_rows
@@ -95,20 +95,9 @@ def _provenance(request: BuildRequest, result: BuildResult) -> list[tuple[str, s
         ("On", f"{manifest.built_on.board}, {manifest.built_on.cpu}, {manifest.built_on.machine}"),
         ("With", ", ".join(f"{name} {version}" for name, version in manifest.runtimes.items())),
     ]
-    if manifest.tensorrt is not None:
-        rows.append(("Bound to", _bounds(manifest.tensorrt)))
+    if manifest.bound_to:
+        rows.append(("Bound to", ", ".join(f"{what} {value}" for what, value in manifest.bound_to.items())))
     return rows
-
-
-def _bounds(facts: TensorRtFacts) -> str:
-    named = (
-        ("TensorRT", facts.tensorrt),
-        ("CUDA", facts.cuda),
-        ("L4T", facts.l4t),
-        ("GPU", facts.gpu),
-        ("compute capability", facts.compute_capability),
-    )
-    return ", ".join(f"{name} {value}" for name, value in named if value)
 
 
 def _name(layer: LayerFacts) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mnv2_engines.backends.registry import find_format
 from mnv2_engines.building.build import BuildProgress
 from mnv2_engines.engine.engine import read_engine
-from mnv2_engines.engine.facts import EngineKind
 from mnv2_engines.errors import (
     ArchiveError,
     CorruptEngineError,
@@ -41,8 +41,6 @@ _log = logging.getLogger(__name__)
 
 _FRAME_BYTES: Final = 1 << 20
 """More than headers, sums and padding of an archive take."""
-_PORTABLE: Final[frozenset[EngineKind]] = frozenset({"litert"})
-"""What runs on other devices. A TensorRT plan is a program for one device: it neither leaves nor comes in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,9 @@ def export_engine(store: Store, name: str, file: Path, key: SigningKey | None = 
     """Write a stored engine and all that it was built from to one file, whole or not at all, replacing what is there.
 
     Nobody else may read the file: it holds pictures, unless it was built without keeping any. With `key` the signature
-    goes beside it, as minisign has it. A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when
-    something is not as it was built, SignatureError, StoreAccessError and DiskError when the file cannot be written.
+    goes beside it, as minisign has it. An engine for this device alone stays behind. Raises UnknownEngineError,
+    CorruptEngineError when something is not as it was built, SignatureError, StoreAccessError and DiskError when the
+    file cannot be written.
     """
     with store.pinned(name) as version, explain_store_error(store.folder):
         files = _files_of(version)
@@ -139,7 +138,7 @@ def _files_of(version: Version) -> dict[str, Path]:
     """Return what belongs to a version by its name in the archive, after a look at every hash."""
     recipe = check_sources(version.source)
     files = {f"{SOURCE}/{name}": version.source / name for name in (RECIPE, *(f.file for f in recipe.files()))}
-    if recipe.target not in _PORTABLE:
+    if not find_format(recipe.target).portable:
         return files
     try:
         engine = read_engine(version.engine_path())
@@ -191,8 +190,8 @@ def _try_engine(staging: Staging, load: Callable[[Path], None], cache_dir: Path 
     if not manifest_file.exists():
         return "none came with it that runs on another device"
     engine = read_engine(staging.folder / read_stored_manifest(staging.folder, staging.name).engine.file)
-    why = "a plan runs on the device that it was built for, and nowhere else"
-    if engine.kind in _PORTABLE:  # whatever its papers say: a file may be taken for a plan by its name
+    why = f"a {engine.format.title} engine runs on the device that it was built for, and nowhere else"
+    if engine.format.portable:
         try:
             load(engine.path)
         except StaleEngineError as exc:

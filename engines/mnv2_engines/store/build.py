@@ -2,14 +2,12 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 
+from mnv2_engines.backends.registry import find_format
 from mnv2_engines.building.build import BuildProgress, build_engine
 from mnv2_engines.building.request import BuildRequest, BuildResult
-from mnv2_engines.engine.facts import EngineKind
 from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.listing import stored_id
@@ -19,9 +17,6 @@ from mnv2_engines.store.version import SOURCE
 __all__ = ["build_stored", "publish", "rebuild_stored"]
 
 _log = logging.getLogger(__name__)
-
-_ENDINGS: Final[Mapping[EngineKind, str]] = MappingProxyType({"litert": ".tflite", "tensorrt": ".plan"})
-"""Of the files that a store keeps engines in."""
 
 
 def build_stored(
@@ -37,7 +32,7 @@ def build_stored(
     StoreAccessError, DiskError.
     """
     with store.staging(request.name) as staging, explain_store_error(store.folder):
-        output = staging.folder / f"{request.name}{_ENDINGS[request.target]}"
+        output = staging.folder / f"{request.name}{find_format(request.target).suffixes[0]}"
         result = build(dataclasses.replace(request, output=output), progress)
         progress("store", 0, 1)
         write_sources(staging.folder / SOURCE, request, result.manifest.model)

@@ -5,17 +5,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from mnv2_engines.backends.registry import find_format
 from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import CorruptEngineError, EngineError, EnginesError, StaleEngineError, UnbuiltEngineError
 from mnv2_engines.proof.self_test import ensure_tested, load_in_child
+from mnv2_engines.proof.staleness import require_fresh
 from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.recipe import Recipe
 from mnv2_engines.store.sources import check_sources, read_recipe
 from mnv2_engines.store.version import Version
-from mnv2_engines.tensorrt.fingerprint import explain_staleness
 
 __all__ = [
     "BuildPolicy",
@@ -64,30 +65,26 @@ def find_fault(store: Store, name: str, cache_dir: Path | None) -> EngineError |
         try:
             engine = read_engine(version.engine_path())
             ensure_tested(engine, cache_dir)
-            stale = explain_staleness(engine)
+            require_fresh(engine)
         except (StaleEngineError, CorruptEngineError) as exc:
             return exc
-    return StaleEngineError(stale) if stale is not None else None
-
-
-_MEND: Final = ": build it again with"
-"""How such a message ends (see `mending`): it is for somebody who has to do it."""
+    return None
 
 
 def why_rebuild(store: Store, name: str) -> str | None:
-    """Return why a stored TensorRT plan has to be built again; None when it fits, and for every other kind of engine.
+    """Return why a stored engine that is bound to its device must be rebuilt; None when it fits, and when portable.
 
-    Raises UnknownEngineError, CorruptEngineError for a damaged recipe, and BackendUnavailableError when there is no
-    TensorRT or no GPU: then building would not help.
+    Raises UnknownEngineError, CorruptEngineError for a damaged recipe, and BackendUnavailableError when its runtime or
+    its device is missing: then building would not help.
     """
-    if _recipe(store, name).target != "tensorrt":
+    if find_format(_recipe(store, name).target).portable:
         return None
     trouble = find_fault(store, name, None)
-    return None if trouble is None else str(trouble).partition(_MEND)[0]
+    return None if trouble is None else trouble.what
 
 
 def find_substitute(store: Store, name: str) -> str | None:
-    """Return a LiteRT engine of the same network, by the model's bytes and task; None when none is there and well."""
+    """Return a portable engine of the same network, by the model's bytes and task; None when none is there and well."""
     wanted = _recipe(store, name)
     return next((other for other in store.names() if _stands_in(store, other, wanted)), None)
 
@@ -96,7 +93,7 @@ def _stands_in(store: Store, name: str, wanted: Recipe) -> bool:
     try:
         recipe = _recipe(store, name)
         same = (recipe.model.sha256, recipe.task, recipe.labels) == (wanted.model.sha256, wanted.task, wanted.labels)
-        return same and recipe.target == "litert" and find_fault(store, name, None) is None
+        return same and find_format(recipe.target).portable and find_fault(store, name, None) is None
     except EnginesError:  # one that is damaged stands in for nothing
         return False
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from mnv2_engines.engine.facts import EngineKind, FileFacts, Precision, PreprocessFacts
+from mnv2_engines.engine.facts import FileFacts, Precision, PreprocessFacts
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import ContractError, CorruptEngineError
 from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_with_checksum
@@ -48,7 +48,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     checksum: str = ""
     """As in a manifest."""
     name: str
-    target: EngineKind
+    target: str
     precision: Precision
     model: FileFacts
     """The file beside the recipe; of a model in several files these bytes are not those that the manifest names."""
@@ -61,9 +61,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: LimitFacts
     calibration: SampleFacts | None
     verification: SampleFacts | None
-    workspace_mib: Annotated[int, msgspec.Meta(ge=1)]
-    """What TensorRT may use; so says the next how long it looks."""
-    optimization_level: Annotated[int, msgspec.Meta(ge=0, le=5)]
+    options: dict[str, object] = {}
+    """The builder's own; what they may be is for its format to say."""
     private: bool | msgspec.UnsetType = msgspec.UNSET
     """Whether the pictures were deliberately not kept. Stands only where it is true: older programs do not know it."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from mnv2_engines.backends.registry import require_building
 from mnv2_engines.building.request import BuildRequest, Pictures
 from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.facts import FileFacts, PreprocessFacts
@@ -55,8 +56,7 @@ def write_sources(folder: Path, request: BuildRequest, built_from: FileFacts) ->
         ),
         calibration=_keep(folder / "calibration.png", calibration, _CALIBRATION, color),
         verification=_keep(folder / "verification.png", validation, _VERIFICATION, color),
-        workspace_mib=request.workspace_mib,
-        optimization_level=request.optimization_level,
+        options=msgspec.to_builtins(request.options),
         private=True if request.private else msgspec.UNSET,
     )
     (folder / RECIPE).write_bytes(encode_recipe(recipe))
@@ -86,7 +86,7 @@ def check_sources(folder: Path) -> Recipe:
 def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> BuildRequest:
     """Return the request to build an engine again; its output is a name alone.
 
-    Raises CorruptEngineError, BuildError where pictures are needed and were not kept, OSError.
+    Raises CorruptEngineError, UnknownFormatError, BuildError where pictures are needed and were not kept, OSError.
     """
     recipe = check_sources(folder)
     if recipe.private is True and recipe.precision == "int8":
@@ -113,9 +113,17 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> Build
         private=recipe.private is True,
         threads=threads,
         cache_dir=cache_dir,
-        workspace_mib=recipe.workspace_mib,
-        optimization_level=recipe.optimization_level,
+        options=_read_options(folder, recipe),
     )
+
+
+def _read_options(folder: Path, recipe: Recipe) -> msgspec.Struct:
+    try:
+        return msgspec.convert(recipe.options, require_building(recipe.target).options)
+    except msgspec.ValidationError as exc:
+        raise CorruptEngineError(
+            f"{folder / RECIPE} has options that {recipe.target} does not take ({exc}): {_MEND} {recipe.name}`"
+        ) from exc
 
 
 def _copy_model(model: Path, folder: Path, built_from: FileFacts) -> FileFacts:

@@ -44,5 +44,5 @@ def read_stored_manifest(folder: Path, name: str) -> Manifest:
         ) from exc
     manifest = decode_manifest(raw, path)
     if manifest is None or Path(manifest.engine.file).name != manifest.engine.file or manifest.name != name:
-        raise CorruptEngineError(f"{path} is not the manifest of {name}: {how_to_rebuild(path)}")
+        raise CorruptEngineError(f"{path} is not the manifest of {name}", how_to_rebuild(path))
     return manifest

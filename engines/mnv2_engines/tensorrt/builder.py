@@ -11,16 +11,11 @@ from typing import Any, Final
 from mnv2_engines.errors import BackendUnavailableError, BuildError, EnginesError, MemoryShortageError, ModelError
 from mnv2_engines.tensorrt.build_control import PercentDone, catch_interrupts, make_monitor
 from mnv2_engines.tensorrt.build_log import TensorRtLog, make_logger
+from mnv2_engines.tensorrt.format import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 from mnv2_engines.tensorrt.network import PlanPrecision, is_typed, parse_network
 from mnv2_engines.tensorrt.timing_cache import TimingCache
 
-__all__ = ["OPTIMIZATION_LEVEL", "WORKSPACE_MIB", "PlanOptions", "ShapeRange", "build_plan"]
-
-
-WORKSPACE_MIB: Final = 1024
-"""More than any layer of a MobileNetV2 uses; TensorRT's own default is all that the GPU has, which is all there is."""
-OPTIMIZATION_LEVEL: Final = 3
-"""TensorRT's own default, of 0 to 5, from 8.6 on."""
+__all__ = ["PlanOptions", "ShapeRange", "build_plan"]
 
 _NO_GPU: Final = re.compile(r"CUDA initialization failure|no CUDA-capable device|cudaError (?:35|100)\b")
 _NO_MEMORY: Final = re.compile(r"out of memory|OutOfMemory|memory allocation", re.IGNORECASE)

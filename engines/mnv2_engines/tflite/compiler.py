@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from mnv2_engines.backends import Backend
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import Quantization, TensorSpec, UInt8Array
@@ -65,6 +66,12 @@ class CompiledModel:
     float_preprocess: Preprocess
     """What `float_tflite` expects: the network's own."""
     layers: tuple[Layer, ...]
+
+    def open_float(self, threads: int = 1) -> Backend:
+        """Open the float network; the caller closes it. Raises BackendUnavailableError, EngineError."""
+        from mnv2_engines.tflite.litert.backend import LiteRtBackend
+
+        return LiteRtBackend(self.float_tflite, threads=threads)
 
 
 def read_model_interface(path: Path) -> ModelInterface:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, InferenceError, ModelError
 from mnv2_engines.tensors import FloatArray, TensorArray
+from mnv2_engines.tflite.litert.native_log import native_log
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter

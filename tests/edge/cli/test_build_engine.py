@@ -163,7 +163,11 @@ def test_without_pictures_the_command_to_type_is_told(model: Path, tmp_path: Pat
         (("none.onnx", "--calibration", "."), 65, "none.onnx"),
         ((f"{'x' * 300}.onnx", "--name", "x", "--calibration", "."), 65, "cannot be read: File name too long"),
         (("{model}", "--target", "tensorrt"), 69, "TensorRT"),
-        (("{model}", "--precision", "fp16"), 2, "fp16 is TensorRT's"),
+        (
+            ("{model}", "--precision", "fp16"),
+            2,
+            "LiteRT's: expected int8 or fp32, or --target tensorrt for fp16",
+        ),
         (("{model}", "--calibration", "nowhere"), 69, "nowhere"),
         (("{model}", "--calibration", "rtsp://me:secret@host/x"), 2, "holds a password"),
         (("{model}", "--calibration", "demo", "--output", "x.bin"), 2, r"does not end in .tflite"),

@@ -77,8 +77,12 @@ def test_pictures_to_verify_with_make_calibration_useless(jetson, model, photos,
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (("--precision", "int8"), 2, "int8 is LiteRT's: for TensorRT expected fp16 or fp32"),
-        (("--output", "x.tflite"), 2, "does not end in .trt or .plan or .engine"),
+        (
+            ("--precision", "int8"),
+            2,
+            "TensorRT's: expected fp16 or fp32, or --target litert for int8",
+        ),
+        (("--output", "x.tflite"), 2, "does not end in .plan or .engine or .trt"),
         (("--optimization-level", "9"), 2, "9"),
         (("--validation", "nowhere"), 69, "nowhere"),
         (("--min-sqnr", "95"), 1, "--precision fp32 builds it in float32"),
@@ -114,7 +118,7 @@ class TestTheTarget:
     def test_a_jetson_is_for_tensorrt_and_says_so(self, jetson, caplog):
         with caplog.at_level("INFO"):
             assert choose_target("auto", None, None, jetson.root) == "tensorrt"
-        assert "--target litert builds for its CPU" in caplog.text
+        assert "made for TensorRT: building for that; --target litert builds without it" in caplog.text
 
     def test_a_container_on_a_jetson_sees_the_device_tree_alone(self, jetson, tmp_path):
         tree = tmp_path / "container" / "proc" / "device-tree"

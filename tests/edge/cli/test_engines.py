@@ -35,6 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     home = tmp_path_factory.mktemp("built")
     pictures = [fit_picture(render(5, 40 * scene), "RGB", 96, 96, Preprocess())[0] for scene in range(10)]
     request = BuildRequest(
+        target="litert",
         model=root / "engines" / "mnv2_engines" / "demo" / "demo.onnx",
         output=Path("nowhere"),
         preprocess=Preprocess(),

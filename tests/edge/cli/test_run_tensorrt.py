@@ -10,6 +10,7 @@ from mnv2_edge import __main__ as program
 from mnv2_edge.demo import render
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine.engine import read_engine
+from mnv2_engines.tensorrt.fingerprint import write_bounds
 from support.engines import write_engine
 from support.fake_jetson import ORIN, FakeJetson
 from support.fake_tensorrt import fake_plan
@@ -26,7 +27,7 @@ def plan(tmp_path):
     path = tmp_path / "signs.engine"
     content = fake_plan(demo_engine_path().with_suffix(".onnx").read_bytes())
     contract = read_engine(demo_engine_path()).manifest.preprocess_model
-    facts = {"target": "tensorrt", "precision": "fp16", "tensorrt": ORIN, "golden": None}
+    facts = {"target": "tensorrt", "precision": "fp16", "bound_to": write_bounds(ORIN), "golden": None}
     write_engine(path, "signs", content, preprocess_engine=contract, **facts)
     return path
 
@@ -61,7 +62,8 @@ def test_it_sees_what_litert_sees(jetson, plan, capsys, provider, tmp_path) -> N
 def test_the_modes_of_the_configuration_reach_the_gpu(jetson, plan, tmp_path, capsys) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(
-        f"version: 1\nengine: {{model: {plan}, gpu_memory: copy, cuda_graph: never}}\ncameras: [{{uri: demo}}]\n"
+        f"version: 1\nengine: {{model: {plan}, options: {{tensorrt: {{memory: copy, graph: never}}}}}}\n"
+        "cameras: [{uri: demo}]\n"
     )
     assert run("--config", str(config)) == 0
     assert "Orin (compute capability 8.7), copies, no CUDA graphs" in capsys.readouterr().err
@@ -74,7 +76,7 @@ def test_after_an_upgrade_it_ends_with_65_both_versions_and_the_command(jetson, 
     assert run("--camera", "demo", "--model", str(plan)) == 65
     err = capsys.readouterr().err
     assert "signs.engine does not fit this device any more: TensorRT 10.3.0 became 11.4.0: build it again with" in err
-    assert f"`mnv2-edge build-engine demo.onnx --target tensorrt --output {plan}`" in err
+    assert f"`mnv2-edge build-engine demo.onnx --output {plan}`" in err
     assert "Traceback" not in err
 
 

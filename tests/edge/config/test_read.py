@@ -13,6 +13,7 @@ REGISTERED = Registered(
     sources=frozenset({"demo", "file", "v4l2"}),
     sinks=frozenset({"stdout", "mqtt", "webhook"}),
     tasks=frozenset({"classify", "detect"}),
+    formats=frozenset({"litert", "tensorrt"}),
 )
 
 
@@ -303,3 +304,23 @@ def test_what_is_refused_already_is_not_called_something_else_too(sinks):
 def test_an_empty_name_of_a_file_means_neither_none_nor_this_folder(line):
     (mistake,) = mistakes_in(f"version: 1\n{line}\n")
     assert "expected text, or no such key" in mistake
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("{tensort: {memory: copy}}", "engine.options.tensort: is no installed engine format"),
+        ("{tensorrt: {memory: mappd}}", "engine.options.tensorrt: Invalid enum value 'mappd'"),
+        ("{tensorrt: {threads: 2}}", "it takes memory, graph"),
+        ("{litert: {threads: 0}}", "engine.options.litert: "),
+        ("{litert: 3}", "engine.options.litert: "),
+    ],
+)
+def test_options_of_engine_formats_are_checked_by_the_format(options, says):
+    (mistake,) = mistakes_in(f"version: 1\nengine: {{options: {options}}}\n")
+    assert says in mistake
+
+
+def test_several_formats_may_have_options():
+    config = parse("version: 1\nengine: {options: {tensorrt: {graph: never}, litert: {threads: 2}}}\n")
+    assert config.engine.options == {"tensorrt": {"graph": "never"}, "litert": {"threads": 2}}

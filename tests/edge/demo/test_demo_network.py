@@ -12,7 +12,6 @@ import onnx
 import pytest
 
 from mnv2_edge.demo import FRAMES_PER_SIGN, SIGN_NAMES, render, true_class
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.engine.sidecar import choose_preprocess, read_sidecar
@@ -20,6 +19,7 @@ from mnv2_engines.labels import read_labels
 from mnv2_engines.preprocessing.frame_path import FramePreparer
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizeQuality
 from mnv2_engines.tensors import TensorArray, TensorSpec
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 FRESH_FILM = 30_011
 FRAMES = 200

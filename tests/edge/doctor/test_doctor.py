@@ -48,7 +48,7 @@ def usb_camera(number: int = 0) -> Camera:
 
 def well(code: str, *_arguments: str, **_limits: float) -> Probe:
     """Answer what the checks ask a child process, as a machine does on which all is well."""
-    if "LiteRtBackend" in code:
+    if "engine.format.open" in code:
         return Probe(json.dumps(REPORT), "")
     if "verify_stored" in code:
         return Probe(
@@ -273,6 +273,21 @@ def test_a_name_that_two_packages_claim(machine):
     )
     finding = check_plugins(change(machine, plugins=plugins))
     assert (finding.verdict, finding.mend) == ("fail", "pip uninstall other")
+
+
+@pytest.mark.parametrize(
+    ("broken", "verdict", "why"),
+    [
+        ([], "ok", "some of other 2"),
+        (["the engine format 'frn' (c:d) cannot be imported: No module named 'c'"], "fail", "cannot be imported"),
+    ],
+)
+def test_an_engine_format_of_another_package_is_imported(machine, broken, verdict, why):
+    plugins = (Plugin("mnv2_engines.backends", "frn", "c:d", "other 2"),)
+    probe = Probe(json.dumps({"broken": broken}), "")
+    finding = check_plugins(change(machine, plugins=plugins, run_python=lambda *_, **__: probe))
+    assert finding.verdict == verdict
+    assert why in finding.why
 
 
 def test_a_broker_that_refuses(machine):

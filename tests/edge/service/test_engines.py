@@ -23,6 +23,7 @@ def users(tmp_path_factory) -> Store:
     store = Store(tmp_path_factory.mktemp("home"))
     pictures = [fit_picture(render(5, 40 * scene), "RGB", 96, 96, Preprocess())[0] for scene in range(20)]
     request = BuildRequest(
+        target="litert",
         model=demo_engine_path().with_suffix(".onnx"),
         output=Path("nowhere"),
         preprocess=Preprocess(),

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.building.build import BuildRequest, Pictures, build_engine, hold_out
 from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.engine import read_engine
@@ -13,6 +12,8 @@ from mnv2_engines.engine.manifest import manifest_path
 from mnv2_engines.errors import BuildError, CorruptEngineError, ModelError, VerificationError
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.proof.self_test import is_tested, recheck_engine
+from mnv2_engines.tensorrt.format import PlanBuilding
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 STRICT = AccuracyLimits(sqnr_db=90.0)
 
@@ -21,6 +22,7 @@ STRICT = AccuracyLimits(sqnr_db=90.0)
 def request_for(signs_model: Path, signs_pictures, tmp_path: Path):
     def make(**changes: object) -> BuildRequest:
         request = BuildRequest(
+            target="litert",
             model=signs_model,
             output=tmp_path / "signs.tflite",
             preprocess=Preprocess(),
@@ -127,7 +129,7 @@ def test_an_engine_that_crashes_is_not_installed(request_for, monkeypatch) -> No
     def crash(_path: Path) -> None:
         raise CorruptEngineError("crashed the runtime")
 
-    monkeypatch.setattr("mnv2_engines.building.builders.litert.load_in_child", crash)
+    monkeypatch.setattr("mnv2_engines.tflite.litert.builder.load_in_child", crash)
     request = request_for()
     with pytest.raises(CorruptEngineError):
         build_engine(request)
@@ -154,3 +156,10 @@ def test_every_fifth_picture_is_held_back(count, kept, held) -> None:
 def test_one_picture_cannot_judge_itself(count: int) -> None:
     with pytest.raises(BuildError, match="at least 2 are needed"):
         hold_out(Pictures("folder", [np.zeros((1, 1, 3), np.uint8)] * count))
+
+
+def test_what_a_format_does_not_offer_is_refused_before_anything_is_built(request_for) -> None:
+    with pytest.raises(BuildError, match="litert engines are int8 or fp32: expected one of these, not fp16"):
+        build_engine(request_for(precision="fp16"))
+    with pytest.raises(BuildError, match="the options of a build for litert are PlanBuilding: expected NoOptions"):
+        build_engine(request_for(options=PlanBuilding()))

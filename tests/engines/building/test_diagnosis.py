@@ -12,9 +12,9 @@ from mnv2_engines.building.diagnosis import (
     is_doubtful,
     worst_layers,
 )
-from mnv2_engines.building.verification import verify
 from mnv2_engines.engine.facts import LayerFacts
 from mnv2_engines.preprocessing.preprocess import Preprocess
+from mnv2_engines.tflite.litert.builder import verify
 
 
 def misled(signs, **stated):

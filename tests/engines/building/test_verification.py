@@ -4,9 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from mnv2_engines.building.verification import AccuracyLimits, class_axis, find_faults, probabilities, verify
+from mnv2_engines.building.verification import AccuracyLimits, class_axis, find_faults, probabilities
 from mnv2_engines.parity import clopper_pearson
 from mnv2_engines.tensors import Quantization, TensorSpec
+from mnv2_engines.tflite.litert.builder import verify
 
 
 def test_a_sound_engine_has_no_faults(signs, signs_pictures) -> None:

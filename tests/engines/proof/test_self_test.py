@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.engine.device import describe_device
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.engine.manifest import manifest_path
 from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, EngineError, UntestedEngineError
 from mnv2_engines.proof.golden import record_golden
 from mnv2_engines.proof.self_test import ensure_tested, is_tested, load_in_child
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 from support.fake_jetson import write_plan
 
 

@@ -22,6 +22,7 @@ from support.pages import check
 @pytest.fixture(scope="module")
 def built(signs_model: Path, signs_pictures, tmp_path_factory) -> tuple[BuildRequest, BuildResult]:
     request = BuildRequest(
+        target="litert",
         model=signs_model,
         output=tmp_path_factory.mktemp("built") / "signs.tflite",
         preprocess=Preprocess(),

@@ -19,6 +19,7 @@ def signs_request(signs_model: Path, signs_pictures) -> Callable[..., BuildReque
 
     def make(**changes: object) -> BuildRequest:
         request = BuildRequest(
+            target="litert",
             model=signs_model,
             output=Path("nowhere"),
             preprocess=Preprocess(),

@@ -30,6 +30,7 @@ from mnv2_engines.store.build import build_stored, rebuild_stored
 from mnv2_engines.store.readiness import verify_stored
 from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.store.sources import read_request
+from mnv2_engines.tensorrt.format import PlanBuilding
 
 
 def test_a_version_holds_the_engine_and_all_that_it_was_built_from(store: Store, signs_request, signs_model) -> None:
@@ -167,12 +168,12 @@ def test_a_plan_is_kept_and_built_again_like_any_engine(store: Store, signs_requ
         install_engine(request.output, plan, encode_manifest(manifest))
         return BuildResult(request.output, True, manifest, None, (), (), {})
 
-    asked = signs_request(target="tensorrt", precision="fp16", workspace_mib=64)
+    asked = signs_request(target="tensorrt", precision="fp16", options=PlanBuilding(workspace_mib=64))
     assert build_stored(store, asked, build=build).path == store.folder / "signs" / "signs.plan"
     assert read_engine(store.version("signs").engine_path()).kind == "tensorrt"
     assert rebuild_stored(store, "signs", build=build).path.read_bytes() == b"plan two"
     assert [path.name for path in store.version("signs").folder.glob("signs.*")].count("signs.tflite") == 0
-    assert read_request(store.version("signs").source, threads=1, cache_dir=None).workspace_mib == 64
+    assert read_request(store.version("signs").source, threads=1, cache_dir=None).options.workspace_mib == 64
 
 
 def test_a_full_disk_ends_a_build_and_nothing_else(store: Store, signs_request, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.store.recipe import decode_recipe, encode_recipe
 from mnv2_engines.store.sources import read_recipe, read_request, write_sources
+from mnv2_engines.tensorrt.format import PlanBuilding
 
 ELSEWHERE = {"model", "output", "calibration", "validation", "threads", "cache_dir"}
 """Fields that are files beside the recipe, or whoever builds again knows better."""
@@ -39,8 +40,7 @@ def asked(signs_model: Path, signs_pictures) -> BuildRequest:
         limits=AccuracyLimits(sqnr_db=20.0, agreement=0.5),
         accept_loss=True,
         private=True,
-        workspace_mib=77,
-        optimization_level=1,
+        options=PlanBuilding(workspace_mib=77, optimization_level=1),
     )
 
 

@@ -1,11 +1,11 @@
 import msgspec
 import pytest
 
-from mnv2_engines.engine.facts import TensorRtFacts
 from mnv2_engines.engine.manifest import decode_manifest, encode_manifest
 from mnv2_engines.store import Store
 from mnv2_engines.store.readiness import find_substitute, why_rebuild
 from mnv2_engines.store.recipe import RECIPE, decode_recipe, encode_recipe
+from mnv2_engines.tensorrt.fingerprint import TensorRtFacts, write_bounds
 from support.fake_jetson import ORIN, FakeJetson
 from support.stale import make_stale
 
@@ -20,7 +20,9 @@ def make_plan(store: Store, name: str, built: TensorRtFacts) -> None:
     folder = store.version(name).folder
     path = folder / f"{name}.json"
     manifest = decode_manifest(path.read_bytes(), path)
-    path.write_bytes(encode_manifest(msgspec.structs.replace(manifest, target="tensorrt", tensorrt=built)))
+    path.write_bytes(
+        encode_manifest(msgspec.structs.replace(manifest, target="tensorrt", bound_to=write_bounds(built)))
+    )
     path = folder / "source" / RECIPE
     recipe = decode_recipe(path.read_bytes(), path)
     path.write_bytes(encode_recipe(msgspec.structs.replace(recipe, target="tensorrt")))

@@ -6,11 +6,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
-from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.preprocessing.geometry import plan_view
 from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.detect import make_detect
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 ANCHORS = np.array([[0.25, 0.25, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]], np.float32)  # y, x, h, w
 SIDE = 6  # 6 x 6 x 3 numbers: the picture's own are box encodings and class scores

@@ -4,9 +4,17 @@ import msgspec
 import pytest
 
 from mnv2_engines.engine.engine import read_engine
-from mnv2_engines.errors import BackendUnavailableError, EngineError
-from mnv2_engines.tensorrt.fingerprint import explain_staleness
+from mnv2_engines.errors import BackendUnavailableError, EngineError, StaleEngineError
+from mnv2_engines.proof.staleness import require_fresh
 from support.fake_jetson import ORIN, FakeJetson, write_plan
+
+
+def explain_staleness(engine, root=None) -> str | None:
+    try:
+        require_fresh(engine, *([root] if root else []))
+    except StaleEngineError as exc:
+        return str(exc)
+    return None
 
 
 @pytest.fixture
@@ -27,7 +35,7 @@ def test_after_an_upgrade_both_versions_and_the_command_are_named(
     (jetson.root / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 4.3, GCID: 1\n")
     assert explain_staleness(engine, jetson.root) == (
         f"{engine.path} does not fit this device any more: TensorRT 10.3.0 became 10.7.0, L4T 36.4.0 became 36.4.3: "
-        f"build it again with `mnv2-edge build-engine signs.onnx --target tensorrt --output {engine.path}`"
+        f"build it again with `mnv2-edge build-engine signs.onnx --output {engine.path}`"
     )
 
 

@@ -10,7 +10,10 @@ from mnv2_edge.sinks import SinkOptions
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.testing import check_sink, check_source, sample_records
 from mnv2_edge_example.csv_file import open_csv
+from mnv2_edge_example.onnx_format import FORMAT
 from mnv2_edge_example.testcard import open_testcard
+from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.testing import check_format
 
 
 def source(**query: str) -> SourceOptions:
@@ -27,6 +30,10 @@ def test_the_source_keeps_its_contract() -> None:
 
 def test_the_sink_keeps_its_contract(tmp_path: Path) -> None:
     check_sink(lambda: open_csv(sink(path=str(tmp_path / "labels.csv"))))
+
+
+def test_the_format_keeps_its_contract() -> None:
+    check_format(FORMAT, demo_engine_path().with_suffix(".onnx"))
 
 
 def test_the_bars_wander() -> None:

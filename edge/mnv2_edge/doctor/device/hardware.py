@@ -18,10 +18,11 @@ _RUN_ENGINE: Final = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from mnv2_engines.backends.litert import LiteRtBackend
+from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.errors import EnginesError
 try:
-    backend = LiteRtBackend(Path(sys.argv[1]))
+    engine = read_engine(Path(sys.argv[1]))
+    backend = engine.format.open(engine.path, engine.format.options())
     backend.infer(backend.allocate_input())
     print(json.dumps(asdict(backend.report())))
 except EnginesError as exc:

@@ -84,7 +84,7 @@ def check_power(machine: Machine) -> Finding:
 
 def check_memory(machine: Machine) -> Finding:
     """Find out whether a build would survive."""
-    from mnv2_engines.tensorrt.builder import WORKSPACE_MIB  # which imports numpy
+    from mnv2_engines.tensorrt.format import WORKSPACE_MIB
 
     free = read_free_memory(machine.root)
     if free is None:

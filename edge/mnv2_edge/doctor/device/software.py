@@ -1,11 +1,13 @@
 """Checks of Python and its installed packages."""
 
+import json
 import re
 import sys
 from collections.abc import Iterable
 from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine
+from mnv2_edge.plugins import Plugin
 
 __all__ = ["check_opencv", "check_packages", "check_plugins", "check_python"]
 
@@ -17,6 +19,19 @@ _OPENCVS: Final = (
     "opencv-contrib-python",
     "opencv-contrib-python-headless",
 )
+_BACKENDS: Final = "mnv2_engines.backends"
+_IMPORT_FORMATS: Final = """
+import json
+from mnv2_engines.backends.registry import find_format, format_names
+from mnv2_engines.errors import UnknownFormatError
+broken = []
+for name in format_names():
+    try:
+        find_format(name)
+    except UnknownFormatError as exc:
+        broken.append(str(exc))
+print(json.dumps({"broken": broken}))
+"""
 _IMPORT_CV2: Final = "import cv2, numpy; print(f'OpenCV {cv2.__version__}, numpy {numpy.__version__}')"
 
 
@@ -75,7 +90,7 @@ def check_opencv(machine: Machine) -> Finding:
 
 
 def check_plugins(machine: Machine) -> Finding:
-    """Find names that several packages claim."""
+    """Find names that several packages claim, and engine formats of others that cannot be imported."""
     claims: dict[tuple[str, str], set[str]] = {}
     for plugin in machine.plugins:
         claims.setdefault((plugin.group, plugin.name), set()).add(plugin.distribution)
@@ -85,10 +100,17 @@ def check_plugins(machine: Machine) -> Finding:
             return Finding(
                 "fail", f"{name!r} in {group} is claimed by {', '.join(sorted(packages))}", f"pip uninstall {one}"
             )
-    foreign = sorted(
-        {plugin.distribution for plugin in machine.plugins if not plugin.distribution.startswith("mnv2-edge ")}
-    )
+    foreign = sorted({plugin.distribution for plugin in machine.plugins if not _is_ours(plugin)})
+    if any(plugin.group == _BACKENDS and not _is_ours(plugin) for plugin in machine.plugins):
+        probe = machine.run_python(_IMPORT_FORMATS)
+        broken = [] if probe.trouble else json.loads(probe.json_line)["broken"]
+        if probe.trouble or broken:
+            return Finding("fail", probe.trouble or "; ".join(broken), "mnv2-edge plugins")
     return Finding("ok", f"{len(claims)} entry points, {_list(foreign) or 'all of them ours'}")
+
+
+def _is_ours(plugin: Plugin) -> bool:
+    return plugin.distribution.startswith("mnv2-edge ")
 
 
 def _list(packages: Iterable[str]) -> str:

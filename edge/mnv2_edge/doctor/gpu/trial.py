@@ -17,24 +17,23 @@ import numpy as np
 
 from mnv2_edge.demo import render
 from mnv2_engines.backends import Backend
-from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.backends.tensorrt import GraphMode, TensorRtBackend
 from mnv2_engines.cuda.runtime import open_cuda
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine.engine import read_engine
-from mnv2_engines.engine.facts import TensorRtFacts
 from mnv2_engines.errors import CorruptEngineError, EnginesError, InferenceError
 from mnv2_engines.parity import Noise
 from mnv2_engines.preprocessing.frame_path import FramePreparer
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensorrt.builder import PlanOptions, build_plan
-from mnv2_engines.tensorrt.fingerprint import describe_tensorrt
+from mnv2_engines.tensorrt.fingerprint import TensorRtFacts, describe_tensorrt
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.network import make_network_file
 from mnv2_engines.tensorrt.onnx_file import load_model
-from mnv2_engines.tensorrt.shared_tensor import MemoryMode
+from mnv2_engines.tensorrt.runtime.backend import GraphMode, TensorRtBackend
+from mnv2_engines.tensorrt.runtime.shared_tensor import MemoryMode
 from mnv2_engines.tensors import FloatArray, UInt8Array
 from mnv2_engines.tflite import compile_model
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
 
 __all__ = ["GpuTrial", "Timing", "main", "run_trial"]
 

@@ -13,7 +13,6 @@ import onnx
 import onnxruntime
 import pytest
 
-from mnv2_engines.backends.tensorrt import TensorRtBackend, open_tensorrt
 from mnv2_engines.cuda.cuda_python import CudaPythonRuntime
 from mnv2_engines.engine.facts import OutputFacts, VerificationFacts
 from mnv2_engines.errors import (
@@ -25,9 +24,10 @@ from mnv2_engines.errors import (
     StaleEngineError,
 )
 from mnv2_engines.preprocessing.frame_path import FramePreparer
-from mnv2_engines.tensorrt.execution import InferenceRequest
-from mnv2_engines.tensorrt.plan import LoadedPlan
-from mnv2_engines.tensorrt.shared_tensor import SharedTensor
+from mnv2_engines.tensorrt.runtime.backend import TensorRtBackend, open_tensorrt
+from mnv2_engines.tensorrt.runtime.execution import InferenceRequest
+from mnv2_engines.tensorrt.runtime.plan import LoadedPlan
+from mnv2_engines.tensorrt.runtime.shared_tensor import SharedTensor
 from mnv2_engines.testing import check_backend
 from support.fake_jetson import ORIN, PROVIDERS, FakeJetson, write_plan
 
@@ -302,7 +302,7 @@ def test_a_plan_without_manifest_is_never_deserialised(jetson, plan) -> None:
 
 @pytest.mark.usefixtures("alarm")
 def test_a_plan_that_is_swapped_after_it_was_hashed_is_never_deserialised(jetson, plan, monkeypatch) -> None:
-    from mnv2_engines.backends import tensorrt
+    from mnv2_engines.tensorrt.runtime import backend as tensorrt
 
     def swap(*args):
         plan.write_bytes(b"another")
@@ -331,7 +331,7 @@ def test_a_plan_of_another_device_is_never_deserialised(
     with pytest.raises(StaleEngineError) as caught:
         open_tensorrt(path, root=jetson.root)
     assert words in str(caught.value)
-    assert f"`mnv2-edge build-engine signs.onnx --target tensorrt --output {path}`" in str(caught.value)
+    assert f"`mnv2-edge build-engine signs.onnx --output {path}`" in str(caught.value)
 
 
 @pytest.mark.usefixtures("alarm")

@@ -6,31 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
-from mnv2_engines.backends import Backend
-from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.backends.tensorrt import TensorRtBackend, open_tensorrt
-from mnv2_engines.building.builders import BuildProgress, Candidate, versions_of
-from mnv2_engines.building.request import BuildRequest, Pictures
-from mnv2_engines.building.verification import PictureNetwork, Verification, compare_networks
+from mnv2_engines.building.builder import BuildProgress, Candidate, versions_of
+from mnv2_engines.building.measure import final_operators, measure, record_first_answer
+from mnv2_engines.building.request import BuildRequest
 from mnv2_engines.cuda import CudaRuntime
 from mnv2_engines.cuda.runtime import open_cuda
-from mnv2_engines.engine.device import describe_device
 from mnv2_engines.engine.engine import read_engine
-from mnv2_engines.engine.facts import GoldenTest, TensorRtFacts
 from mnv2_engines.errors import BuildError
-from mnv2_engines.preprocessing.pixel_table import pixel_table
-from mnv2_engines.proof.golden import RawBackend, record_golden, shrink_picture, test_card
 from mnv2_engines.proof.self_test import recheck_engine
 from mnv2_engines.tensorrt.builder import PlanOptions, build_plan
-from mnv2_engines.tensorrt.fingerprint import describe_tensorrt
+from mnv2_engines.tensorrt.fingerprint import TensorRtFacts, describe_tensorrt, write_bounds
+from mnv2_engines.tensorrt.format import PlanBuilding
 from mnv2_engines.tensorrt.memory import read_free_memory, require_memory
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.network import NetworkFile, make_network_file
 from mnv2_engines.tensorrt.onnx_file import fix_batch, load_model
+from mnv2_engines.tensorrt.runtime.backend import TensorRtBackend, open_tensorrt
 from mnv2_engines.tensorrt.timing_cache import TimingCache
-from mnv2_engines.tflite import CompiledModel, compile_model
+from mnv2_engines.tflite import compile_model
 
 __all__ = ["TensorRtBuilder"]
 
@@ -48,12 +41,10 @@ class TensorRtBuilder:
 
         Raises BackendUnavailableError without TensorRT, a Python package for CUDA or a GPU, and MemoryShortageError.
         """
-        if request.precision == "int8":
-            raise BuildError("TensorRT engines are fp16 or fp32: expected one of these, or --target litert for int8")
         progress("read", 0, 1)
         trt = import_tensorrt(self.root)
         model = load_model(request.model)
-        require_memory(model.ByteSize(), request.workspace_mib, read_free_memory(self.root))
+        require_memory(model.ByteSize(), _options(request).workspace_mib, read_free_memory(self.root))
         reference = compile_model(request.model, pictures=(), preprocess=request.preprocess, precision="fp32")
         fix_batch(model)
         file = make_network_file(trt, model, "fp32" if request.precision == "fp32" else "fp16")
@@ -75,12 +66,12 @@ class TensorRtBuilder:
                 engine=plan,
                 preprocess=request.preprocess,
                 reference=reference,
-                verification=_verify(backend, reference, request, progress),
-                golden=_golden(backend, request),
+                verification=measure(backend, reference, request, request.preprocess, progress),
+                golden=record_first_answer(backend, request, request.preprocess),
                 runtimes=versions,
                 doubts=_doubts(file, request),
-                tensorrt=facts,
-                final_operators=_final_operators(reference),
+                bound_to=write_bounds(facts),
+                final_operators=final_operators(reference),
             )
 
     def check_first_load(self, path: Path) -> None:
@@ -89,11 +80,10 @@ class TensorRtBuilder:
             recheck_engine(backend, read_engine(path))
 
 
-def _final_operators(reference: CompiledModel) -> dict[str, str]:
-    """Ask LiteRT what makes each output: TensorRT fuses it away, and a task must know whether it is a softmax."""
-    with closing(LiteRtBackend(reference.tflite)) as network:
-        operators = network.report().final_operators
-        return {spec.name: operator for spec, operator in zip(network.output_specs, operators, strict=True)}
+def _options(request: BuildRequest) -> PlanBuilding:
+    if not isinstance(request.options, PlanBuilding):
+        raise BuildError(f"the options of a plan are {type(request.options).__name__}: expected PlanBuilding")
+    return request.options
 
 
 def _build(
@@ -107,8 +97,8 @@ def _build(
     progress("build", 0, 100)
     options = PlanOptions(
         precision="fp32" if request.precision == "fp32" else "fp16",
-        workspace_mib=request.workspace_mib,
-        optimization_level=request.optimization_level,
+        workspace_mib=_options(request).workspace_mib,
+        optimization_level=_options(request).optimization_level,
     )
     with cuda.current():
         plan = build_plan(
@@ -120,35 +110,6 @@ def _build(
         )
     progress("build", 100, 100)
     return plan
-
-
-def _verify(backend: Backend, reference: CompiledModel, request: BuildRequest, progress: BuildProgress) -> Verification:
-    pictures = _pictures(request, reference)
-    with closing(LiteRtBackend(reference.tflite, threads=request.threads)) as network:
-        return compare_networks(
-            PictureNetwork(network, reference.preprocess),
-            PictureNetwork(backend, request.preprocess),
-            pictures.items,
-            outputs=reference.outputs,
-            source=pictures.source,
-            task=request.task,
-            progress=lambda done, total: progress("verify", done, total),
-        )
-
-
-def _pictures(request: BuildRequest, reference: CompiledModel) -> Pictures:
-    """Return what to judge by: one drawn picture shows a network that does not compute at all, and no more."""
-    if request.validation.items:
-        return request.validation
-    return Pictures("a test card", (test_card(*reference.input.size_hw),))
-
-
-def _golden(backend: RawBackend, request: BuildRequest) -> GoldenTest:
-    picture = request.golden_picture()
-    spec = backend.input_spec
-    thumbnail = shrink_picture(test_card(*spec.size_hw) if picture is None else picture)
-    table = pixel_table(spec, request.preprocess)
-    return record_golden(backend, table[thumbnail, np.arange(3)], describe_device())
 
 
 def _doubts(file: NetworkFile, request: BuildRequest) -> tuple[str, ...]:

@@ -4,14 +4,11 @@ import dataclasses
 import logging
 from contextlib import closing
 
-import msgspec
 import numpy as np
 import onnx
 import pytest
 
-from mnv2_engines.backends.tensorrt import open_tensorrt
 from mnv2_engines.building.build import build_engine
-from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
 from mnv2_engines.building.request import BuildRequest, Pictures
 from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.engine import read_engine
@@ -25,7 +22,10 @@ from mnv2_engines.errors import (
 )
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.proof.self_test import recheck_engine
+from mnv2_engines.tensorrt.engine_builder import TensorRtBuilder
+from mnv2_engines.tensorrt.fingerprint import read_bounds
 from mnv2_engines.tensorrt.onnx_file import encode_model, load_model
+from mnv2_engines.tensorrt.runtime.backend import open_tensorrt
 from support.fake_jetson import ORIN, FakeJetson
 from support.fake_tensorrt import MAGIC
 from support.fake_tensorrt_builder import add_builder
@@ -58,8 +58,7 @@ def build(jetson, signs_model, signs_pictures, tmp_path):
     )
 
     def run(progress=lambda _phase, _done, _total: None, **changes):
-        builders = {"tensorrt": TensorRtBuilder(root=jetson.root)}
-        return build_engine(dataclasses.replace(request, **changes), progress, builders)
+        return build_engine(dataclasses.replace(request, **changes), progress, TensorRtBuilder(root=jetson.root))
 
     return run
 
@@ -74,7 +73,7 @@ def test_a_plan_is_built_verified_and_installed(build, jetson, tmp_path, caplog)
     engine = read_engine(result.require_installed())
     manifest = engine.manifest
     assert (engine.kind, manifest.target, manifest.precision) == ("tensorrt", "tensorrt", "fp16")
-    assert manifest.tensorrt == ORIN
+    assert read_bounds(manifest) == ORIN
     assert manifest.runtimes["tensorrt"] == "10.3.0"
     assert manifest.runtimes["cuda"].startswith("cuda-python")
     assert manifest.calibration is None
@@ -146,7 +145,7 @@ def test_too_little_memory_is_said_before_anything_is_built(build, jetson):
 
 
 def test_int8_is_litert_s(build):
-    with pytest.raises(BuildError, match="--target litert for int8"):
+    with pytest.raises(BuildError, match="tensorrt engines are fp16 or fp32: expected one of these, not int8"):
         build(precision="int8")
 
 
@@ -166,9 +165,15 @@ def test_a_model_that_is_none(build, tmp_path):
 def test_a_plan_is_stale_after_an_upgrade(build, jetson):
     path = build().path
     jetson.use_tensorrt("10.7.0")
-    with pytest.raises(StaleEngineError, match=r"TensorRT 10\.3\.0 became 10\.7\.0.*--target tensorrt --output"):
+    with pytest.raises(StaleEngineError, match=r"TensorRT 10\.3\.0 became 10\.7\.0.*build-engine demo.onnx --output"):
         open_tensorrt(path, root=jetson.root)
 
 
 def test_the_same_facts_go_into_the_manifest_as_are_compared(build):
-    assert msgspec.to_builtins(build().manifest.tensorrt) == msgspec.to_builtins(ORIN)
+    assert build().manifest.bound_to == {
+        "TensorRT": "10.3.0",
+        "CUDA": "12.6",
+        "L4T": "36.4.0",
+        "GPU": "Orin",
+        "compute capability": "8.7",
+    }

@@ -5,8 +5,8 @@ from typing import Any
 
 from mnv2_engines.cuda import CudaRuntime
 from mnv2_engines.errors import InferenceError
-from mnv2_engines.tensorrt.plan import LoadedPlan
-from mnv2_engines.tensorrt.shared_tensor import SharedTensor
+from mnv2_engines.tensorrt.runtime.plan import LoadedPlan
+from mnv2_engines.tensorrt.runtime.shared_tensor import SharedTensor
 
 __all__ = ["InferenceRequest"]
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mnv2_engines.backends.native_log import native_log
+from mnv2_engines.tflite.litert.native_log import native_log
 
 log = logging.getLogger("test.native")
 
@@ -39,7 +39,7 @@ def test_stderr_is_itself_again_after_an_error(capfd: pytest.CaptureFixture[str]
 
 def test_a_process_without_stderr_is_no_trouble() -> None:
     code = (
-        "import logging; from mnv2_engines.backends.native_log import native_log\n"
+        "import logging; from mnv2_engines.tflite.litert.native_log import native_log\n"
         "with native_log(logging.getLogger()): print(1)"
     )
     done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$0" 2>&-', code], capture_output=True, check=False)

@@ -1,24 +1,22 @@
 """Engines for the CPU: the compiler's TFLite files, verified on LiteRT."""
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.building.builders import BuildProgress, Candidate, versions_of
+from mnv2_engines.building.builder import BuildProgress, Candidate, versions_of
+from mnv2_engines.building.measure import record_first_answer
 from mnv2_engines.building.request import BuildRequest
-from mnv2_engines.building.verification import Verification, verify
-from mnv2_engines.engine.device import describe_device
+from mnv2_engines.building.verification import PictureNetwork, Verification, compare_networks
 from mnv2_engines.engine.facts import GoldenTest, LayerFacts
-from mnv2_engines.errors import BuildError
-from mnv2_engines.preprocessing.pixel_table import pixel_table
-from mnv2_engines.proof.golden import record_golden, shrink_picture, test_card
 from mnv2_engines.proof.self_test import load_in_child
-from mnv2_engines.tflite import CompiledModel, compare_layers, compile_model
+from mnv2_engines.tensors import UInt8Array
+from mnv2_engines.tflite.compiler import CompiledModel, compile_model
+from mnv2_engines.tflite.litert.backend import LiteRtBackend
+from mnv2_engines.tflite.reference import compare_layers
 
-__all__ = ["LiteRtBuilder"]
+__all__ = ["LiteRtBuilder", "verify"]
 
 _LAYER_PICTURES: Final = 8
 """Layers are compared on that many pictures: the ratio of two sums over a layer's activations settles early."""
@@ -29,13 +27,11 @@ class LiteRtBuilder:
 
     def build(self, request: BuildRequest, progress: BuildProgress) -> Candidate:
         """Build as `EngineBuilder` says. The same request gives the same bytes on one machine."""
-        if request.precision == "fp16":
-            raise BuildError("LiteRT engines are int8 or fp32: expected one of these, or --target tensorrt for fp16")
         compiled = compile_model(
             request.model,
             pictures=request.calibration.items,
             preprocess=request.preprocess,
-            precision=request.precision,
+            precision="fp32" if request.precision == "fp32" else "int8",
             threads=request.threads,
             progress=progress,
         )
@@ -54,8 +50,8 @@ class LiteRtBuilder:
 
 
 def _verify(compiled: CompiledModel, request: BuildRequest, progress: BuildProgress) -> Verification:
-    layers: tuple[LayerFacts, ...] = ()
     items = request.validation.items if request.precision == "int8" else ()
+    layers: tuple[LayerFacts, ...] = ()
     if items:
         progress("layers", 0, 1)
         sample = items[:: max(1, len(items) // _LAYER_PICTURES)][:_LAYER_PICTURES]
@@ -75,9 +71,36 @@ def _verify(compiled: CompiledModel, request: BuildRequest, progress: BuildProgr
     )
 
 
+def verify(
+    compiled: CompiledModel,
+    pictures: Sequence[UInt8Array],
+    *,
+    source: str,
+    task: str | None,
+    layers: Sequence[LayerFacts] = (),
+    threads: int = 1,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Verification:
+    """Run both networks over pictures of the network's size, in the order of its colours; there may be none.
+
+    See `compare_networks`. Raises EngineError or InferenceError when LiteRT refuses either network.
+    """
+    with (
+        closing(compiled.open_float(threads)) as reference,
+        closing(LiteRtBackend(compiled.tflite, threads=threads)) as engine,
+    ):
+        return compare_networks(
+            PictureNetwork(reference, compiled.float_preprocess),
+            PictureNetwork(engine, compiled.preprocess),
+            pictures,
+            outputs=compiled.outputs,
+            source=source,
+            task=task,
+            layers=layers,
+            progress=progress,
+        )
+
+
 def _golden(compiled: CompiledModel, request: BuildRequest) -> GoldenTest:
-    picture = request.golden_picture()
-    thumbnail = shrink_picture(test_card(*compiled.input.size_hw) if picture is None else picture)
-    table = pixel_table(compiled.input, compiled.preprocess)
     with closing(LiteRtBackend(compiled.tflite, threads=request.threads)) as backend:
-        return record_golden(backend, table[thumbnail, np.arange(3)], describe_device())
+        return record_first_answer(backend, request, compiled.preprocess)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnv2_engines.backends.litert import LiteRtBackend, default_threads, open_litert
 from mnv2_engines.errors import EngineError, InferenceError
 from mnv2_engines.tensors import Quantization
+from mnv2_engines.tflite.litert.backend import LiteRtBackend, default_threads, open_litert
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from typing import Any, cast
 import numpy as np
 
 from mnv2_engines.backends import BackendReport
-from mnv2_engines.backends.delegation import Delegation, InterpreterNode, read_delegation
-from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, ContractError, EngineError, InferenceError
 from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
 from mnv2_engines.tensors import DTYPES, DTypeName, FloatArray, Layout, Quantization, TensorArray, TensorSpec
+from mnv2_engines.tflite.litert.delegation import Delegation, InterpreterNode, read_delegation
+from mnv2_engines.tflite.litert.native_log import native_log
 
 __all__ = ["LiteRtBackend", "default_threads", "open_litert"]
 
@@ -121,6 +121,7 @@ class LiteRtBackend:
             fallback_operators=found.fallback,
             postprocess_operators=found.postprocess,
             hint="" if found.accelerated else self._hint(found),
+            accelerator="XNNPACK",
             final_operators=found.final,
         )
 

@@ -1,4 +1,4 @@
-"""The interface that the builder of every kind of engine implements."""
+"""The interface that every builder of engines implements."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,16 +6,35 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from mnv2_engines.backends import Backend
 from mnv2_engines.building.request import BuildRequest
 from mnv2_engines.building.verification import Verification
-from mnv2_engines.engine.facts import GoldenTest, TensorRtFacts
+from mnv2_engines.engine.facts import GoldenTest
 from mnv2_engines.preprocessing.preprocess import Preprocess
-from mnv2_engines.tflite import CompiledModel
+from mnv2_engines.tensors import TensorSpec
 
-__all__ = ["BuildProgress", "Candidate", "EngineBuilder", "versions_of"]
+__all__ = ["BuildProgress", "Candidate", "EngineBuilder", "FloatNetwork", "versions_of"]
 
 BuildProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with the phase (read, calibrate, quantise, write, build, layers, verify, explain, install), done, in all."""
+
+
+class FloatNetwork(Protocol):
+    """The network as its ONNX file defines it; `mnv2_engines.tflite.compile_model` gives one for any."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Describe the outputs, in ONNX's order, names and layout."""
+        ...
+
+    @property
+    def float_preprocess(self) -> Preprocess:
+        """Return what the network was trained with."""
+        ...
+
+    def open_float(self, threads: int = 1) -> Backend:
+        """Open it in float32; the caller closes it. Raises BackendUnavailableError, EngineError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,15 +44,16 @@ class Candidate:
     engine: bytes
     preprocess: Preprocess
     """What the engine needs."""
-    reference: CompiledModel
-    """Holds the float network that it was compared with."""
+    reference: FloatNetwork
+    """What it was compared with."""
     verification: Verification
     golden: GoldenTest
     runtimes: Mapping[str, str]
     """Versions of the libraries that took part."""
     doubts: tuple[str, ...] = ()
     """What may be to blame should it lose too much, in one sentence each."""
-    tensorrt: TensorRtFacts | None = None
+    bound_to: Mapping[str, str] = field(default_factory=dict)
+    """See `Manifest.bound_to`; empty for a portable engine."""
     final_operators: Mapping[str, str] = field(default_factory=dict)
     """Per output, where the engine file itself does not tell."""
 

@@ -43,7 +43,7 @@ class LoadedPlan:
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise EngineError(
-                f"{name} is refused by TensorRT {trt.__version__}: {self.log.said()}: {how_to_rebuild(Path(name))}"
+                f"{name} is refused by TensorRT {trt.__version__}: {self.log.said()}", how_to_rebuild(Path(name))
             )
         self.input, self.outputs = self._read_tensors(outputs)
 
@@ -82,8 +82,8 @@ class LoadedPlan:
         outputs = [name for name in names if name not in inputs]
         if order and sorted(order) != sorted(outputs):
             raise EngineError(
-                f"{self._name} has the outputs {', '.join(outputs)}, its model {', '.join(order)}: "
-                f"{how_to_rebuild(Path(self._name))}"
+                f"{self._name} has the outputs {', '.join(outputs)}, its model {', '.join(order)}",
+                how_to_rebuild(Path(self._name)),
             )
         return _as_picture(self._spec(inputs[0])), tuple(self._spec(name) for name in order or outputs)
 

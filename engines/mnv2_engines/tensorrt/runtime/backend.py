@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -16,18 +15,17 @@ from mnv2_engines.cuda.runtime import open_cuda
 from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import ContractError, CorruptEngineError, InferenceError
 from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
-from mnv2_engines.tensorrt.execution import InferenceRequest
 from mnv2_engines.tensorrt.fingerprint import describe_tensorrt, require_fresh
+from mnv2_engines.tensorrt.format import GraphMode, MemoryMode
 from mnv2_engines.tensorrt.module import import_tensorrt
-from mnv2_engines.tensorrt.plan import LoadedPlan
-from mnv2_engines.tensorrt.shared_tensor import MemoryMode, SharedTensor, choose_memory
+from mnv2_engines.tensorrt.runtime.execution import InferenceRequest
+from mnv2_engines.tensorrt.runtime.plan import LoadedPlan
+from mnv2_engines.tensorrt.runtime.shared_tensor import SharedTensor, choose_memory
 from mnv2_engines.tensors import FloatArray, TensorArray, TensorSpec
 
 __all__ = ["GraphMode", "TensorRtBackend", "open_tensorrt"]
 
 _log = logging.getLogger(__name__)
-
-GraphMode: TypeAlias = Literal["auto", "always", "never"]
 
 
 def open_tensorrt(

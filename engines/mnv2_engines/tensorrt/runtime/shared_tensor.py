@@ -1,16 +1,15 @@
 """A tensor that CPU and GPU both reach: in one place, or in two with a copy between them."""
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 import numpy as np
 
 from mnv2_engines.cuda import CudaRuntime, Gpu, HostMemory
 from mnv2_engines.errors import ContractError
+from mnv2_engines.tensorrt.format import MemoryMode
 from mnv2_engines.tensors import DTYPES, TensorArray, TensorSpec
 
 __all__ = ["MemoryMode", "SharedTensor", "choose_memory"]
-
-MemoryMode: TypeAlias = Literal["auto", "mapped", "copy"]
 
 
 def choose_memory(mode: MemoryMode, gpu: Gpu) -> Literal["mapped", "copy"]:

@@ -1,4 +1,4 @@
-from mnv2_engines.backends.delegation import InterpreterNode, read_delegation
+from mnv2_engines.tflite.litert.delegation import InterpreterNode, read_delegation
 
 
 def conv(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> InterpreterNode:

@@ -1,0 +1,1 @@
+"""Run a plan: its tensors, its launches, its backend."""
