@@ -131,7 +131,7 @@ def _victims(folder: Path) -> Iterator[list[Victim]]:
             ),
             Victim(
                 "engines export",
-                ("engines", "export", "tiny", str(out / "b.mnv2")),
+                ("engines", "export", "tiny", str(out / "b.mnv2"), "--force"),
                 lambda: _store(home) or _bundle(out / "b.mnv2", folder),
             ),
             Victim("engines import", ("engines", "import", str(samples / "tiny.mnv2")), lambda: _store(home)),
