@@ -84,7 +84,9 @@ class AvSource:
     def _open(self, url: str, options: dict[str, str]) -> Any:  # noqa: ANN401 - PyAV is optional, and so are its types
         error = self._av.error
         try:
-            return self._av.open(url, options=options, timeout=(_OPEN_S, self._timeout_s))
+            timeout = (_OPEN_S, self._timeout_s)
+            # What a camera calls its stream is in any encoding, and nobody asks for it.
+            return self._av.open(url, options=options, timeout=timeout, metadata_errors="replace")
         except (error.HTTPUnauthorizedError, error.HTTPForbiddenError) as exc:
             raise login_refused(self._name, str(exc.strerror)) from None  # its own text holds the password
         except error.FFmpegError as exc:
