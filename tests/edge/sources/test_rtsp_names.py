@@ -40,6 +40,6 @@ def test_a_name_that_is_not_utf_8_is_no_bug_of_ours() -> None:
         server = threading.Thread(target=serve, args=(listening,))
         server.start()
         url = f"rtsp://127.0.0.1:{listening.getsockname()[1]}/stream"
-        with pytest.raises(SourceError, match="door (ended|stopped|cannot be opened|has no)"):
+        with pytest.raises(SourceError, match=r"door (ended|stopped|cannot be opened|has no)"):
             AvSource(av, url, "door", "door", options={"rtsp_transport": "tcp"}, timeout_s=3, keyframes_only=False)
         server.join(10)
