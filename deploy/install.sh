@@ -4,8 +4,20 @@
 # Every version has a folder of its own with its wheels, its virtual environment and the files that systemd wants, and
 # `current` points at one of them. So an upgrade that never gets ready is undone by pointing back, and an environment that
 # a new system Python has killed is made again from the wheels, without a network.
+#
+# All of it runs as root, so nothing that anybody else may write may decide what runs: docs/decisions/0064.
 set -eu
 umask 022 # --mend runs in a service with 077, and its user has to read what root installs
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+# What a surrounding shell hands over is kept if it is known. Before anything here has a name: one would be lost as well.
+for variable in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+  case $variable in
+    PATH | PWD | LANG | LC_ALL | LC_CTYPE | TERM | TZ | SUDO_UID | SUDO_GID | MNV2_EDGE_READY_S) ;;
+    http_proxy | https_proxy | no_proxy | HTTP_PROXY | HTTPS_PROXY | NO_PROXY) ;;
+    *) unset "$variable" ;;
+  esac
+done
 
 BASE=/opt/mnv2-edge
 CONFIG=/etc/mnv2-edge
@@ -14,7 +26,7 @@ COMMAND=/usr/local/bin/mnv2-edge
 UNITS=/etc/systemd/system
 READY_S=${MNV2_EDGE_READY_S:-240} # an instance that is not ready by then has failed; the first load of an engine takes long
 STEADY_S=5                        # and has to stay so for this long
-ROOM_MB=350                       # that a version takes, beside its wheels
+ROOM_MB=450                       # that a version takes, beside its wheels
 
 usage() {
   cat <<'EOF'
@@ -72,7 +84,10 @@ main() {
     esac
     shift
   done
-  here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+  here=$(dirname "$(readlink -f "$0")")
+  bundle_file=$bundle
+  case $bundle in '' | /*) ;; *) bundle_file=$(pwd)/$bundle ;; esac
+  cd / # some programs look for their files where they are started
   work='' building='' locked=''
   trap clean_up EXIT
   trap 'exit 130' INT TERM
@@ -96,6 +111,8 @@ clean_up() {
 lock() {
   [ -z "$dry_run" ] || return 0
   mkdir -p "$TMPDIR" 2>/dev/null || die 77 "$BASE cannot be written: is /opt a read-only file system? mount -o remount,rw"
+  [ -z "$(find "$BASE" -maxdepth 0 \( ! -user root -o -perm /022 \))" ] ||
+    die 77 "others may write in $BASE, and root runs what is in it: sudo rm -rf $BASE, and try again"
   exec 9>"$BASE/.lock"
   flock "$@" 9 || die 75 'another install.sh is at work: wait until it has ended'
   locked=1
@@ -125,7 +142,7 @@ do_install() {
 }
 
 check_python() {
-  python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
+  python3 -I -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
     die 69 "python3 3.10 or newer with its venv module is needed, here is $(python3 --version 2>&1): sudo apt install python3 python3-venv"
 }
 
@@ -138,8 +155,30 @@ check_place() {
   chmod 755 "$TMPDIR/try"
   "$TMPDIR/try" 2>/dev/null || die 69 "programs below $BASE may not be run: is it mounted noexec? mount -o remount,exec"
   needed=$ROOM_MB
-  [ ! -f "$bundle" ] || needed=$((ROOM_MB + $(du -m "$bundle" | cut -f1)))
+  [ ! -f "$bundle_file" ] || needed=$((ROOM_MB + $(du -m "$bundle_file" | cut -f1)))
   [ "$(room_mb)" -ge "$needed" ] || die 75 "$(room_mb) MB are free in $BASE and about $needed MB are needed: make room and try again"
+}
+
+# End if somebody but root and who typed `sudo` could exchange something below $1, all of which root is going to run.
+# A group that has nobody else in it, as Ubuntu gives one to each user, is that user.
+require_ours() {
+  [ -z "$dry_run" ] || return 0
+  typist=${SUDO_UID:-0} group=0
+  case $typist${SUDO_GID:-0} in *[!0-9]*) typist=0 ;; esac
+  name=$(getent passwd "$typist" | cut -d: -f1)
+  case $(getent group "${SUDO_GID:-0}") in
+    "$name":*:*: | "$name":*:"$name") group=${SUDO_GID:-0} ;;
+  esac
+  foreign=$(find "$1" -name .git -prune -o \
+    \( ! -uid 0 ! -uid "$typist" -o ! -type l \( -perm -2 -o -perm -20 ! -gid 0 ! -gid "$group" \) \) -print -quit)
+  folder=$(dirname "$1")
+  while [ -z "$foreign" ] && [ "$folder" != / ]; do
+    foreign=$(find "$folder" -maxdepth 0 \
+      \( ! -uid 0 ! -uid "$typist" -o ! -perm -1000 \( -perm -2 -o -perm -20 ! -gid 0 ! -gid "$group" \) \))
+    folder=$(dirname "$folder")
+  done
+  [ -z "$foreign" ] ||
+    die 77 "others may write $foreign, and root would run it: if you trust it, sudo cp -r $1 /root and install from there"
 }
 
 room_mb() { df --output=avail --block-size=1M "$BASE" | tail -n 1 | tr -d ' '; }
@@ -152,16 +191,17 @@ die_of() {
 
 # Unpack an archive into $work and hold every file against its checksum.
 unpack_bundle() {
-  [ -f "$bundle" ] || die 2 "$bundle is not there: expected the archive that \`make bundle\` made"
+  [ -f "$bundle_file" ] || die 2 "$bundle is not there: expected the archive that \`make bundle\` made"
   say "unpacking $bundle"
   if [ -n "$dry_run" ]; then
     printf '  tar -xf %s; sha256sum --check SHA256SUMS\n' "$bundle"
     return
   fi
+  require_ours "$(readlink -f "$bundle_file")"
   work=$(mktemp -d "$BASE/unpacked.XXXXXX")
-  tar -xf "$bundle" -C "$work" --strip-components=1 --no-same-owner --force-local || die_of 65 "$bundle is no archive, or is cut off: copy it again"
+  tar -xf "$bundle_file" -C "$work" --strip-components=1 --no-same-owner --no-same-permissions --force-local || die_of 65 "$bundle is no archive, or is cut off: copy it again"
   (cd "$work" && sha256sum --quiet --strict --check SHA256SUMS >&2) || die 65 "$bundle is damaged: copy it again"
-  (cd "$work" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | sort) >"$TMPDIR/found"
+  (cd "$work" && find . ! -type d ! -path ./SHA256SUMS | sed 's|^\./||' | sort) >"$TMPDIR/found"
   sed 's/^[0-9a-f]*  //' "$work/SHA256SUMS" | sort | cmp -s - "$TMPDIR/found" ||
     die 65 "$bundle holds files without a checksum: make it again with \`make bundle\`"
   source=$work
@@ -172,25 +212,35 @@ fetch_wheels() {
   source=$(dirname "$here")
   [ -f "$source/pyproject.toml" ] || die 2 "this is not the source tree: run deploy/install.sh in it, or install.sh --offline BUNDLE"
   say 'fetching wheels with pip'
+  # PyAV has wheels for these, and takes an hour to compile elsewhere; a 64-bit kernel may have a 32-bit Python.
+  extras=''
+  ! python3 -I -c 'import os, sys
+sys.exit(sys.maxsize < 2**32 or os.uname().machine not in ("aarch64", "x86_64"))' || extras=rtsp
+  ! is_jetson || extras=${extras:+$extras,}cuda
+  extras=${extras:+[$extras]}
   if [ -n "$dry_run" ]; then
-    printf '  pip wheel --wheel-dir WHEELS pip %s\n' "$source"
+    printf '  pip wheel --wheel-dir WHEELS pip %s\n' "$source$extras"
     return
   fi
+  require_ours "$source"
   work=$(mktemp -d "$BASE/fetched.XXXXXX")
-  if ! python3 -m venv "$work/venv" 2>/dev/null; then
+  if ! python3 -I -m venv "$work/venv" 2>/dev/null; then
     apt-get install -qq -y --no-install-recommends python3-venv >/dev/null || die 69 'python3-venv is missing: sudo apt install python3-venv'
-    python3 -m venv --clear "$work/venv"
+    python3 -I -m venv --clear "$work/venv"
   fi
   mkdir "$work/wheels"
   find_constraint "$source/deploy"
-  "$work/venv/bin/pip" wheel --quiet --wheel-dir "$work/wheels" ${constraint:+"--constraint=$constraint"} pip "$source" ||
+  "$work/venv/bin/python" -I -m pip wheel --quiet --wheel-dir "$work/wheels" ${constraint:+"--constraint=$constraint"} pip \
+    "$source$extras" ||
     die_of 69 "pip cannot build or fetch the wheels: is there a network, and is it really $(date +%F)? Without a network: install.sh --offline BUNDLE"
 }
+
+is_jetson() { [ -e /etc/nv_tegra_release ]; }
 
 # $constraint names numpy 1 where apt's picamera2 is built against it.
 find_constraint() {
   constraint=''
-  if python3 -c 'import importlib.util as u, numpy, sys
+  if python3 -I -c 'import importlib.util as u, numpy, sys
 sys.exit(not (int(numpy.__version__.split(".")[0]) < 2 and u.find_spec("picamera2")))' 2>/dev/null; then
     constraint=$1/constraints-numpy1.txt
   fi
@@ -246,14 +296,39 @@ try_version() {
 # The pip in it is a wheel too, so the system needs neither pip nor ensurepip.
 build_environment() {
   run rm -rf "$1/venv"
-  run python3 -m venv --without-pip --system-site-packages "$1/venv"
+  run python3 -I -m venv --without-pip --system-site-packages "$1/venv"
   pip=$(find "$1/wheels" -name 'pip-*.whl' 2>/dev/null | head -n 1)
   find_constraint "$1/deploy"
-  run "$1/venv/bin/python" "${pip:-PIP.whl}/pip" --isolated install --quiet --no-index --find-links "$1/wheels" \
-    --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    ${constraint:+"--constraint=$constraint"} mnv2-edge ||
-    die_of 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
+  # What a configuration may need beside the packages that everybody needs; left out where its wheels do not fit.
+  extras=''
+  [ -z "$(find "$1/wheels" -name 'av-*.whl' 2>/dev/null)" ] || extras=rtsp
+  ! is_jetson || [ -z "$(find "$1/wheels" -name 'cuda_python-*.whl' 2>/dev/null)" ] || extras=${extras:+$extras,}cuda
+  if [ -z "$extras" ] || ! install_wheels "$1" "$extras" 2>/dev/null; then
+    fitting=''
+    for extra in $(echo "$extras" | tr , ' '); do
+      if install_wheels "$1" "$extra" --dry-run >/dev/null 2>&1; then
+        fitting=${fitting:+$fitting,}$extra
+      else
+        say "the wheels of mnv2-edge[$extra] do not fit $(python3 --version): it is left out"
+      fi
+    done
+    install_wheels "$1" "$fitting" ||
+      die_of 69 "the wheels in $1/wheels do not fit $(python3 --version) on $(uname -m): install again with a network, or from a bundle for it"
+  fi
+  # The command looks in the environment and the system alone, also for whoever has PYTHONPATH or packages at home.
+  run sed -i '1s|^#!.*|& -I|' "$1/venv/bin/mnv2-edge"
 }
+
+# Install from the wheels of the version $1 with the extras $2; further arguments are pip's.
+install_wheels() {
+  wheels=$1/wheels python=$1/venv/bin/python what=mnv2-edge${2:+[$2]}
+  shift 2
+  run "$python" -I "${pip:-PIP.whl}/pip" --isolated install --quiet --no-index --find-links "$wheels" --no-cache-dir \
+    --disable-pip-version-check --root-user-action ignore ${constraint:+"--constraint=$constraint"} "$@" "$what"
+}
+
+# What looks at the service's own folders, or only looks, does so as the service's user.
+as_service() { setpriv --reuid=mnv2-edge --regid=mnv2-edge --clear-groups --no-new-privs -- "$@"; }
 
 current_version() { basename "$(readlink "$BASE/$1" 2>/dev/null)" 2>/dev/null || true; }
 
@@ -342,7 +417,7 @@ install_files() {
   if [ "$(systemctl --version | awk 'NR == 1 { print int($2) }')" -ge 254 ]; then
     run install -D -m 644 "$version_files/systemd/drop-ins/systemd-254.conf" "$UNITS/mnv2-edge@.service.d/50-systemd-254.conf"
   fi
-  if [ -e /etc/nv_tegra_release ]; then
+  if is_jetson; then
     # Building a plan for TensorRT takes the GPU as well as running one.
     for unit in mnv2-edge@.service mnv2-edge-engines.service; do
       run install -D -m 644 "$version_files/systemd/drop-ins/jetson.conf" "$UNITS/$unit.d/50-jetson.conf"
@@ -414,7 +489,7 @@ remove_others() {
 do_mend() {
   version=$(current_version current)
   [ -n "$version" ] || die 1 'nothing is installed'
-  if "$BASE/current/venv/bin/python" -c 'import mnv2_edge, numpy, cv2' 2>/dev/null; then
+  if as_service "$BASE/current/venv/bin/python" -I -c 'import mnv2_edge, numpy, cv2' 2>/dev/null; then
     say "$version fits $(python3 --version)"
     return
   fi

@@ -3,9 +3,10 @@
     python tools/make_bundle.py OUTPUT                                   for this machine and this Python
     python tools/make_bundle.py OUTPUT --machine aarch64 --python 3.11 --python 3.13
 
-In it: our wheel, the wheels of what it needs for every Python named, a pip, install.sh and what it lays out, and a
-SHA256SUMS of everything. `deploy/install.sh --offline ARCHIVE` takes it. For Python 3.11 there are two sets: apt's
-picamera2 on Raspberry Pi OS Bookworm is built against numpy 1.
+In it: our wheel, the wheels of what it needs for every Python named (with PyAV for RTSP, and with CUDA for the Pythons
+of Jetsons), a pip, install.sh and what it lays out, and a SHA256SUMS of everything.
+`deploy/install.sh --offline ARCHIVE` takes it. For Python 3.11 there are two sets: apt's picamera2 on Raspberry Pi OS
+Bookworm is built against numpy 1.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags, sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("systemd", "deploy")
@@ -32,6 +34,8 @@ DOCUMENTS = ("operations.md", "privacy.md")
 GLIBC_MINORS = range(35, 16, -1)
 """Ubuntu 22.04 (JetPack 6) has glibc 2.35, Debian 12 has 2.36: the older one decides."""
 NUMPY1_PYTHON = "3.11"
+JETPACK_PYTHONS = ("3.10", "3.12")
+"""Of JetPack 6 and 7."""
 
 
 class Target:
@@ -52,6 +56,10 @@ class Target:
             "os_name": "posix",
             "extra": "",
         }
+
+    def extras(self) -> tuple[str, ...]:
+        """Return which extras a service there may need: CUDA where this may be a Jetson."""
+        return ("rtsp", "cuda") if self.machine == "aarch64" and self.python in JETPACK_PYTHONS else ("rtsp",)
 
     def tags(self) -> set[Tag]:
         """Return the tags of wheels that fit."""
@@ -80,7 +88,7 @@ def main() -> None:
     parser.add_argument("--machine", default=os.uname().machine, choices=["aarch64", "x86_64"])
     parser.add_argument("--python", action="append", metavar="3.N", help="several times for several")
     arguments = parser.parse_args()
-    pythons = arguments.python or [f"3.{sys.version_info.minor}"]
+    pythons = sorted(arguments.python or [f"3.{sys.version_info.minor}"], key=Version)
     with tempfile.TemporaryDirectory(dir=arguments.output if arguments.output.is_dir() else None) as work:
         wheels = Path(work) / "wheels"
         wheels.mkdir()
@@ -106,9 +114,20 @@ def fetch(wheels: Path, ours: Path, target: Target) -> None:
     if target.python == NUMPY1_PYTHON:
         variants.append([f"--constraint={ROOT / 'deploy' / 'constraints-numpy1.txt'}"])
     for constraint in variants:
-        download(wheels, target, *constraint, str(ours), "pip")
+        download(wheels, target, *constraint, str(ours), "pip", *extra_requirements(ours, target))
     while missing := missing_requirements(wheels, target):
         download(wheels, target, "--no-deps", *missing)
+
+
+def extra_requirements(ours: Path, target: Target) -> list[str]:
+    """Return what the extras of our wheel need on the target; pip would look at markers with its own Python's eyes."""
+    return sorted(
+        f"{requirement.name}{requirement.specifier}"
+        for requirement in requirements(ours)
+        if requirement.marker is not None and not requirement.marker.evaluate(target.environment)
+        for extra in target.extras()
+        if requirement.marker.evaluate({**target.environment, "extra": extra})
+    )
 
 
 def download(wheels: Path, target: Target, *what: str) -> None:
@@ -185,7 +204,7 @@ def member(name: str, size: int, *, executable: bool = False) -> tarfile.TarInfo
 
 def pip(*arguments: str) -> None:
     """Run this environment's pip; end with its own words when it fails."""
-    command: Sequence[str] = (sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet")
+    command: Sequence[str] = (sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", *arguments, "--quiet")
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"make_bundle: `pip {arguments[0]}` failed: the lines above say why")
 

@@ -15,7 +15,7 @@ from typing import Final, cast
 from mnv2_edge.config.model import CameraConfig, Config, SaveConfig, SinkConfig, SlowdownConfig, camera_ids
 from mnv2_edge.engine_updates import EngineUpdates
 from mnv2_edge.environment import Environment
-from mnv2_edge.errors import SinkFailedError, SourceError
+from mnv2_edge.errors import RecordsLostError, SinkFailedError, SourceError
 from mnv2_edge.gate import GateSettings
 from mnv2_edge.identity import Identity, read_identity
 from mnv2_edge.network import Network
@@ -30,6 +30,7 @@ from mnv2_edge.sinks import Sink, SinkOptions
 from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.opening import open_source
+from mnv2_edge.sources.picture_limits import PictureLimits, bound_opencv
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_edge.strain import Limits, read_strains, why_blind
@@ -39,6 +40,7 @@ from mnv2_engines.engine import Engine
 __all__ = [
     "Runtime",
     "camera_ids",
+    "check_losses",
     "check_outcome",
     "engine_reference",
     "load_network",
@@ -54,6 +56,8 @@ __all__ = [
 _log = logging.getLogger(__name__)
 _RECORDED: Final = frozenset({"demo", "file"})
 """Sources that show no sensor's pictures."""
+_REPLAYED: Final = frozenset({"file", "replay"})
+"""Sources whose pictures are worth as much later."""
 
 
 def run(
@@ -67,11 +71,14 @@ def run(
     """Run what `config` describes until its sources end, `max_frames` results are out, or `stop` is set.
 
     Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
-    EnginesError for all that can be foreseen, and what `check_outcome` raises.
+    EnginesError for all that can be foreseen, and what `check_outcome` and `check_losses` raise.
     """
     with open_runtime(config, environment, observers=observers) as runtime:
         outcome = runtime.run(stop, max_frames=max_frames)
-    check_outcome(outcome, stopped=stop is not None and stop.is_set())
+    outcome = dataclasses.replace(outcome, lost=runtime.lost)
+    stopped = stop is not None and stop.is_set()
+    check_outcome(outcome, stopped=stopped)
+    check_losses(outcome, stopped=stopped)
     return outcome
 
 
@@ -81,6 +88,11 @@ class Runtime:
     def __init__(self, pipeline: Pipeline, updates: EngineUpdates) -> None:
         self._pipeline = pipeline
         self._updates = updates
+
+    @property
+    def lost(self) -> int:
+        """Count the records that sinks could not deliver; complete once they are closed."""
+        return self._pipeline.lost
 
     def look_for_engine(self) -> None:
         """Change the engine soon if there is another one; from any thread, and returns at once."""
@@ -149,6 +161,15 @@ def check_outcome(outcome: Outcome, *, stopped: bool) -> None:
         raise SourceError(f"none of {outcome.skipped} pictures could be read: the log says why, expected one at least")
 
 
+def check_losses(outcome: Outcome, *, stopped: bool) -> None:
+    """Raise RecordsLostError when a run that came to its own end did not deliver every record."""
+    if outcome.lost and not stopped:
+        raise RecordsLostError(
+            f"{outcome.lost} records are lost, or may be: the log says of which sink and why; run it again when the "
+            "broker is there, the disk has room, or the reader keeps up"
+        )
+
+
 @contextlib.contextmanager
 def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> Iterator[tuple[Camera, ...]]:
     """Open every camera that is required; a reader opens the others, and again what it loses, in the same way."""
@@ -168,12 +189,16 @@ def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> I
                     region=None if config.roi is None else Region.of(config.roi),
                     secret=secret,
                     stall_s=config.stall_s,
+                    limits=PictureLimits(config.max_megapixels),
                 )
 
-            recorded = parse_uri(config.uri).kind in _RECORDED
+            kind = parse_uri(config.uri).kind
+            recorded = kind in _RECORDED
+            max_age_s = 0.0 if kind in _REPLAYED else config.max_age_s
             wait = not config.required and not recorded
             source = None if wait else stack.enter_context(contextlib.closing(reopen()))
-            opened.append(Camera(name, source, reopen, _supervision(config, recorded=recorded), _gate_settings(config)))
+            supervision = _supervision(config, recorded=recorded)
+            opened.append(Camera(name, source, reopen, supervision, _gate_settings(config), max_age_s))
         yield tuple(opened)
 
 
@@ -240,6 +265,7 @@ def _gate_settings(config: CameraConfig) -> GateSettings:
 
 def quieten_opencv() -> None:
     """Keep OpenCV to the thread that calls it, and its libraries' own lines off stderr: we say what went wrong."""
+    bound_opencv()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     import cv2

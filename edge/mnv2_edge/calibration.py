@@ -9,12 +9,15 @@ from typing import Final, TypeAlias, TypeVar, overload
 
 from mnv2_edge.errors import SourceError
 from mnv2_edge.redaction import redact
-from mnv2_edge.sources import FrameSource
+from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.opening import open_source
+from mnv2_edge.sources.options import read_limits, refuse_unknown
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, list_pictures, read_picture, walk_files
 from mnv2_edge.sources.places import may_not_be_read, what_is_at
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.build_request import Pictures
+from mnv2_engines.errors import DiskError
 from mnv2_engines.frame_path import fit_picture
 from mnv2_engines.preprocess import ColorOrder, Preprocess
 from mnv2_engines.tensors import UInt8Array
@@ -45,17 +48,18 @@ def take_pictures(
     width: int,
     preprocess: Preprocess,
     secret: str = "",
+    limits: PictureLimits = DEFAULT_LIMITS,
     progress: _Progress = _ignore,
 ) -> Pictures:
     """Return at most `limit` pictures as a network of height x width would see them, through the frame path itself.
 
     Of a folder or a video that holds more they are spread evenly over it; of a camera one is taken every 0.2 s, after
-    one second. A folder that has pictures in subfolders only gives those. Unreadable files are skipped and counted in a
-    warning. Raises SourceError when there is no picture.
+    one second. A folder that has pictures in subfolders only gives those. Files that are unreadable, or larger
+    than `limits`, are skipped and counted in a warning. Raises SourceError when there is no picture.
     """
     source = redact(uri)
     items = []
-    for picture in _pictures(uri, limit, secret, _fitter(height, width, preprocess)):
+    for picture in _pictures(uri, limit, secret, limits, _fitter(height, width, preprocess)):
         items.append(picture)
         progress(len(items), limit)
     if not items:
@@ -65,7 +69,14 @@ def take_pictures(
 
 
 def open_pictures(
-    folder: Path, *, limit: int, height: int, width: int, preprocess: Preprocess, progress: _Progress = _ignore
+    folder: Path,
+    *,
+    limit: int,
+    height: int,
+    width: int,
+    preprocess: Preprocess,
+    limits: PictureLimits = DEFAULT_LIMITS,
+    progress: _Progress = _ignore,
 ) -> Pictures:
     """Return the pictures of a folder, decoded anew whenever they are looked at: hundreds need no memory.
 
@@ -74,12 +85,12 @@ def open_pictures(
     """
     paths = []
     chosen = spread_evenly(_list(folder), limit)
-    for path, _ in _readable(folder, chosen):
+    for path, _ in _readable(folder, chosen, limits):
         paths.append(path)
         progress(len(paths), len(chosen))
     if not paths:
         raise SourceError(f"{folder} holds no picture to verify with: expected a folder of pictures")
-    return Pictures(str(folder), _FolderPictures(paths, _fitter(height, width, preprocess)))
+    return Pictures(str(folder), _FolderPictures(paths, _fitter(height, width, preprocess), limits))
 
 
 def spread_evenly(items: Sequence[_Item], limit: int) -> list[_Item]:
@@ -91,8 +102,9 @@ def spread_evenly(items: Sequence[_Item], limit: int) -> list[_Item]:
 class _FolderPictures(Sequence[UInt8Array]):
     """Decode a picture when it is asked for."""
 
-    def __init__(self, paths: Sequence[Path], fit: _Fit) -> None:
+    def __init__(self, paths: Sequence[Path], fit: _Fit, limits: PictureLimits) -> None:
         self._paths = paths
+        self._limits = limits
         self._fit = fit
 
     def __len__(self) -> int:
@@ -104,8 +116,8 @@ class _FolderPictures(Sequence[UInt8Array]):
     def __getitem__(self, index: slice) -> Sequence[UInt8Array]: ...
     def __getitem__(self, index: int | slice) -> UInt8Array | Sequence[UInt8Array]:
         if isinstance(index, slice):
-            return _FolderPictures(self._paths[index], self._fit)
-        return self._fit(read_picture(self._paths[index]), "BGR")
+            return _FolderPictures(self._paths[index], self._fit, self._limits)
+        return self._fit(read_picture(self._paths[index], self._limits), "BGR")
 
 
 def _fitter(height: int, width: int, preprocess: Preprocess) -> _Fit:
@@ -115,14 +127,16 @@ def _fitter(height: int, width: int, preprocess: Preprocess) -> _Fit:
     return fit
 
 
-def _pictures(uri: str, limit: int, secret: str, fit: _Fit) -> Iterator[UInt8Array]:
+def _pictures(uri: str, limit: int, secret: str, limits: PictureLimits, fit: _Fit) -> Iterator[UInt8Array]:
     parsed = parse_uri(uri)
     folder = Path(parsed.target).expanduser()
     if parsed.kind == "file" and what_is_at(folder) == "folder":
-        for _, pixels in _readable(folder, spread_evenly(_list(folder), limit)):
+        refuse_unknown("a file", parsed.query, {"fps", "max_megapixels"})
+        limits = read_limits(SourceOptions(parsed.target, "calibration", query=parsed.query, limits=limits))
+        for _, pixels in _readable(folder, spread_evenly(_list(folder), limit), limits):
             yield fit(pixels, "BGR")
         return
-    with contextlib.closing(open_source(uri, camera_id="calibration", secret=secret)) as source:
+    with contextlib.closing(open_source(uri, camera_id="calibration", secret=secret, limits=limits)) as source:
         yield from _watch(source, limit, fit) if source.endless or source.live else _spread(source, limit, fit)
 
 
@@ -136,13 +150,13 @@ def _list(folder: Path) -> list[Path]:
         raise SourceError(f"{folder} cannot be read ({exc.strerror}): expected a folder of pictures") from exc
 
 
-def _readable(folder: Path, paths: Sequence[Path]) -> Iterator[tuple[Path, UInt8Array]]:
+def _readable(folder: Path, paths: Sequence[Path], limits: PictureLimits) -> Iterator[tuple[Path, UInt8Array]]:
     """Yield each picture's path and pixels in BGR; count those that cannot be read."""
     skipped = 0
     for path in paths:
         try:
-            pixels = read_picture(path)
-        except SourceError as exc:
+            pixels = read_picture(path, limits)
+        except (SourceError, DiskError) as exc:
             skipped += 1
             if skipped == 1:
                 _log.warning("skipped: %s (further ones are only counted)", exc)

@@ -80,6 +80,8 @@ class Capture:
         self.reopened = 0
         self.gated = 0
         """Frames that were read and held back: black, frozen, above the rate, or without motion."""
+        self.expired = 0
+        """Frames that were too old when they would have been looked at or published; inference counts them."""
         self.results = 0
         """Frames that inference has looked at; that thread counts them."""
         self.busy_ns = 0
@@ -130,6 +132,11 @@ class Capture:
     def read(self) -> int:
         """Count the frames that were read, whatever became of them."""
         return self._next_index
+
+    @property
+    def max_age_ns(self) -> int:
+        """Return how old a frame may be; 0: however old it is."""
+        return round(self._camera.max_age_s * 1e9) if self.live else 0
 
     @property
     def live(self) -> bool:

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from mnv2_engines.regular_file import read_start
+
 __all__ = ["Clock", "Timestamp", "boot_id", "clock_synced", "stamp"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -40,7 +42,7 @@ class Timestamp:
 def boot_id() -> str:
     """Return the kernel's id of this boot; empty where there is none."""
     try:
-        return _BOOT_ID.read_text().strip()
+        return read_start(_BOOT_ID, 256).decode().strip()
     except OSError:
         return ""
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from mnv2_edge.calibration import open_pictures, take_pictures
 from mnv2_edge.environment import Environment
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.build import BuildProgress
 from mnv2_engines.build_request import BuildRequest, Pictures, hold_back
 from mnv2_engines.diagnosis import FEW_PICTURES
@@ -48,8 +49,12 @@ class BuildOptions:
     limits: Limits
     accept_loss: bool
     threads: int
+    private: bool = False
+    """Keep no picture."""
     workspace_mib: int = WORKSPACE_MIB
     optimization_level: int = OPTIMIZATION_LEVEL
+    picture_limits: PictureLimits = DEFAULT_LIMITS
+    """How large the pictures may be that are decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +107,7 @@ def prepare_build(options: BuildOptions, environment: Environment, progress: Bui
         segmentation=stated.segmentation if task == "segment" else None,
         limits=options.limits,
         accept_loss=options.accept_loss,
+        private=options.private,
         threads=options.threads,
         cache_dir=environment.cache,
         workspace_mib=options.workspace_mib,
@@ -130,6 +136,7 @@ def _take(
             height=height,
             width=width,
             preprocess=preprocess,
+            limits=options.picture_limits,
             progress=lambda done, total: progress("validation", done, total),
         )
     if options.calibration is None:
@@ -141,6 +148,7 @@ def _take(
         width=width,
         preprocess=preprocess,
         secret=environment.camera_password,
+        limits=options.picture_limits,
         progress=lambda done, total: progress("pictures", done, total),
     )
     if options.precision != "int8":

@@ -2,13 +2,27 @@
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-__all__ = ["Environment", "read_environment"]
+from mnv2_engines.regular_file import read_start
+
+__all__ = ["Environment", "forget_unknown", "read_environment"]
 
 _NAME = "mnv2-edge"
+_LONGEST_SECRET = 4096
+_PROGRAMS: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where root looks for programs: folders of the system's packages."""
+_OURS: Final = ("MNV2_EDGE_", "_MNV2_EDGE_", "LC_", "WATCHDOG_", "SUDO_")
+_KNOWN: Final = frozenset(
+    (
+        *("STATE_DIRECTORY", "CACHE_DIRECTORY", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "INVOCATION_ID"),
+        *("USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES"),
+        *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +48,7 @@ class Environment:
         That is what the unit has in the place of a secret that nobody wrote.
         """
         file = self.credentials / name if self.credentials else None
-        return str(file) if file is not None and file.is_file() and file.read_bytes().strip() else None
+        return str(file) if file is not None and file.is_file() and read_start(file, _LONGEST_SECRET).strip() else None
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
@@ -56,6 +70,17 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         notify_socket=variables.get("NOTIFY_SOCKET", ""),
         watchdog_s=_watchdog_s(variables),
     )
+
+
+def forget_unknown(variables: MutableMapping[str, str]) -> None:
+    """Take away every variable that is not known to decide no more than words, places of ours and proxies.
+
+    For root: others name folders of plug-ins (GStreamer, libcamera, OpenCV, GLib) or of programs, and somebody else may
+    write there. Without $HOME the user database says where root's home is.
+    """
+    for name in [name for name in variables if name not in _KNOWN and not name.startswith(_OURS)]:
+        del variables[name]
+    variables["PATH"] = _PROGRAMS
 
 
 def _watchdog_s(variables: Mapping[str, str]) -> float:

@@ -4,6 +4,7 @@
     ├── UsageError                  2  the command line asks for something impossible      (ValueError)
     ├── ConfigError                78  a configuration file is wrong                       (ValueError)
     ├── SourceError                69  a camera or file cannot be opened or read           (OSError)
+    │   ├── PictureError           69  a compressed picture is damaged, or too large to decode
     │   ├── SourceNotFoundError    69  it is not there
     │   └── SourcePermissionError  77  it may not be opened by this user
     │       └── SourceLoginError   77  it refuses the password
@@ -11,6 +12,7 @@
     ├── AccessError                77  a folder may not be written by this user            (PermissionError)
     ├── SinkError                  69  a sink cannot be opened                             (OSError)
     ├── SinkFailedError            70  a sink broke while it ran, by its own fault         (RuntimeError)
+    ├── RecordsLostError           75  a run that came to its end lost records on the way  (RuntimeError)
     ├── PluginError                78  an entry point is unknown or broken                 (ImportError)
     ├── StepFailedError             1  or that command's: one that setup ran did not work  (RuntimeError)
     └── TemporaryError             75  try again: a thread is stuck beyond repair          (RuntimeError)
@@ -24,7 +26,9 @@ __all__ = [
     "ConfigError",
     "EdgeError",
     "LibraryMissingError",
+    "PictureError",
     "PluginError",
+    "RecordsLostError",
     "SinkError",
     "SinkFailedError",
     "SourceError",
@@ -61,6 +65,10 @@ class SourceError(EdgeError, OSError):
     exit_status = 69
 
 
+class PictureError(SourceError):
+    """Say why a compressed picture is not decoded; the text follows the picture's name."""
+
+
 class SourceNotFoundError(SourceError):
     """Say that a camera or file is not there, and what is."""
 
@@ -95,6 +103,12 @@ class SinkError(EdgeError, OSError):
 
 class SinkFailedError(EdgeError, RuntimeError):
     """Say that a sink broke while it ran, by its own fault."""
+
+
+class RecordsLostError(EdgeError, RuntimeError):
+    """Say how many records of a run that came to its end nobody got."""
+
+    exit_status = 75
 
 
 class PluginError(EdgeError, ImportError):

@@ -45,9 +45,11 @@ _ENGINES: Mapping[type[BaseException], ExitStatus] = {
     engines.BackendUnavailableError: ExitStatus.UNAVAILABLE,
     engines.InferenceError: ExitStatus.BUG,
     engines.BuildError: ExitStatus.CHECK_FAILED,
+    engines.PlaceFailedError: ExitStatus.TRY_AGAIN,
+    engines.PlaceClosedError: ExitStatus.NO_PERMISSION,
     engines.MemoryShortageError: ExitStatus.TRY_AGAIN,
     engines.StoreAccessError: ExitStatus.NO_PERMISSION,
-    engines.StoreFullError: ExitStatus.TRY_AGAIN,
+    engines.DiskError: ExitStatus.TRY_AGAIN,
     engines.StoreError: ExitStatus.UNAVAILABLE,
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.errors import ConfigError
+from mnv2_engines.regular_file import read_start
 
 __all__ = ["Identity", "client_id_of", "read_identity", "topic_safe"]
 
@@ -95,6 +96,6 @@ def _machine(root: Path) -> str:
 def _read(path: Path) -> str:
     """Return the text of a small file of the kernel's; device tree strings end in a NUL."""
     try:
-        return path.read_bytes()[:256].decode("utf-8", "replace").strip("\0 \n\t")
+        return read_start(path, 256).decode("utf-8", "replace").strip("\0 \n\t")
     except OSError:
         return ""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mnv2_edge.environment import Environment
-from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, StoreFullError, UnknownEngineError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, UnknownEngineError
 from mnv2_engines.store import Store
 from mnv2_engines.store.names import is_name
 
@@ -19,8 +20,7 @@ __all__ = ["engines_built_from", "known_models", "missing_model", "model_home", 
 
 _log = logging.getLogger(__name__)
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 def model_home(environment: Environment) -> "ModelHome":
@@ -79,15 +79,16 @@ def engines_built_from(model_sha256: str, environment: Environment) -> tuple[str
 
 @contextmanager
 def storing(home: "ModelHome") -> Iterator[None]:
-    """Say in one line what the disk has against writing below `home`: raises StoreError and its kinds."""
+    """Say in one line what the disk has against writing below `home`: raises DiskError, StoreError and its kinds."""
     try:
         yield
     except EnginesError:
         raise
     except OSError as exc:
         where, why = exc.filename or home.root, exc.strerror or str(exc)
-        if exc.errno in _FULL:
-            raise StoreFullError(f"{where} cannot be written ({why}): free some space and try again") from exc
+        trouble = disk_error(exc, f"{where} cannot be used")
+        if trouble is not None:
+            raise trouble from exc
         if exc.errno in _FORBIDDEN:
             raise StoreAccessError(
                 f"{where} is closed to this user ({why}): name a folder of your own in MNV2_EDGE_HOME"

@@ -18,6 +18,7 @@ from mnv2_engines.backends import Backend
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine import Engine
 from mnv2_engines.engine_reference import EngineFile, EngineReference
+from mnv2_engines.errors import SignatureError
 from mnv2_engines.facts import EngineKind
 from mnv2_engines.frame_path import default_preprocess
 from mnv2_engines.labels import embedded_labels, read_labels
@@ -27,6 +28,7 @@ from mnv2_engines.store import Store
 from mnv2_engines.store.choice import choose_stored
 from mnv2_engines.store.readiness import make_ready
 from mnv2_engines.store.reference import DefaultEngine, StoredEngine
+from mnv2_engines.store.version import Version
 from mnv2_engines.tasks import Task, TaskOptions
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.verification import class_count
@@ -56,6 +58,8 @@ def engine_reference(
     network, if there is one, stands in for a TensorRT plan that has to be built again. Raises UnknownEngineError for a
     name that is nowhere. The caller closes it.
     """
+    if config.require_signed:
+        return _signed_reference(config, environment)
     pulled = pulled_model(config.model, environment)
     if pulled is not None:
         return EngineFile(pulled)
@@ -78,6 +82,27 @@ def engine_reference(
         "`mnv2-edge models list`, `mnv2-edge build-engine MODEL.onnx --calibration FOLDER`, or --model FILE.tflite"
     )
     return EngineFile(demo_engine_path())
+
+
+def _signed_reference(config: EngineConfig, environment: Environment) -> EngineReference:
+    """Point at an engine of the store that a trusted key must have signed, whenever it is read anew."""
+    from mnv2_engines.signing import TrustedKeys
+    from mnv2_engines.store.signatures import require_signature
+
+    file = Path(config.trusted_keys or "")
+
+    def check(version: Version) -> None:
+        verified = require_signature(version, TrustedKeys.read(file))  # a key may have been taken out of it since
+        _log.info("%s is signed by the key %s: %s", version.name, verified.key_id, verified.comment)
+
+    store = Store(environment.home)
+    name = choose_stored(store, config.model)
+    if name is None:
+        raise SignatureError(
+            f"{config.model or 'the demo network'} is no engine of the store, and the configuration has "
+            f"require_signed: `mnv2-edge engines import --trust {file} FILE.mnv2`"
+        )
+    return DefaultEngine(store, check) if config.model is None else StoredEngine(store, name, check)
 
 
 def load_network(

@@ -11,6 +11,7 @@ from mnv2_edge.brake import Brake
 from mnv2_edge.capture import Capture, CaptureListener
 from mnv2_edge.clock import Clock
 from mnv2_edge.exchange import Exchange, Lane, Ready
+from mnv2_edge.freshness import AgeClock
 from mnv2_edge.gate import FrameGate
 from mnv2_edge.heartbeat import Heartbeat
 from mnv2_edge.network import Network
@@ -18,6 +19,7 @@ from mnv2_edge.reader import Camera
 from mnv2_edge.records import Details, Latency, Record, Result
 from mnv2_edge.reporting import Reporter
 from mnv2_edge.sinks import BACKLOG, Sink
+from mnv2_edge.sinks.losses import Losses
 from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.timer import Timer
 from mnv2_edge.viewing import Sighting, Viewer
@@ -49,6 +51,8 @@ class Outcome:
     """Why a camera that cannot be opened again ended; empty when none did."""
     sink_failed: str
     """Why a sink broke by its own fault; empty when none did. A reader that has gone is no fault."""
+    lost: int
+    """Records that a sink could not deliver; those that it drops while it is closed come on top of that."""
     stuck: tuple[str, ...]
     """Threads that hang in foreign code: leave by `os._exit`, since the interpreter would wait or crash."""
 
@@ -81,6 +85,7 @@ class Pipeline:
         device: str = "",
         clock: Clock | None = None,
         timer: Timer | None = None,
+        ages: AgeClock | None = None,
     ) -> None:
         self._sinks = tuple(sinks)
         self._observers = tuple(observers)
@@ -92,6 +97,8 @@ class Pipeline:
         self._device = device
         self._clock = clock or Clock()
         self._timer = timer or Timer()
+        self._ages = ages or AgeClock()
+        self._losses = Losses(self._sinks, self._timer)
         self._heartbeat = Heartbeat("inference", self._timer)
         self._exchange = Exchange(network)
         self._wake = threading.Event()
@@ -100,7 +107,7 @@ class Pipeline:
         self._spoke: dict[str, str] = {}
         """Which engine each camera's last result is from; before its first one, the engine that the run began with."""
         self._error: BaseException | None = None
-        self._reporter = Reporter(device, self._clock, self._publish, self._remark_on)
+        self._reporter = Reporter(device, self._clock, self._publish, self._remark_on, lambda: self._losses.total)
         listener = CaptureListener(self._reporter.state, self._reporter.outage, self._wake.set)
         for camera in cameras:
             lane = self._exchange.add_lane(live=camera.live)
@@ -126,7 +133,11 @@ class Pipeline:
                     capture.check()
                 if self._brake is not None:
                     self._brake.check()
+                self._ages.look()
+                news = self._losses.news()
                 for capture in self._captures.values():
+                    if news:
+                        capture.report_again()
                     self._reporter.refresh(capture)
                 if self._heartbeat.check():
                     self._on_alive()
@@ -143,8 +154,14 @@ class Pipeline:
             skipped=sum(capture.skipped for capture in captures),
             failed=next((capture.reason for capture in captures if capture.state == "failed"), ""),
             sink_failed=next((sink.broken for sink in self._sinks if sink.failed), ""),
+            lost=self.lost,
             stuck=stuck,
         )
+
+    @property
+    def lost(self) -> int:
+        """Count the records that sinks could not deliver, also after they were closed."""
+        return self._losses.total
 
     def change_network(self, network: Network) -> bool:
         """Have `network` look at every frame that inference takes from now on, and return when it alone is in use.
@@ -164,13 +181,7 @@ class Pipeline:
                     break
                 self._heartbeat.beat()
                 lane, ready = taken
-                sighting = self._infer(lane, ready)
-                if not lane.live:
-                    self._wait_for_sinks(BACKLOG)
-                self._tell_engine(self._captures[lane], sighting.result)
-                self._publish(sighting.result)
-                for viewer in self._viewers:
-                    viewer.show(sighting)
+                self._look(lane, ready)
                 if self._exchange.told(lane):
                     self._captures[lane].conclude()
             if not all(lane.live for lane in self._captures):
@@ -180,7 +191,29 @@ class Pipeline:
         finally:
             self._wake.set()
 
-    def _infer(self, lane: Lane, ready: Ready) -> Sighting:
+    def _look(self, lane: Lane, ready: Ready) -> None:
+        """Have the network look at a frame and publish what it sees; not at one that is too old, and count it."""
+        capture = self._captures[lane]
+        sighting = None
+        if self._expired(capture, ready.frame.captured_ns):
+            self._exchange.release(ready)
+        else:
+            sighting = self._infer(lane, ready)
+        if sighting is None:
+            capture.expired += 1
+            return
+        if not lane.live:
+            self._wait_for_sinks(BACKLOG)
+        self._tell_engine(capture, sighting.result)
+        self._publish(sighting.result)
+        for viewer in self._viewers:
+            viewer.show(sighting)
+
+    def _expired(self, capture: Capture, captured_ns: int) -> bool:
+        return 0 < capture.max_age_ns < self._ages.age_ns(captured_ns)
+
+    def _infer(self, lane: Lane, ready: Ready) -> Sighting | None:
+        """Return what the network sees in a frame; None when that has become too old meanwhile."""
         network = ready.network
         began = time.monotonic_ns()
         outputs = network.backend.infer(ready.buffer)
@@ -189,6 +222,8 @@ class Pipeline:
         findings = network.task.decode(outputs, frame.whole_view(ready.view))
         decoded = time.monotonic_ns()
         self._exchange.release(ready)
+        if self._expired(capture, frame.captured_ns):
+            return None
         height, width = frame.picture_hw
         capture.results += 1
         capture.busy_ns += ready.prepare_ns + decoded - began
@@ -201,6 +236,7 @@ class Pipeline:
             dropped=capture.dropped,
             skipped=capture.skipped,
             gated=capture.gated,
+            expired=capture.expired,
             latency=Latency(
                 prepare_ms=_ms(ready.prepare_ns),
                 wait_ms=_ms(began - frame.captured_ns - ready.prepare_ns),

@@ -49,6 +49,8 @@ class Camera:
     """None: the end of the source is the end of the camera, also when it is a fault."""
     supervision: Supervision = field(default_factory=Supervision)
     gate: GateSettings = field(default_factory=GateSettings)
+    max_age_s: float = 0.0
+    """An older frame is not looked at, nor its result published; 0: however old it is. For live cameras only."""
 
     @property
     def live(self) -> bool:

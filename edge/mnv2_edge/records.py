@@ -54,6 +54,14 @@ _Gated: TypeAlias = Annotated[
         "because of heat or low memory, without motion, black or frozen.",
     ),
 ]
+_Expired: TypeAlias = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="Frames of this camera since the start that were older than `max_age_s` when they would have been "
+        "looked at or published: the process was stopped, or the machine slept.",
+    ),
+]
 _Version: TypeAlias = Annotated[Literal[1], Meta(description="Version of this schema.")]
 
 
@@ -106,6 +114,7 @@ class Result:
     region_px: Annotated[
         Box | None, Meta(description="The part of the frame that was looked at (`roi`); null: all of it.")
     ] = None
+    expired: _Expired = 0
     type: Literal["result"] = "result"
     version: _Version = SCHEMA_VERSION
 
@@ -128,6 +137,15 @@ class CameraState:
     skipped: _Skipped
     reopened: Annotated[_Count, Meta(description="How often the source was opened again and gave a frame.")] = 0
     gated: _Gated = 0
+    expired: _Expired = 0
+    lost: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Records of all cameras since the start that a sink of this device could not deliver, or "
+            "cannot tell whether it did: a broker that was away, a disk that was full, a reader that was too slow.",
+        ),
+    ] = 0
     type: Literal["state"] = "state"
     version: _Version = SCHEMA_VERSION
 

@@ -12,13 +12,17 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
+from mnv2_edge.address_secrets import hidden_values, hide_in_addresses, names_password
 from mnv2_edge.errors import ConfigError, UsageError
+from mnv2_engines.regular_file import read_start
 
 __all__ = [
     "RedactingFilter",
+    "add_camera_secrets",
     "add_secret",
+    "holds_password",
     "read_secret",
     "redact",
     "redact_json",
@@ -33,8 +37,9 @@ _LONGEST_BYTES: Final = 4096
 
 # Bounded, since a line may be long: what looks from each of its letters to its end takes minutes.
 _URI_PASSWORD: Final = re.compile(r"(?P<front>[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\"]*):[^\s'\"]{0,4096}@", re.IGNORECASE)
-_QUERY_PASSWORD: Final = re.compile(
-    r"(?P<front>[?&](?:password|passwd|pwd|pass|token|secret|api_?key)=)[^&\s'\"]*", re.IGNORECASE
+_QUERY_PASSWORD: Final = re.compile(r"[?&](?:password|passwd|pwd|pass|token|secret|api_?key)=", re.IGNORECASE)
+_LOGIN: Final = re.compile(
+    r"^[a-z][a-z0-9+.-]{0,30}://(?P<user>[^\s/:@]*)(?::(?P<password>[^\s]{0,4096}))?@", re.IGNORECASE
 )
 _PIPELINE_PASSWORD: Final = re.compile(r"(?P<front>\b(?:user|proxy)-pw\s{0,9}=\s{0,9})(?:\"[^\"]*\"|'[^']*'|[^\s'\"]+)")
 """As GStreamer's rtspsrc and souphttpsrc have it."""
@@ -47,9 +52,12 @@ _lock = threading.Lock()
 
 
 def redact(text: str) -> str:
-    """Return the text with *** for passwords in URIs and queries and for every secret that is known."""
-    text = _URI_PASSWORD.sub(rf"\g<front>:{_HIDDEN}@", text)
-    for pattern in (_QUERY_PASSWORD, _PIPELINE_PASSWORD, _AUTHORIZATION):
+    """Return the text with *** for passwords, for what the query of an address says, and for every known secret.
+
+    Of a query what is known to be harmless stays, such as `?size=640x480`; see `mnv2_edge.address_secrets`.
+    """
+    text = hide_in_addresses(_URI_PASSWORD.sub(rf"\g<front>:{_HIDDEN}@", text))
+    for pattern in (_PIPELINE_PASSWORD, _AUTHORIZATION):
         text = pattern.sub(rf"\g<front>{_HIDDEN}", text)
     with _lock:
         secrets = sorted(_secrets, key=len, reverse=True)
@@ -76,6 +84,23 @@ def add_secret(secret: str) -> None:
     if len(secret) >= _SHORTEST:
         with _lock:
             _secrets.update(spellings(secret))
+
+
+def add_camera_secrets(uri: str, password: str = "") -> None:
+    """Hide from now on what a camera's address keeps secret, wherever the camera or a library repeats it alone."""
+    login = _LOGIN.match(uri)
+    user = unquote(login["user"]) if login is not None else ""
+    password = (unquote(login["password"] or "") if login is not None else "") or password
+    add_secret(password)
+    if password:
+        add_secret(f"{user}:{password}")  # whose base64 is HTTP's and RTSP's Basic login
+    for value in hidden_values(uri):
+        add_secret(value)
+
+
+def holds_password(uri: str) -> bool:
+    """Tell whether an address holds what is certainly a password, which has a better place."""
+    return any(pattern.search(uri) for pattern in (_URI_PASSWORD, _QUERY_PASSWORD, _PIPELINE_PASSWORD, _AUTHORIZATION))
 
 
 def spellings(secret: str) -> set[str]:
@@ -127,6 +152,11 @@ def refuse_password_in_argv(uri: str) -> None:
             "from elsewhere: use rtsp://USER@HOST/PATH or http://..., and set MNV2_EDGE_CAMERA_PASSWORD"
         )
     if not (_URI_PASSWORD.search(uri) or _QUERY_PASSWORD.search(uri)):
+        if names_password(uri):
+            raise UsageError(
+                f"{redact(uri)} holds a login, which every user of this machine could read: name the camera in a "
+                "configuration that only you can read (`chmod 600 FILE`), and run that with --config FILE"
+            )
         return
     broker = uri.lower().startswith("mqtt")
     variable = "MNV2_EDGE_MQTT_PASSWORD" if broker else "MNV2_EDGE_CAMERA_PASSWORD"
@@ -138,8 +168,7 @@ def refuse_password_in_argv(uri: str) -> None:
 
 def _read_password(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LONGEST_BYTES + 1)
+        raw = read_start(path, _LONGEST_BYTES + 1)
         secret = raw.decode()
     except OSError as exc:
         raise ConfigError(f"password file {path} cannot be read ({exc.strerror}): expected a file of one line") from exc

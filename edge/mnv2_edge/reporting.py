@@ -16,16 +16,22 @@ class Reporter:
     """Make records of what captures tell, on whichever thread they do so.
 
     `remark` says what a camera that is well has to be told of nevertheless: it is published as the reason in its state,
-    which a broker retains.
+    which a broker retains. `lost` counts the records that sinks could not deliver.
     """
 
     def __init__(
-        self, device: str, clock: Clock, publish: Callable[[Record], None], remark: Callable[[Capture], str]
+        self,
+        device: str,
+        clock: Clock,
+        publish: Callable[[Record], None],
+        remark: Callable[[Capture], str],
+        lost: Callable[[], int] = int,
     ) -> None:
         self._device = device
         self._clock = clock
         self._publish = publish
         self._remark = remark
+        self._lost = lost
         self._remarked: dict[str, str] = {}
         self._refreshing = threading.Lock()
 
@@ -45,6 +51,8 @@ class Reporter:
                 skipped=capture.skipped,
                 reopened=capture.reopened,
                 gated=capture.gated,
+                expired=capture.expired,
+                lost=self._lost(),
             )
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mnv2_engines.errors import ContractError
+from mnv2_engines.regular_file import SETTINGS_LIMIT, UnfitFileError, read_regular
 from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
 from mnv2_engines.tensors import FloatArray
 
@@ -72,12 +73,14 @@ def read_anchors(path: Path) -> bytes:
     """
     expected = "expected [N, 4] numbers, ymin, xmin, ymax, xmax in fractions, as .npy or .npz"
     try:
-        loaded = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        loaded = np.load(io.BytesIO(read_regular(path, SETTINGS_LIMIT)), allow_pickle=False)
         if isinstance(loaded, np.lib.npyio.NpzFile):
             names = loaded.files
             loaded = loaded["anchors" if "anchors" in names else names[0]] if names else np.empty(0)
     except FileNotFoundError as exc:
         raise ContractError(f"{path} is not there: {expected}") from exc
+    except UnfitFileError as exc:
+        raise ContractError(f"{path} cannot be read ({exc.strerror}): {expected}") from exc
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as exc:
         raise ContractError(f"{path} is no file of anchors: {expected}") from exc
     if loaded.dtype.kind != "f" or loaded.ndim != 2 or loaded.shape[1] != 4 or not np.isfinite(loaded).all():

@@ -19,6 +19,7 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.facts import AcceptedLoss, CalibrationFacts, EngineKind, FileFacts, PreprocessFacts
 from mnv2_engines.install import install_engine, refuse_foreign_files
 from mnv2_engines.manifest import Manifest, encode_manifest
+from mnv2_engines.regular_file import MODEL_LIMIT, open_regular
 from mnv2_engines.selftest import remember_tested
 from mnv2_engines.verification import find_faults
 
@@ -131,7 +132,7 @@ def _model_facts(path: Path) -> FileFacts:
     digest = hashlib.sha256()
     size = 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path, MODEL_LIMIT) as file:
             while part := file.read(_READ_BYTES):
                 digest.update(part)
                 size += len(part)

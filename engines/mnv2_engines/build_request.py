@@ -56,6 +56,8 @@ class BuildRequest:
     segmentation: SegmentationFacts | None = None
     limits: Limits = field(default_factory=Limits)
     accept_loss: bool = False
+    private: bool = False
+    """Whether no picture may stay: the golden test is made of a test card, and a store keeps none of the above."""
     threads: int = 1
     cache_dir: Path | None = None
     """Where it is remembered that the engine has passed its first load (see `selftest`), and what TensorRT timed."""
@@ -63,6 +65,10 @@ class BuildRequest:
     """TensorRT alone: what a layer may use for itself while it runs."""
     optimization_level: int = OPTIMIZATION_LEVEL
     """TensorRT alone, 0 to 5: how long it looks for faster kernels."""
+
+    def golden_picture(self) -> UInt8Array | None:
+        """Return the picture that the golden test is made of; None for a test card."""
+        return None if self.private or not self.validation.items else self.validation.items[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """Start this Python again so that it imports nothing from the current folder.
 
 `python -m` and `python -c` look there first: a `json.py` in somebody's folder would run, also as root. Python 3.10 does
-not know `-P`, and `-I` hides what users have installed for themselves.
+not know `-P`, and `-I` hides what users have installed for themselves: a child is isolated where its parent is, as
+every command of an installation is.
 """
 
 import sys
@@ -15,7 +16,8 @@ _RUN_MODULE: Final = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='
 
 def code_command(code: str, *arguments: str) -> list[str]:
     """Return what runs Python code; `arguments` are its ``sys.argv[1:]``."""
-    return [sys.executable, "-c", _NOT_HERE + code, *arguments]
+    isolated = ("-I",) if sys.flags.isolated else ()
+    return [sys.executable, *isolated, "-c", _NOT_HERE + code, *arguments]
 
 
 def module_command(module: str, *arguments: str) -> list[str]:

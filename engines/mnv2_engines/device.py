@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_engines.facts import DeviceFacts
+from mnv2_engines.regular_file import SETTINGS_LIMIT, decode_regular
 
 __all__ = ["describe_device"]
 
@@ -34,7 +35,7 @@ def describe_device(root: Path = Path("/")) -> DeviceFacts:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+        return decode_regular(path, SETTINGS_LIMIT, errors="replace").strip("\0 \n")
     except OSError:
         return ""
 

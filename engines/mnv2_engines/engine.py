@@ -13,6 +13,7 @@ from mnv2_engines.labels import read_labels
 from mnv2_engines.manifest import Manifest, decode_manifest, manifest_path, pending_manifest_path
 from mnv2_engines.mending import PLAN_SUFFIXES, how_to_rebuild
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.regular_file import ENGINE_LIMIT, SETTINGS_LIMIT, read_regular
 from mnv2_engines.sidecar import Sidecar, read_sidecar
 from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
@@ -126,7 +127,7 @@ def _look(path: Path) -> tuple[bytes, str, Manifest | None, Manifest | None]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, ENGINE_LIMIT)
     except FileNotFoundError as exc:
         raise EngineError(
             f"{path} is not there: expected an engine file; make one with "
@@ -140,7 +141,7 @@ def _read_manifest(beside: Path, path: Path) -> Manifest | None:
     if beside == path:
         return None
     try:
-        raw = beside.read_bytes()
+        raw = read_regular(beside, SETTINGS_LIMIT)
     except FileNotFoundError:
         return None
     except OSError as exc:

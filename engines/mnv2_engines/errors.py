@@ -9,7 +9,8 @@
     │   │   └── UnbuiltEngineError  kept in a store with all that it takes to build it here, which was not done yet
     │   ├── UntestedEngineError  its first load was ended from outside: try again
     │   ├── UnknownEngineError   no engine of that name is in the store
-    │   └── ArchiveError         an exported engine that is damaged, or no export
+    │   ├── ArchiveError         an exported engine that is damaged, or no export
+    │   └── SignatureError       nobody who is trusted has signed it, or a key that cannot be used
     ├── LabelsError              a label file that is unreadable or does not fit  (ValueError)
     ├── ContractError            preprocess or task options that make no sense    (ValueError)
     ├── CatalogueError           a catalogue of models that cannot be read        (ValueError)
@@ -17,11 +18,13 @@
     ├── BackendUnavailableError  the library that runs the engine is not importable  (ImportError)
     ├── InferenceError           the runtime refused to run a loaded engine     (RuntimeError)
     ├── BuildError               an engine could not be built                   (RuntimeError)
+    │   ├── PlaceClosedError     because this user may not write where it is to go  (PermissionError)
+    │   ├── PlaceFailedError     because the disk there is full, read-only or failing  (DiskError)
     │   ├── MemoryShortageError  for want of memory, which another time may be there
     │   └── VerificationError    it was built and lost too much
+    ├── DiskError                a disk that is full, read-only or failing
     └── StoreError               the store of engines and models cannot be read or written   (OSError)
-        ├── StoreAccessError     by this user                                   (PermissionError)
-        └── StoreFullError       because the disk is full
+        └── StoreAccessError     by this user                                   (PermissionError)
 
 Each message holds the value, what was expected and the next command to type.
 """
@@ -33,6 +36,7 @@ __all__ = [
     "CatalogueError",
     "ContractError",
     "CorruptEngineError",
+    "DiskError",
     "DownloadError",
     "EngineError",
     "EnginesError",
@@ -40,10 +44,12 @@ __all__ = [
     "LabelsError",
     "MemoryShortageError",
     "ModelError",
+    "PlaceClosedError",
+    "PlaceFailedError",
+    "SignatureError",
     "StaleEngineError",
     "StoreAccessError",
     "StoreError",
-    "StoreFullError",
     "UnbuiltEngineError",
     "UnknownEngineError",
     "UnsupportedOperatorError",
@@ -92,6 +98,10 @@ class ArchiveError(EngineError):
     """Say what is wrong with an exported engine."""
 
 
+class SignatureError(EngineError):
+    """Say that no trusted key has signed an engine, or that a key cannot be used."""
+
+
 class LabelsError(EnginesError, ValueError):
     """Say that a label file is unreadable or does not fit the network."""
 
@@ -116,8 +126,23 @@ class InferenceError(EnginesError, RuntimeError):
     """Say that the runtime refused to run a loaded engine."""
 
 
+class DiskError(EnginesError):
+    """Say that a disk is full, read-only or failing; another attempt may work.
+
+    Not an OSError: who expects one there says what is wrong with a file, and this is about what the file lies on.
+    """
+
+
 class BuildError(EnginesError, RuntimeError):
     """Say that an engine could not be built."""
+
+
+class PlaceClosedError(BuildError, PermissionError):
+    """Say that this user may not write where an engine or a model is to go."""
+
+
+class PlaceFailedError(BuildError, DiskError):
+    """Say that the disk where an engine or a model is to go is full, read-only or failing."""
 
 
 class MemoryShortageError(BuildError):
@@ -134,7 +159,3 @@ class StoreError(EnginesError, OSError):
 
 class StoreAccessError(StoreError, PermissionError):
     """Say that this user may not read or write the store."""
-
-
-class StoreFullError(StoreError):
-    """Say that there is no space for another engine."""

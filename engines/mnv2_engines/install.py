@@ -13,12 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import alone_in, replace, write_file
-from mnv2_engines.errors import BuildError, CorruptEngineError
+from mnv2_engines.errors import BuildError, CorruptEngineError, PlaceClosedError, PlaceFailedError
 from mnv2_engines.manifest import decode_manifest, manifest_path, pending_manifest_path
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular, require_replaceable
 
 __all__ = ["install_engine", "refuse_foreign_files"]
 
+_UNCHANGED: Final = "what was there is unchanged"
+_ELSEWHERE: Final = "choose another place with `--output FILE.tflite`"
 _ABANDONED_S: Final = 3600.0
 """A staging folder is needed for seconds; one that old belongs to a build that was killed."""
 
@@ -27,7 +31,7 @@ def refuse_foreign_files(output: Path) -> None:
     """Raise BuildError when the manifest's place is taken by a JSON file that is no manifest, labels say."""
     beside = manifest_path(output)
     try:
-        manifest = decode_manifest(beside.read_bytes(), beside)
+        manifest = decode_manifest(read_regular(beside, SETTINGS_LIMIT), beside)
     except (OSError, CorruptEngineError):  # nothing there, or a manifest that is to be replaced because it is damaged
         return
     if manifest is None:
@@ -43,11 +47,12 @@ def install_engine(
     """Write `output` and its manifest, replacing a pair that is there.
 
     `check` is called with the engine's path in a staging folder, its manifest beside it; when it raises, nothing has
-    happened. Returns when everything is on the disk. Of two at once one comes after the other. Raises BuildError when
-    it cannot be written: what was there stays.
+    happened. Returns when everything is on the disk. Of two at once one comes after the other. Raises BuildError, its
+    kinds PlaceClosedError and PlaceFailedError too, when it cannot be written: what was there stays.
     """
     refuse_foreign_files(output)
     try:
+        require_replaceable(output)
         _sweep(output)
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=_staging_prefix(output)) as folder:
             staged = Path(folder) / output.name
@@ -58,11 +63,14 @@ def install_engine(
                 replace(manifest_path(staged), pending_manifest_path(output))
                 replace(staged, output)
                 replace(pending_manifest_path(output), manifest_path(output))
+    except PermissionError as exc:
+        raise PlaceClosedError(f"{output} cannot be written by this user ({exc.strerror}): {_ELSEWHERE}") from exc
     except OSError as exc:
-        raise BuildError(
-            f"{output} cannot be written ({exc.strerror}): what was there is unchanged; free space or choose another "
-            "place with `--output FILE.tflite`"
-        ) from exc
+        what = f"{output} cannot be written"
+        trouble = disk_error(exc, what, f"{_UNCHANGED}; free some space, or {_ELSEWHERE}")
+        if trouble is not None:
+            raise PlaceFailedError(str(trouble)) from exc
+        raise BuildError(f"{what} ({exc.strerror}): {_UNCHANGED}; {_ELSEWHERE}") from exc
 
 
 def _sweep(output: Path) -> None:

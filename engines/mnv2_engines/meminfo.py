@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mnv2_engines.regular_file import SETTINGS_LIMIT, decode_regular
+
 __all__ = ["read_meminfo"]
 
 
@@ -11,7 +13,7 @@ def read_meminfo(root: Path = Path("/")) -> dict[str, int]:
     A line that says nothing is left out (proc_meminfo(5): they differ by kernel; `MemAvailable` is there since 3.14).
     """
     try:
-        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        lines = decode_regular(root / "proc/meminfo", SETTINGS_LIMIT, encoding="ascii").splitlines()
     except (OSError, ValueError):
         return {}
     found = {}

@@ -1,6 +1,7 @@
 """Load an engine for the first time where a crash hurts nobody, and remember that it went well."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -83,7 +84,14 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
     """
     command = module_command("mnv2_engines.first_load", str(path))
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            start_new_session=_acts_for_another(),
+        )
     except subprocess.TimeoutExpired as exc:
         raise CorruptEngineError(f"{path} did not load within {timeout_s:g} s: {how_to_rebuild(path)}") from exc
     except OSError as exc:
@@ -105,6 +113,15 @@ def load_in_child(path: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
         raise StaleEngineError(verdict.detail)
     if verdict.outcome == "refused":
         raise CorruptEngineError(verdict.detail)
+
+
+def _acts_for_another() -> bool:
+    """Say whether this is root who has become another user for a while, to whom root's terminal is not to be left.
+
+    A process of that user could type into it (TIOCSTI) what root would run.
+    """
+    _, effective, saved = os.getresuid()
+    return effective != saved
 
 
 def _read_verdict(stdout: bytes) -> Verdict | None:

@@ -11,6 +11,7 @@ import msgspec
 from mnv2_engines.anchors import read_anchors
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.preprocess import ColorOrder, Preprocess, ResizePolicy
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 from mnv2_engines.task_facts import BoxOrder, DetectionFacts, ScoreKind, SegmentationFacts, SsdAnchors
 
 __all__ = ["Channels", "Sidecar", "TaskName", "choose_preprocess", "read_sidecar", "sidecar_path"]
@@ -113,7 +114,7 @@ def read_sidecar(model: Path) -> Sidecar:
     """
     path = sidecar_path(model)
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, SETTINGS_LIMIT)
     except FileNotFoundError:
         return Sidecar()
     except OSError as exc:

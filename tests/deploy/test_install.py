@@ -30,7 +30,7 @@ def test_a_dry_run_says_what_it_would_do_and_changes_nothing(script, tmp_path):
     done = run(script, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for words in (
-        "python3 -m venv --without-pip --system-site-packages /opt/mnv2-edge/VERSION/venv",
+        "python3 -I -m venv --without-pip --system-site-packages /opt/mnv2-edge/VERSION/venv",
         "mv -T /opt/mnv2-edge/.current /opt/mnv2-edge/current",
         "systemctl daemon-reload",
     ):

@@ -222,7 +222,11 @@ def test_a_reader_that_has_gone_is_no_error():
     ("redirection", "status", "says"),
     [
         (">&-", 0, ""),
-        (">/dev/full", 75, "mnv2-edge: error: stdout cannot be written (No space left on device): free some space"),
+        (
+            ">/dev/full",
+            75,
+            "mnv2-edge: error: stdout cannot be written (No space left on device): the disk is full; free some space",
+        ),
         ("2>&-", 0, ""),
         (">&- 2>&-", 0, ""),
     ],
@@ -321,7 +325,7 @@ class TestConfig:
             raise PermissionError(13, "Permission denied", str(path))
 
         monkeypatch.setattr("os.access", lambda *_args, **_options: False)
-        monkeypatch.setattr("pathlib.Path.open", refuse)
+        monkeypatch.setattr("mnv2_edge.config.read.read_start", refuse)
         for args in (["config", "check", str(path)], ["doctor", "--config", str(path)], ["run", "--config", str(path)]):
             assert program.main(args) == 78
             assert capsys.readouterr().err == f"mnv2-edge: error: {path} cannot be read: Permission denied\n"

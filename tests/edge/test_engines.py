@@ -226,7 +226,13 @@ def test_prune_tells_what_it_freed(store: Store, engines) -> None:
 
 @pytest.mark.parametrize(
     ("number", "status", "says"),
-    [(28, 75, "is full"), (13, 77, "closed to this user"), (30, 77, "closed to this user"), (5, 69, "cannot be used")],
+    [
+        (28, 75, "is full"),
+        (13, 77, "closed to this user"),
+        (30, 75, "the disk is read-only"),
+        (5, 75, "the disk fails"),
+        (36, 69, "cannot be used"),
+    ],
 )
 def test_a_disk_that_is_not_well_is_one_line_and_a_status(
     store: Store, engines, tmp_path: Path, monkeypatch, number: int, status: int, says: str

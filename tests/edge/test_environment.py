@@ -1,10 +1,12 @@
 import os
 import pwd
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mnv2_edge.environment import read_environment
+from mnv2_edge.environment import forget_unknown, read_environment
 
 
 def test_a_user_has_folders_of_the_desktop_standard() -> None:
@@ -61,3 +63,33 @@ def test_a_service_has_a_manager_a_watchdog_and_secrets_of_its_own(tmp_path: Pat
 @pytest.mark.parametrize("variables", [{"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "x"}, {}])
 def test_a_watchdog_for_another_process_is_none(variables: dict[str, str]) -> None:
     assert read_environment(variables).watchdog_s == 0.0
+
+
+def test_root_keeps_what_is_known_alone() -> None:
+    known = {
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C",
+        "TERM": "xterm",
+        "SUDO_UID": "1000",
+        "STATE_DIRECTORY": "/var/lib/mnv2-edge",
+    }
+    known |= {
+        "MNV2_EDGE_MQTT_PASSWORD": "hush",
+        "https_proxy": "http://proxy:3128",
+        "_MNV2_EDGE_COMPLETE": "bash_source",
+    }
+    others = ("PATH", "HOME", "XDG_DATA_HOME", "PYTHONPATH", "PIP_INDEX_URL", "GST_PLUGIN_PATH", "LD_PRELOAD", "TMPDIR")
+    variables = known | dict.fromkeys(others, "/tmp/planted")
+    forget_unknown(variables)
+    assert variables == known | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def test_only_an_isolated_command_of_roots_forgets(root) -> None:
+    """A container runs everything as root, and may have a PYTHONPATH."""
+    code = "import os; from mnv2_edge.__main__ import main; main(['--version']); print(os.getenv('GST_PLUGIN_PATH'))"
+    for isolated in (True, False):
+        command = [sys.executable, *(["-I"] if isolated else []), "-c", code]
+        environment = {**os.environ, "GST_PLUGIN_PATH": "/tmp/planted"}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=root)
+        forgotten = isolated and os.geteuid() == 0
+        assert done.stdout.splitlines()[-1] == ("None" if forgotten else "/tmp/planted")

@@ -10,6 +10,7 @@ PROMISED = {
     "EdgeError": 70,
     "UsageError": 2,
     "ConfigError": 78,
+    "PictureError": 69,
     "SourceError": 69,
     "SourceNotFoundError": 69,
     "SourcePermissionError": 77,
@@ -41,7 +42,9 @@ PROMISED = {
     "UntestedEngineError": 75,
     "StoreError": 69,
     "StoreAccessError": 77,
-    "StoreFullError": 75,
+    "DiskError": 75,
+    "PlaceClosedError": 77,
+    "PlaceFailedError": 75,
 }
 
 

@@ -25,6 +25,11 @@ HELD_BY = {
         "edge/test_capture.py::test_a_stalled_camera_is_closed_and_opened_again",
         "edge/test_capture.py::test_a_frozen_picture_is_reported_and_not_looked_at",
     ],
+    "a camera sends pictures that are damaged, or [too large](cameras.md#large-pictures) to decode": [
+        "edge/test_run_hostile_camera.py::test_the_other_camera_goes_on",
+        "edge/test_run_hostile_camera.py::test_what_is_bad_is_counted_and_said_once_and_the_stream_goes_on",
+        "edge/test_run_hostile_camera.py::test_the_largest_that_is_let_in_fits_into_the_unit",
+    ],
     "a read hangs in a driver": [
         "edge/test_run_cameras.py::test_a_hung_read_is_replaced_in_the_same_process_and_ctrl_c_still_ends_it",
         "edge/test_run_cameras.py::test_a_second_hung_read_ends_the_process_with_status_75",

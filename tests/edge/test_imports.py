@@ -8,6 +8,7 @@ import pytest
 
 BLOCKED = (
     "ai_edge_litert",
+    "cryptography",
     "cuda",
     "cv2",
     "flatbuffers",
@@ -15,6 +16,7 @@ BLOCKED = (
     "google",
     "h5py",
     "libcamera",
+    "minisign",
     "onnx",
     "onnxruntime",
     "paho",

@@ -164,9 +164,10 @@ class TestPull:
         ("number", "status", "said"),
         [
             (errno.EACCES, 77, "closed to this user"),
-            (errno.EROFS, 77, "MNV2_EDGE_HOME"),
+            (errno.EROFS, 75, "the disk is read-only"),
             (errno.ENOSPC, 75, "free some space"),
-            (errno.EIO, 69, "cannot be used"),
+            (errno.EIO, 75, "the disk fails"),
+            (errno.ENAMETOOLONG, 69, "cannot be used"),
         ],
     )
     def test_what_the_disk_has_against_it(self, server, home, capsys, monkeypatch, number, status, said):

@@ -4,13 +4,22 @@ import base64
 import json
 import logging
 import re
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from mnv2_edge import redaction
 from mnv2_edge.errors import ConfigError, UsageError
-from mnv2_edge.redaction import RedactingFilter, add_secret, read_secret, redact, refuse_password_in_argv
+from mnv2_edge.redaction import (
+    RedactingFilter,
+    add_camera_secrets,
+    add_secret,
+    holds_password,
+    read_secret,
+    redact,
+    refuse_password_in_argv,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +34,7 @@ def _no_secrets_left(monkeypatch):
         ("open 'rtsp://joe:pa/ss:w@rd@cam/1' failed", "open 'rtsp://joe:***@cam/1' failed"),
         ("rtsp://:geheim@cam", "rtsp://:***@cam"),
         ("two: mqtt://a:b@c and RTSPS://d:e@f.", "two: mqtt://a:***@c and RTSPS://d:***@f."),
-        ("http://cam/v?user=joe&password=geheim&x=1", "http://cam/v?user=joe&password=***&x=1"),
+        ("http://cam/v?user=joe&password=geheim&x=1", "http://cam/v?user=***&password=***&x=***"),
         ("http://cam/v?Token=geheim", "http://cam/v?Token=***"),
         ("rtspsrc user-id=joe user-pw=geheim ! x", "rtspsrc user-id=joe user-pw=*** ! x"),
         ('souphttpsrc proxy-pw="ge heim"', "souphttpsrc proxy-pw=***"),
@@ -43,6 +52,76 @@ def test_passwords_in_uris_and_headers(text, expected):
 )
 def test_what_is_no_password_stays(text):
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://cam/videostream.cgi?loginuse=admin&loginpas=s3cret&resolution=32",
+        "http://cam/v?s3cret",
+        "http://cam/v?s3cretQ==",
+        "http://cam/v?s3cret%2F=1",
+        "http://cam/v?width=640&s3cret&height=480",
+        "rtsp://cam:554/user=admin_password=s3cret_channel=1_stream=0.sdp?real_stream",
+        "rtsp://cam:554/user=admin&password=s3_cret&channel=1&stream=0.sdp?",
+        "rtsp://cam/cam/realmonitor?channel=1&subtype=0&authbasic=s3cret",
+        "rtsp://cam/live/admin:s3cret/main",
+        "GET /snapshot.cgi?usr=admin&psw=s3cret HTTP/1.1",
+        "DESCRIBE /user=admin_password=s3cret_channel=1_stream=0.sdp RTSP/1.0",
+        "Location: /login.cgi?next=s3cret",
+        "http://cam/v?channel=1%26password%3Ds3cret",
+        "http://cam/v?stream=rtsp://joe:s3cret@inner/1",
+        "http://cam/v#s3cret",
+        "401 for url: http://cam/v?channel=1;key=s3cret (again)",
+        "HTTP://CAM/V?SIZE=1&LOGINPAS=s3cret",
+    ],
+)
+def test_what_an_address_says_is_hidden_unless_it_is_known_to_be_harmless(text):
+    assert not re.search("s3_?cret", redact(text))
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "demo?film=signs&seed=7&size=640x480&fps=15&frames=200",
+        "replay:film.mp4?faults=stall@20+5,black@40&fps=10",
+        "rtsps://cam:322/stream?transport=tcp&library=auto&keyframes=only&timeout=5&ca_file=/etc/ssl/cam.pem&verify=no",
+        "rtsp://cam/cam/realmonitor?channel=1&subtype=0: refused (404)",
+        "http://cam/mjpg/video.mjpg?resolution=640x480&compression=30&camera=1",
+        "rtsp://cam/channel=1_stream=0.sdp?real_stream",
+        "file:///home/joe/run=3/film.mp4",
+        "a=b, x ? y : z; https://example.org/docs/page.html.",
+    ],
+)
+def test_what_is_harmless_in_an_address_stays(text):
+    assert redact(text) == text
+
+
+def test_a_long_line_is_searched_in_no_time():
+    for text in ("?a=" * 20_000, "rtsp://" + "a=_" * 20_000, "/user=" * 10_000, "http://" * 1_000 + "?" * 1_000):
+        began = time.monotonic()
+        redact(text)
+        assert time.monotonic() - began < 5  # quadratic time takes minutes
+
+
+def test_what_a_camera_repeats_of_its_address_is_hidden():
+    """A camera's realm, a redirect or an error page may hold the login alone, in another spelling."""
+    add_camera_secrets("http://joe@cam/v?loginpas=s3cret%2Fx&profile=high&channel=100001", "g3heim")
+    assert redact('realm="s3cret/x" or s3cret%2Fx') == 'realm="***" or ***'
+    assert redact(f"seen: {base64.b64encode(b'joe:g3heim').decode()}") == "seen: ***=="
+    assert redact("g3heim, high, 100001, joe") == "***, high, 100001, joe"
+    add_camera_secrets("rtsp://ann:pa%21word@cam/user=eve_password=sw0rd_fish_channel=1")
+    assert redact("pa!word; pa%21word; sw0rd_fish; eve") == "***; ***; ***; eve"
+
+
+def test_only_what_certainly_is_a_password_is_refused_in_a_configuration():
+    assert holds_password("http://cam/v?password=geheim")
+    assert not holds_password("http://cam/v?loginpas=geheim")  # this camera has no other place for it
+    with pytest.raises(UsageError, match="--config FILE") as caught:
+        refuse_password_in_argv("http://cam/v?loginpas=geheim")
+    assert "geheim" not in str(caught.value)
+    refuse_password_in_argv("rtsp://cam/cam/realmonitor?channel=1&subtype=0")
 
 
 def test_a_known_secret_is_hidden_everywhere_also_as_a_uri_has_it():

@@ -1,7 +1,9 @@
 """What we start runs none of the files of the folder in which somebody happens to be."""
 
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +30,20 @@ def test_code(here) -> None:
 def test_a_module(here) -> None:
     assert run(module_command("json.tool", "--help")).startswith("usage: ")
     assert "file" in run(module_command("mnv2_engines.first_load", "/nowhere/engine.tflite"))
+
+
+def test_what_an_isolated_one_starts_is_isolated(here) -> None:
+    code = "import sys; from mnv2_engines.child_python import code_command; print(code_command('')[1:3])"
+    assert run([sys.executable, "-I", "-c", code]) == "['-I', '-c']\n"
+    assert code_command("")[1] == ("-I" if sys.flags.isolated else "-c")
+
+
+def test_an_isolated_one_runs_code_and_modules(here, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(here))
+    isolated = SimpleNamespace(executable=sys.executable, flags=SimpleNamespace(isolated=1))
+    monkeypatch.setattr("mnv2_engines.child_python.sys", isolated)
+    assert run(code_command("import json; print(json.dumps(sys.argv))", "a b")) == '["-c", "a b"]\n'
+    assert run(module_command("json.tool", "--help")).startswith("usage: ")
 
 
 def test_nothing_is_taken_away_where_python_does_not_look_there(monkeypatch) -> None:

@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.roots.bootable import BootableRoot
@@ -100,6 +100,17 @@ class Booted:
         handed = self.shared / "handed"
         handed.write_text(text, encoding="utf-8")
         self.run("install", "-D", f"--mode={mode}", "/shared/handed", path)
+
+    @contextmanager
+    def in_place_of(self, program: str, script: str, *, kept: str) -> Iterator[None]:
+        """Let a script stand in for a program of the system, which lies at `kept` meanwhile."""
+        self.run("install", "-D", program, kept)
+        self.write("/run/stand-in", script, mode="755")
+        self.run("mount", "--bind", "/run/stand-in", program)
+        try:
+            yield
+        finally:
+            self.run("umount", program)
 
     def close(self) -> None:
         """Switch it off."""

@@ -1,5 +1,6 @@
 """Give a process mounts of its own, without being root: a small disk, or other files in the place of the kernel's."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,14 @@ import pytest
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 
 
-def with_mounts(mounts: Sequence[str], command: Sequence[str]) -> list[str]:
-    """Return a command that mounts (each the arguments of mount(8)) and becomes `command`; skip where it may not."""
+def with_mounts(mounts: Sequence[str], command: Sequence[str], *, other_users: bool = False) -> list[str]:
+    """Return a command that mounts (each the arguments of mount(8)) and becomes `command`; skip where it may not.
+
+    With `other_users` root stays root of the machine, and so may become anybody else.
+    """
     script = "".join(f"mount {mount} || exit 99; " for mount in mounts) + 'exec "$@"'
-    whole = [*_UNSHARE, "sh", "-c", script, "sh"]
+    unshare = ("unshare", "--mount") if other_users and os.geteuid() == 0 else _UNSHARE
+    whole = [*unshare, "sh", "-c", script, "sh"]
     try:
         tried = subprocess.run([*whole, "true"], capture_output=True, text=True, check=False)
     except FileNotFoundError:

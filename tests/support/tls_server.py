@@ -19,6 +19,40 @@ def make_certificate(folder: Path, name: str, host: str) -> tuple[Path, Path]:
     return certificate, key
 
 
+_DATED = """[ca]
+default_ca = own
+[own]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = DNS:localhost
+basicConstraints = CA:TRUE
+"""
+
+
+def make_dated_certificate(folder: Path, not_before: str, not_after: str) -> tuple[Path, Path]:
+    """Make a certificate of localhost that signs itself, valid between two moments (`20210202000000Z`); and its key."""
+    openssl = need_command("openssl", "openssl")
+    (folder / "settings").write_text(_DATED)
+    (folder / "index").touch()
+    (folder / "serial").write_text("01\n")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "dated.key")
+    dates = ("-startdate", not_before, "-enddate", not_after)
+    signing = ("-batch", "-config", "settings", "-selfsign", "-keyfile", "dated.key", "-in", "dated.csr")
+    for command in (
+        ("req", *curve, "-subj", "/CN=localhost", "-out", "dated.csr"),
+        ("ca", *signing, *dates, "-notext", "-out", "dated.pem"),
+    ):
+        subprocess.run([openssl, *command], cwd=folder, check=True, capture_output=True)
+    return folder / "dated.pem", folder / "dated.key"
+
+
 class TlsServer:
     """Accept connections on 127.0.0.1 until closed; say nothing."""
 

@@ -54,6 +54,34 @@ class TestMissing:
         assert missing("3.11") == []
 
 
+class TestExtras:
+    """What a configuration of the service may name."""
+
+    @pytest.fixture
+    def needed(self, make_bundle, tmp_path):
+        cuda = [
+            f"cuda-python>={old},<{new}; python_version {when} '3.12' and extra == 'cuda'" for old, new, when in CUDA
+        ]
+        ours = wheel(tmp_path, "ours", "numpy>=1.24", "av>=12; extra == 'rtsp'", "pytest; extra == 'test'", *cuda)
+        return lambda python, machine="aarch64": make_bundle.extra_requirements(
+            ours, make_bundle.Target(python, machine)
+        )
+
+    def test_rtsp_everywhere_and_cuda_for_the_pythons_of_jetpack(self, needed):
+        assert needed("3.10") == ["av>=12", "cuda-python<13,>=12.2"]
+        assert needed("3.11") == ["av>=12"]
+        assert needed("3.12") == ["av>=12", "cuda-python<14,>=13"]
+        assert needed("3.10", "x86_64") == ["av>=12"]
+
+    def test_they_are_among_those_of_the_project(self, root, make_bundle):
+        text = (root / "pyproject.toml").read_text()
+        for extra in make_bundle.Target("3.10", "aarch64").extras():
+            assert f"\n{extra} = [" in text
+
+
+CUDA = (("12.2", "13", "<"), ("13", "14", ">="))
+
+
 def test_the_archive_holds_what_the_installer_wants_and_the_same_bytes_each_time(make_bundle, root, tmp_path):
     wheels = tmp_path / "wheels"
     wheels.mkdir()

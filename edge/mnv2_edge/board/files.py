@@ -7,20 +7,26 @@ from typing import Final
 __all__ = ["list_files", "read_number", "read_text"]
 
 _AT_ONCE: Final = 1 << 16
+_LONGEST: Final = 4 << 20
+"""What is read of a file at most: the kernel's are far smaller, and others than the kernel may lie at these places."""
 
 
 def read_text(path: Path) -> str:
     """Return what the file holds, stripped; empty when it is missing, or may not be read, or its device is going.
 
-    Asked for what is not powered, a driver says EAGAIN, as those of a Jetson's sensors do: Python's own files make a
-    TypeError of that before 3.14 (python/cpython issue 109523), and a FIFO that nobody writes would never open.
+    Of a large file it is the first 4 MiB. Asked for what is not powered, a driver says EAGAIN, as those of a Jetson's
+    sensors do: Python's own files make a TypeError of that before 3.14 (python/cpython issue 109523), and a FIFO that
+    nobody writes would never open.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return ""
     try:
-        parts = list(iter(lambda: os.read(file, _AT_ONCE), b""))
+        parts, left = [], _LONGEST
+        while left > 0 and (part := os.read(file, min(left, _AT_ONCE))):
+            parts.append(part)
+            left -= len(part)
     except OSError:
         return ""
     finally:

@@ -12,10 +12,12 @@ import click
 from mnv2_edge.cli.build_pictures import choose_pictures
 from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
 from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.cli.report_file import require_free_place, write_report
+from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
+from mnv2_engines.disk_errors import read_only_error
 
 if TYPE_CHECKING:
     from mnv2_edge.cli.build_target import TargetChoice
@@ -72,9 +74,11 @@ class _Flags:
     min_sqnr: float | None
     min_agreement: float | None
     accept_loss: bool
+    private: bool
     workspace_mib: int | None
     optimization_level: int | None
     threads: int | None
+    max_megapixels: float
     as_json: bool
 
 
@@ -104,7 +108,12 @@ class _Flags:
     help="Take at most N of them, spread over all.",
 )
 @click.option("--validation", type=click.Path(path_type=Path), metavar="DIR", help="Verify on these pictures.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Names of the classes; or imagenet.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="FILE",
+    help="Names of the classes; or imagenet.",
+)
 @click.option("--task", type=click.Choice(["classify", "detect", "segment"]), help="What the outputs mean.")
 @preprocess_options
 @click.option(
@@ -118,6 +127,11 @@ class _Flags:
 @click.option("--min-agreement", type=click.FloatRange(0, 1), metavar="F", help="Fail below this share of equal top-1.")
 @click.option("--accept-loss", is_flag=True, help="Install it although it fails, and record that.")
 @click.option(
+    "--private",
+    is_flag=True,
+    help="Keep no picture: none in the store, the self-test or the report. To build again then takes pictures again.",
+)
+@click.option(
     "--workspace-mib",
     type=click.IntRange(1, 65536),
     metavar="N",
@@ -130,6 +144,7 @@ class _Flags:
     help="TensorRT: how long to look for faster kernels. [default: 3]",
 )
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the build. [default: all cores]")
+@max_megapixels_option
 @json_option
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
     """Turn an ONNX network into an engine for this device, and verify it.
@@ -170,6 +185,7 @@ def _build(flags: _Flags) -> int:
     from mnv2_edge.cli.build_progress import show_progress
     from mnv2_edge.cli.build_summary import summarise, to_json
     from mnv2_edge.engine_building import BuildOptions, prepare_build
+    from mnv2_edge.sources.picture_limits import PictureLimits
     from mnv2_engines.build import build_engine
     from mnv2_engines.store.building import build_stored
     from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
@@ -186,9 +202,11 @@ def _build(flags: _Flags) -> int:
         stated=_state(flags),
         limits=_limits(flags, precision),
         accept_loss=flags.accept_loss,
+        private=flags.private,
         workspace_mib=flags.workspace_mib or WORKSPACE_MIB,
         optimization_level=OPTIMIZATION_LEVEL if flags.optimization_level is None else flags.optimization_level,
         threads=flags.threads or len(os.sched_getaffinity(0)),
+        picture_limits=PictureLimits(flags.max_megapixels),
     )
     return_memory_early()
     with show_progress() as progress:
@@ -197,12 +215,12 @@ def _build(flags: _Flags) -> int:
             result = build_engine(prepared.request, progress)
         else:
             result = build_stored(store, prepared.request, progress)
-    if flags.report is not None:
-        _write_report(flags.report, prepared.request, result)
     if flags.as_json:
         click.echo(json.dumps(to_json(result, prepared.warnings), indent=2))
     else:
         click.echo(summarise(result, flags.report, run=str(result.path) if store is None else name))
+    if flags.report is not None:
+        _write_report(flags.report, prepared.request, result)
     result.require_installed()
     return ExitStatus.DONE
 
@@ -216,11 +234,14 @@ def _check_places(flags: _Flags, model: Path | None, store: "Store | None") -> N
     for target in (flags.output, flags.report):
         if target is None:
             continue
+        require_free_place(target)
         folder = target.parent
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder} for {target.name}: make it with `mkdir -p {folder}`")
         if not os.access(folder, os.W_OK):
-            raise AccessError(f"{folder} may not be written by this user: choose another place with --output FILE")
+            elsewhere = "choose another place with --output FILE"
+            closed = AccessError(f"{folder} may not be written by this user: {elsewhere}")
+            raise read_only_error(folder, f"{folder} cannot be written", elsewhere) or closed
 
 
 def _check_flags(flags: _Flags, path: Path | None, target: "EngineKind") -> None:
@@ -270,7 +291,4 @@ def _limits(flags: _Flags, precision: "Precision") -> "Limits":
 def _write_report(path: Path, request: "BuildRequest", result: "BuildResult") -> None:
     from mnv2_engines.report import render_report
 
-    try:
-        path.write_text(render_report(request, result), encoding="utf-8")
-    except OSError as exc:
-        _log.warning("the report %s cannot be written: %s", path, exc.strerror)
+    write_report(path, render_report(request, result))

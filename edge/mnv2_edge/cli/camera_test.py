@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +13,12 @@ import click
 from mnv2_edge.cli.common import json_option
 from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
-from mnv2_edge.redaction import read_secret, redact, refuse_password_in_argv
+from mnv2_edge.redaction import read_secret, redact, redact_json, refuse_password_in_argv
+from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.printable import printable
+from mnv2_engines.regular_file import require_replaceable
 
 if TYPE_CHECKING:
     from mnv2_edge.camera_test import CameraReport
@@ -71,7 +72,7 @@ def test(*, uri: str, seconds: float, save: Path | None, as_json: bool) -> int:
         picture = (
             {"saved": str(saved.path), "replaced": saved.replaced} if saved else {"saved": None, "replaced": False}
         )
-        click.echo(json.dumps({**asdict(report), "doubts": report.doubts, **picture}, indent=2))
+        click.echo(redact_json({**asdict(report), "doubts": report.doubts, **picture}, indent=2))
     else:
         _print(report, redact(uri), saved)
     return ExitStatus.CHECK_FAILED if report.doubts else ExitStatus.DONE
@@ -90,7 +91,7 @@ def _print(report: CameraReport, uri: str, saved: _Saved | None) -> None:
     if saved is not None:
         click.echo(f"  picture {saved.path}{' (written over)' if saved.replaced else ''}")
     for doubt in report.doubts:
-        click.echo(f"  doubt   {printable(doubt)}")
+        click.echo(f"  doubt   {printable(redact(doubt))}")
 
 
 def _save(frame: Frame, wanted: Path | None) -> _Saved:
@@ -98,10 +99,16 @@ def _save(frame: Frame, wanted: Path | None) -> _Saved:
     path = wanted or _free_path()
     data = _encode(frame, path)
     try:
+        require_replaceable(path)
         replaced = path.exists()
         with path.open("xb" if wanted is None else "wb") as file:
             file.write(data)
+    except PermissionError as exc:
+        raise AccessError(f"{path} may not be written by this user; --save FILE names another place") from exc
     except OSError as exc:
+        trouble = disk_error(exc, f"{path} cannot be written", "--save FILE names another place")
+        if trouble is not None:
+            raise trouble from exc
         raise UsageError(f"{path} cannot be written: {exc.strerror}; --save FILE names another place") from exc
     return _Saved(path, replaced)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end
+from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end, status_of_losses
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, TaskConfig
 from mnv2_edge.exit_status import ExitStatus
 
@@ -79,5 +79,6 @@ def run_demo(task: "DemoTask", frames: int, seed: int, fps: float, judge: "Judge
         f"{judge.verdict} ({verdict}, {100 * REQUIRED[task]:g} % are required)"
     )
     status = ExitStatus.INTERRUPTED if interrupted else ExitStatus.DONE if passed else ExitStatus.CHECK_FAILED
+    status = status if status != ExitStatus.DONE else ExitStatus(status_of_losses(outcome, stopped=stopped))
     leave_if_stuck(outcome, status)
     return status

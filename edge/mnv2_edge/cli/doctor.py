@@ -18,7 +18,9 @@ from mnv2_edge.cli.tables import print_table
 from mnv2_edge.errors import AccessError, ConfigError, UsageError
 from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.redaction import redact, redact_json, refuse_password_in_argv
+from mnv2_engines.disk_errors import read_only_error
 from mnv2_engines.printable import printable
+from mnv2_engines.regular_file import UnfitFileError, require_replaceable
 
 if TYPE_CHECKING:
     from mnv2_edge.doctor import Finding, Fix, Machine
@@ -214,15 +216,19 @@ def _require_new(path: Path, *, force: bool) -> None:
     """Raise UsageError or AccessError now, and not after minutes of looking around, when the file cannot be written."""
     folder = path.parent
     try:
-        if path.exists() and not (force and path.is_file()):
+        require_replaceable(path)
+        if path.exists() and not force:
             raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder: expected the name of a file in one")
         is_ours = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
     except PermissionError:
         is_ours = False
+    except (UnfitFileError, IsADirectoryError) as exc:
+        raise UsageError(f"{path} cannot be written over ({exc.strerror}): choose another name") from exc
     if not is_ours:
-        raise AccessError(f"{folder} may not be written by this user: choose a folder of your own")
+        closed = AccessError(f"{folder} may not be written by this user: choose a folder of your own")
+        raise read_only_error(folder, f"{path} cannot be written") or closed
 
 
 def _require_broker(uri: str) -> None:

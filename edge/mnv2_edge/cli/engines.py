@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mnv2_edge.cli.common import json_option, print_error
+from mnv2_edge.cli.engine_signing import keygen, open_key, sign
 from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.report_file import require_free_place
 from mnv2_edge.cli.tables import print_table
 from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import UsageError
@@ -31,7 +33,7 @@ _COLORS = {
     "damaged": "bold red",
     "failed": "bold red",
 }
-_FILE = click.Path(path_type=Path, dir_okay=True)
+_FILE = click.Path(path_type=Path, readable=False)
 _threads = click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for a build. [default: all cores]")
 
 
@@ -44,6 +46,7 @@ Examples:
   mnv2-edge engines rebuild --stale            after an upgrade
   mnv2-edge engines export birds birds.mnv2    then, on another board:
   mnv2-edge engines import birds.mnv2
+  mnv2-edge engines export birds birds.mnv2 --sign my.key
 
 \b
 Engines are in $MNV2_EDGE_HOME/engines, by default ~/.local/share/mnv2-edge/engines.
@@ -147,34 +150,51 @@ def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
 @click.argument("name")
 @click.argument("file", type=_FILE, metavar="FILE.mnv2")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def export(name: str, file: Path, *, force: bool) -> None:
+@click.option("--sign", "key", type=_FILE, metavar="KEY", help="Sign it with this secret key: FILE.mnv2.minisig.")
+def export(name: str, file: Path, *, force: bool, key: Path | None) -> None:
     """Write an engine, and what it was built from, to one file.
 
-    The file is a plain tar archive with SHA256SUMS in front.
+    The file is a plain tar archive with SHA256SUMS in front. It holds pictures that the engine was built with, unless
+    that was done with --private; only its owner may read it.
     """
     from mnv2_engines.store.archive import export_engine
 
-    if file.exists() and (not force or not file.is_file()):
+    require_free_place(file)
+    if file.exists() and not force:
         raise UsageError(f"{file} is there already: choose another name, or write over it with --force")
-    export_engine(_open_store(), name, file)
-    click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB; on another device: mnv2-edge engines import {file.name}")
+    signing = None if key is None else open_key(key)
+    export_engine(_open_store(), name, file, signing)
+    trust = "" if signing is None else " --trust KEYS"
+    click.echo(
+        f"{file}: {file.stat().st_size / 1e6:.1f} MB; on another device: mnv2-edge engines import {file.name}{trust}"
+    )
+    if signing is None:
+        click.echo(f"{file} is not signed: nothing in it proves who made it (--sign KEY)", err=True)
+    else:
+        click.echo(f"{file}.minisig: signed by the key {signing.key_id}; it has to stay beside {file.name}")
 
 
 @command.command("import")
 @click.argument("file", type=_FILE, metavar="FILE.mnv2")
 @click.option("--build", is_flag=True, help="Build it at once when it does not run here as it is.")
+@click.option("--trust", "keys", type=_FILE, metavar="KEYS", help="Refuse it unless one of these keys has signed it.")
 @_threads
-def import_file(file: Path, *, build: bool, threads: int | None) -> None:
+def import_file(file: Path, *, build: bool, keys: Path | None, threads: int | None) -> None:
     """Install what `export` wrote.
+
+    With --trust the signature FILE.mnv2.minisig is checked before anything is unpacked. KEYS is a file of one or more
+    public keys of minisign or `engines keygen`.
 
     Everything is hashed, and the engine is loaded and tested in a child process, before it takes the place of one of
     that name. A TensorRT engine has to be built on each device: `engines rebuild NAME` does it, or --build.
     """
     from mnv2_edge.cli.build_memory import return_memory_early
     from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_engines.signing import TrustedKeys
     from mnv2_engines.store.archive import import_engine
 
     environment = _environment()
+    trust = None if keys is None else TrustedKeys.read(keys)
     return_memory_early()
     with show_progress() as progress:
         imported = import_engine(
@@ -184,7 +204,12 @@ def import_file(file: Path, *, build: bool, threads: int | None) -> None:
             build=build,
             threads=threads or _cores(),
             cache_dir=environment.cache,
+            trust=trust,
         )
+    if imported.signed is not None:
+        click.echo(f"{file} is signed by the key {imported.signed.key_id}: {imported.signed.comment}")
+    else:
+        click.echo(f"{file} was not checked for a signature: nothing proves who made it (--trust KEYS)", err=True)
     if imported.is_built:
         click.echo(f"{imported.name} is installed; run it: mnv2-edge run --model {imported.name}")
     else:
@@ -192,6 +217,10 @@ def import_file(file: Path, *, build: bool, threads: int | None) -> None:
             f"{imported.name} is in the store and has to be built on this device, for {imported.why}: "
             f"mnv2-edge engines rebuild {imported.name}"
         )
+
+
+command.add_command(sign)
+command.add_command(keygen)
 
 
 @command.command()

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mnv2_edge.cli.common import json_option, print_error
-from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.cli.report_file import require_free_place, write_report
+from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.exit_status import ExitStatus
+from mnv2_engines.disk_errors import read_only_error
 
 if TYPE_CHECKING:
     from mnv2_engines.evaluation.result import EvaluationResult
@@ -54,6 +56,7 @@ class _Flags:
     no_float: bool
     limit: int | None
     threads: int | None
+    max_megapixels: float
     report: Path | None
     min_accuracy: float | None
     mean: Triple | None
@@ -83,7 +86,7 @@ class _Flags:
 @click.option(
     "--float",
     "float_model",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     metavar="MODEL.onnx",
     help="The float network to compare with. [default: what the engine was built from, if that is beside it]",
 )
@@ -93,6 +96,7 @@ class _Flags:
 @click.option("--no-float", is_flag=True, help="Judge the engine alone.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N pictures, spread over all.")
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the networks. [default: all cores]")
+@max_megapixels_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write all of it, with pictures.")
 @click.option(
     "--min-accuracy", type=click.FloatRange(0, 1), metavar="F", help="Exit status 1 below it: top-1, AP or mean IoU."
@@ -120,6 +124,7 @@ def _evaluate(flags: _Flags) -> int:
     from mnv2_edge.config.model import EngineConfig
     from mnv2_edge.evaluation.bench import EvaluationOptions
     from mnv2_edge.evaluation.evaluate import evaluate
+    from mnv2_edge.sources.picture_limits import PictureLimits
 
     threads = flags.threads or len(os.sched_getaffinity(0))
     engine = EngineConfig(
@@ -141,12 +146,13 @@ def _evaluate(flags: _Flags) -> int:
         threads=threads,
         task=flags.task,
         pictures=flags.pictures,
+        picture_limits=PictureLimits(flags.max_megapixels),
     )
     with show_progress() as progress:
         result = evaluate(options, read_environment(os.environ), progress)
+    click.echo(json.dumps(to_json(result)) if flags.as_json else summarise(result, flags.report))
     if flags.report is not None:
         _write_report(flags.report, result)
-    click.echo(json.dumps(to_json(result)) if flags.as_json else summarise(result, flags.report))
     return _judge(result, flags.min_accuracy)
 
 
@@ -156,20 +162,20 @@ def _check(flags: _Flags) -> None:
         raise UsageError("--float and --no-float contradict each other: expected one of them")
     if flags.report is None:
         return
+    require_free_place(flags.report)
     folder = flags.report.parent
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} for {flags.report.name}: make it with `mkdir -p {folder}`")
     if not os.access(folder, os.W_OK):
-        raise AccessError(f"{folder} may not be written by this user: choose another place with --report FILE.html")
+        elsewhere = "choose another place with --report FILE.html"
+        closed = AccessError(f"{folder} may not be written by this user: {elsewhere}")
+        raise read_only_error(folder, f"{folder} cannot be written", elsewhere) or closed
 
 
 def _write_report(path: Path, result: "EvaluationResult") -> None:
     from mnv2_engines.report.evaluation import render_evaluation
 
-    try:
-        path.write_text(render_evaluation(result), encoding="utf-8")
-    except OSError as exc:
-        _log.warning("the report %s cannot be written: %s", path, exc.strerror)
+    write_report(path, render_evaluation(result))
 
 
 def _judge(result: "EvaluationResult", least: float | None) -> int:

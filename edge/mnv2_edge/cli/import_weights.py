@@ -34,7 +34,7 @@ Neither PyTorch nor Keras is needed, and nothing in the file is run. Keras files
 h5py: pip install h5py. docs/networks.md says what is understood.
 """
 )
-@click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("source", type=click.Path(path_type=Path, readable=False), metavar="FILE")
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="MODEL.onnx")
 @click.option("--arch", type=click.Choice(["mobilenet_v2"]), default="mobilenet_v2", help="[default: mobilenet_v2]")
 @click.option("--width", type=click.FloatRange(0.01, 10), metavar="W", help="[default: told by the shapes]")

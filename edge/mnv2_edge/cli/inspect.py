@@ -30,7 +30,7 @@ Examples:
 docs/networks.md says how MACs, parameters and memory are counted.
 """
 )
-@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
+@click.argument("model", type=click.Path(path_type=Path, readable=False), metavar="MODEL")
 @click.option("--summary", is_flag=True, help="Leave the table of layers out.")
 @json_option
 def command(*, model: Path, summary: bool, as_json: bool) -> None:

@@ -10,13 +10,12 @@ import click
 import msgspec
 
 from mnv2_edge.cli.common import current_session
-from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end
+from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end, status_of_losses
 from mnv2_edge.cli.types import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
 from mnv2_edge.errors import UsageError
-from mnv2_edge.exit_status import ExitStatus
 from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import refuse_password_in_argv
 
@@ -148,10 +147,17 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     meter = RunMeter()
     reread = read if config_file is not None and max_frames is None else None
-    outcome, _ = run_to_the_end(config, observers=[meter], max_frames=max_frames, reread=reread)
-    _log.info("%s; %d dropped, %d skipped", meter.summary(), outcome.dropped, outcome.skipped)
-    leave_if_stuck(outcome, ExitStatus.DONE)
-    return ExitStatus.DONE
+    outcome, stopped = run_to_the_end(config, observers=[meter], max_frames=max_frames, reread=reread)
+    _log.info(
+        "%s; %d dropped, %d skipped; %d records lost",
+        meter.summary(),
+        outcome.dropped,
+        outcome.skipped,
+        outcome.lost,
+    )
+    status = status_of_losses(outcome, stopped=stopped)
+    leave_if_stuck(outcome, status)
+    return status
 
 
 def configure(config: Config, flags: _Flags) -> Config:

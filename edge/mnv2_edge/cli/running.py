@@ -1,6 +1,7 @@
 """Run a pipeline from the command line, to its end or until a signal; SIGHUP has it look for what is new."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 import sys
@@ -12,7 +13,8 @@ from mnv2_edge.cli.hangup import Hangup, notice_hangup
 from mnv2_edge.cli.stopping import StopSignal, stop_on_signals
 from mnv2_edge.config.model import Config
 from mnv2_edge.environment import Environment, read_environment
-from mnv2_edge.errors import EdgeError, TemporaryError
+from mnv2_edge.errors import EdgeError, RecordsLostError, TemporaryError
+from mnv2_edge.exit_status import ExitStatus
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:  # the pipeline needs numpy, and `--help` does not
@@ -20,7 +22,7 @@ if TYPE_CHECKING:  # the pipeline needs numpy, and `--help` does not
     from mnv2_edge.pipeline import Observer, Outcome
     from mnv2_edge.service.report import ServiceReport
 
-__all__ = ["leave_if_stuck", "run_to_the_end"]
+__all__ = ["leave_if_stuck", "run_to_the_end", "status_of_losses"]
 
 _log = logging.getLogger(__name__)
 _OPENING_S: Final = 300.0
@@ -66,6 +68,18 @@ def run_to_the_end(
             report.stopping()
     check_outcome(outcome, stopped=stop.asked)
     return outcome, stop.asked
+
+
+def status_of_losses(outcome: "Outcome", *, stopped: bool) -> int:
+    """Return the exit status of a run whose cameras and sinks did not fail, having said what was lost."""
+    from mnv2_edge.app import check_losses
+
+    try:
+        check_losses(outcome, stopped=stopped)
+    except RecordsLostError as exc:
+        print_error(str(exc))
+        return exc.exit_status
+    return ExitStatus.DONE
 
 
 def leave_if_stuck(outcome: "Outcome", status: int) -> None:
@@ -134,7 +148,7 @@ def _run_and_run_again(
     """Run one configuration after the other, until a run ends that was not ended for the next."""
     from mnv2_edge.app import open_runtime
 
-    stop, before = reloading.stop, None
+    stop, before, lost = reloading.stop, None, 0
     while True:
         reloading.report.slow("opening cameras, engine and sinks", _OPENING_S)
         stop.interrupting = True
@@ -151,9 +165,10 @@ def _run_and_run_again(
             stop.interrupting = False
             reloading.begin(config, runtime)
             outcome = runtime.run(stop, max_frames=max_frames)
+        lost += runtime.lost
         following = reloading.take()
         if following is None:
-            return outcome
+            return dataclasses.replace(outcome, lost=lost)
         if outcome.stuck:
             raise TemporaryError(
                 f"{', '.join(outcome.stuck)} did not end, so the new configuration needs a new process: "

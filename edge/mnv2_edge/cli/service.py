@@ -53,7 +53,9 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     verified again; so does a model that you pulled. An engine of your store goes to the service's. Exit status 1 when
     it does not become ready.
     """
+    from mnv2_edge.config.read import read_config
     from mnv2_edge.service.installing import carry_out, plan_installation
+    from mnv2_edge.service.libraries import require_libraries
     from mnv2_edge.service.manager import start_and_wait
     from mnv2_edge.service.places import Places, instance_name
 
@@ -70,6 +72,7 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
         return ExitStatus.DONE
     _require_installation(places)
     _require_root(f"service install {file}")
+    require_libraries(read_config(file))
     os.umask(0o077)
     if bring is not None:
         _bring_engine(*bring, places, as_default=plan.engine_name is None)

@@ -12,7 +12,7 @@ import click
 from mnv2_edge.cli.common import current_session, print_error
 from mnv2_edge.cli.stopping import stop_on_signals
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import EdgeError, UsageError
+from mnv2_edge.errors import AccessError, EdgeError, UsageError
 from mnv2_edge.exit_status import ExitStatus, exit_status_of
 from mnv2_engines.errors import EnginesError
 
@@ -62,6 +62,8 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
     session.set_log_level("warning")
     base = file or _DEFAULT
     begin_with = base if os.path.lexists(base) else None
+    if file is None and begin_with is not None:
+        _require_own(begin_with)
     if file is not None and output is not None and begin_with is None:
         raise UsageError(f"there is no {file} to begin with: leave it out, or name a file that is there")
     around = Surroundings(
@@ -83,6 +85,19 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
         sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def _require_own(path: Path) -> None:
+    """Raise AccessError where root would begin with a file that nobody named and somebody else has put here.
+
+    It names engines and pipelines, which are tried.
+    """
+    trusted = {"0", os.environ.get("SUDO_UID", "0")}
+    if os.geteuid() == 0 and str(path.lstat().st_uid) not in trusted:
+        raise AccessError(
+            f"{path} here belongs to another user, and root would run what it names: "
+            f"`mnv2-edge setup {path}` takes it all the same, --output FILE writes elsewhere"
+        )
 
 
 def _leaves_behind(before: set[threading.Thread]) -> bool:

@@ -5,10 +5,20 @@ from typing import Any, TypeAlias
 
 import click
 
-__all__ = ["Triple", "parse_triple", "preprocess_options"]
+from mnv2_edge.sources.picture_limits import DEFAULT_MEGAPIXELS, MOST_MEGAPIXELS
+
+__all__ = ["Triple", "max_megapixels_option", "parse_triple", "preprocess_options"]
 
 Triple: TypeAlias = tuple[float, float, float]
 _Function: TypeAlias = Callable[..., Any]
+
+max_megapixels_option = click.option(
+    "--max-megapixels",
+    type=click.FloatRange(1, MOST_MEGAPIXELS),
+    default=DEFAULT_MEGAPIXELS,
+    metavar="N",
+    help=f"Skip pictures of more million pixels. [default: {DEFAULT_MEGAPIXELS:g}]",
+)
 
 
 def parse_triple(text: str) -> Triple:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from mnv2_edge.sinks.settings import FileName, MqttSettings, StdoutSettings
+from mnv2_edge.sources.picture_limits import DEFAULT_MEGAPIXELS, MOST_MEGAPIXELS
 
 __all__ = [
     "SINK_SETTINGS",
@@ -70,10 +71,14 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds of the very same picture after which that is done too; 0: never. Not for files and the demo."""
     black_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 2.0
     """Black pictures are not looked at, and reported after so many seconds; 0: they are. Not for files and the demo."""
+    max_age_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+    """A picture that is older is not looked at, nor its result published: after sleep. 0: it is. Not for files."""
     roi: Region | None = None
     """Left, top, width and height of the part to look at, after rotating: shares of the picture, or whole pixels."""
     max_rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
     """Frames per second that are looked at, at most."""
+    max_megapixels: Annotated[float, msgspec.Meta(ge=1, le=MOST_MEGAPIXELS)] = DEFAULT_MEGAPIXELS
+    """Millions of pixels that a compressed picture may have, and as many times 6 bytes of memory to decode it."""
     motion: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """Look only while this share of the picture changes, and shortly after."""
 
@@ -87,6 +92,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether an engine of the store is built before it runs: one not built on this device yet, or also a stale one."""
     watch: bool = False
     """Whether another engine that takes its place is put to work while running; SIGHUP does so in any case."""
+    require_signed: bool = False
+    """Whether only an engine of the store runs that a trusted key has signed."""
+    trusted_keys: FileName | None = None
+    """The public keys for that, as minisign and `mnv2-edge engines keygen` write them."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     """CPU threads of LiteRT; when absent, one less than the cores, at most 4, at least 1."""
     mean: Triple | None = None

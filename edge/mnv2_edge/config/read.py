@@ -8,6 +8,7 @@ from mnv2_edge.config.mistakes import Mistakes
 from mnv2_edge.config.model import Config
 from mnv2_edge.config.rules import Registered, registered_names
 from mnv2_edge.errors import ConfigError
+from mnv2_engines.regular_file import read_start
 
 __all__ = ["parse_config", "read_config"]
 
@@ -18,8 +19,7 @@ def read_config(path: Path) -> Config:
     Raises ConfigError with a line for every mistake, each with file, line, key, what is wrong and what was expected.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_start(path, MAX_BYTES + 1)
     except OSError as exc:
         hint = f"; `mnv2-edge config init {path}` writes one" if isinstance(exc, FileNotFoundError) else ""
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}{hint}") from exc

@@ -5,7 +5,7 @@ The rules look at values alone, so they hold for a file and for what flags made 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -22,8 +22,8 @@ from mnv2_edge.config.model import (
 from mnv2_edge.errors import ConfigError, UsageError
 from mnv2_edge.identity import topic_safe
 from mnv2_edge.plugins import plugin_names
-from mnv2_edge.redaction import redact
-from mnv2_edge.sinks.broker import is_topic, parse_broker
+from mnv2_edge.redaction import holds_password
+from mnv2_edge.sinks.broker import is_mqtt_text, is_topic, parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
@@ -32,6 +32,9 @@ from mnv2_engines.preprocess import Preprocess, ResizePolicy
 
 __all__ = ["Broken", "Place", "Registered", "broken_rules", "path_of", "registered_names", "require_sound"]
 
+_LONGEST_NAME: Final = 256
+_LONGEST_CLIENT_ID: Final = 256
+"""Bytes; MQTT allows 65,535."""
 Place: TypeAlias = tuple[str | int, ...]
 """Keys and indices that lead from a structure to what is wrong in it, e.g. ``("cameras", 1, "id")``."""
 
@@ -126,7 +129,9 @@ def _config(config: Config, _registered: Registered | None) -> Iterator[Broken]:
 
 def _device(device: DeviceConfig, _registered: Registered | None) -> Iterator[Broken]:
     for key, text, what in (("name", device.name, "device name"), ("instance", device.instance, "instance")):
-        if text:
+        if text and not is_mqtt_text(text, _LONGEST_NAME):
+            yield Broken((key,), f"{text[:40]!r} is too long or not printable, expected {_LONGEST_NAME} bytes at most")
+        elif text or (text is not None and key == "name"):
             try:
                 topic_safe(text, what)
             except ConfigError as exc:
@@ -139,7 +144,7 @@ def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Bro
             Region.of(camera.roi)
         except UsageError as exc:
             yield Broken(("roi",), str(exc))
-    if redact(camera.uri) != camera.uri:
+    if holds_password(camera.uri):
         in_pipeline = camera.uri.lower().startswith("gst:")
         what = ", which a pipeline takes from nowhere else: use rtsp://USER@HOST/PATH, and" if in_pipeline else ":"
         yield Broken(
@@ -159,7 +164,24 @@ def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Bro
         yield Broken(("uri",), f"no installed source is called {kind!r}{hint}")
 
 
+def _signed(engine: EngineConfig) -> Iterator[Broken]:
+    if engine.require_signed and engine.trusted_keys is None:
+        yield Broken(
+            ("require_signed",), "stands without trusted_keys, expected a file of public keys", lacks="trusted_keys"
+        )
+    if engine.trusted_keys is not None and not engine.require_signed:
+        yield Broken(
+            ("trusted_keys",), "has no effect without require_signed, expected `require_signed: true` beside it"
+        )
+    if engine.require_signed and engine.build != "never":
+        yield Broken(
+            ("build",),
+            f"is {engine.build!r}, and nobody has signed what is built here: expected never, with require_signed",
+        )
+
+
 def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[Broken]:
+    yield from _signed(engine)
     for given, other in (("mean", "std"), ("std", "mean")):
         if getattr(engine, given) is not None and getattr(engine, other) is None:
             yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
@@ -200,9 +222,14 @@ def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[Broken
         for name in ("ca_file", "cert_file", "key_file"):
             if not broker.tls and getattr(mqtt, name) is not None:
                 yield Broken((name,), "has no effect without TLS: write mqtts:// in uri, or leave it out")
+    if mqtt.client_id is not None and not (mqtt.client_id and is_mqtt_text(mqtt.client_id, _LONGEST_CLIENT_ID)):
+        yield Broken(
+            ("client_id",),
+            f"{mqtt.client_id[:40]!r} is no client id, expected 1 to {_LONGEST_CLIENT_ID} printable bytes",
+        )
     if not is_topic(mqtt.homeassistant_prefix):
         yield Broken(
-            ("homeassistant_prefix",), f"{mqtt.homeassistant_prefix!r} is no topic, expected e.g. homeassistant"
+            ("homeassistant_prefix",), f"{mqtt.homeassistant_prefix[:40]!r} is no topic, expected e.g. homeassistant"
         )
     for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if getattr(mqtt, given) is not None and getattr(mqtt, other) is None:

@@ -6,7 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["TEMPLATE", "write_template"]
 
@@ -39,8 +41,10 @@ cameras:
 #    stall_s: 5.0         # without a new frame for so long it is opened again
 #    frozen_s: 30.0       # the same picture for so long: opened again; 0: no check. Not for files and demo
 #    black_s: 2.0         # black pictures are not looked at, and reported after so long; 0: no check
+#    max_age_s: 10.0      # an older picture is not looked at: after sleep; 0: it is. Not for files
 #    roi: null            # [left, top, width, height] of what to look at: shares of the picture, or whole pixels
 #    max_rate: null       # frames a second to look at, at most
+#    max_megapixels: 25.0 # millions of pixels that a compressed picture may have, up to 100
 #    motion: null         # look only while this share of the picture changes, for example 0.005
 
 # Which network runs, and how.
@@ -48,6 +52,8 @@ cameras:
 #  model: null            # the name of an engine in the store, or a file; the store's default when empty
 #  build: never           # missing: build it first if it came from another device; stale: also if it does not pass here
 #  watch: false           # put another engine to work as soon as it takes the place of this one; SIGHUP does it too
+#  require_signed: false  # run only engines of the store that a key of trusted_keys has signed
+#  trusted_keys: null     # a file of public keys, as minisign and `mnv2-edge engines keygen` write them
 #  threads: null          # CPU threads, 1 to 64; one less than the cores, at most 4, when empty
 #  mean: null             # [R, G, B] on the scale 0 to 255, together with std; the engine's own when empty
 #  std: null
@@ -110,10 +116,12 @@ sinks:
 def write_template(path: Path, *, force: bool) -> None:
     """Write the template to `path`, whole or not at all.
 
-    Raises UsageError when the file is there and `force` is not, or when it cannot be written.
+    Raises UsageError when the file is there and `force` is not; AccessError, DiskError or UsageError when it cannot be
+    written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        require_replaceable(path)
         if path.exists() and not force:
             raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
         with temporary.open("x", encoding="utf-8") as file:
@@ -124,4 +132,7 @@ def write_template(path: Path, *, force: bool) -> None:
     except OSError as exc:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place") from exc
+        if isinstance(exc, PermissionError):
+            raise AccessError(f"{path} cannot be written: {exc.strerror}; choose another place") from exc
+        trouble = disk_error(exc, f"{path} cannot be written")
+        raise (trouble or UsageError(f"{path} cannot be written: {exc.strerror or exc}; choose another place")) from exc

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mnv2_edge.board.files import read_text
 from mnv2_engines.printable import printable
 
 __all__ = ["VideoNode", "read_nodes"]
@@ -103,7 +104,4 @@ def _read(path: Path) -> str:
 
     Whoever makes a USB device writes its names: nothing in them reaches a terminal or a log but text.
     """
-    try:
-        return printable(path.read_text(errors="replace").strip())
-    except OSError:
-        return ""
+    return printable(read_text(path))

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from mnv2_edge.board.files import read_text
+
 __all__ = ["users_of"]
 
 
@@ -15,7 +17,7 @@ def users_of(node: Path, proc: Path = Path("/proc")) -> tuple[str, ...]:
             continue
         try:
             opened = any(str(link.readlink()) == target for link in (folder / "fd").iterdir())
-            name = (folder / "comm").read_text(errors="replace").strip() if opened else ""
+            name = read_text(folder / "comm") if opened else ""
         except OSError:  # it has ended, or is another user's
             continue
         if opened:

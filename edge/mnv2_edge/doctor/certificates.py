@@ -8,6 +8,7 @@ from mnv2_edge.doctor import Finding, Machine, combine
 from mnv2_edge.doctor.configured import Configured, mqtt_settings
 from mnv2_edge.doctor.login import BrokerLogin
 from mnv2_edge.doctor.validity import Validity, read_pem_validities, read_validity
+from mnv2_engines.regular_file import CERTIFICATE_LIMIT, decode_regular
 
 __all__ = ["check_certificates", "judge_shown_certificate"]
 
@@ -48,7 +49,7 @@ def _files(configured: Configured) -> list[tuple[str, str]]:
 
 def _look(name: str, file: Path, machine: Machine) -> Finding:
     try:
-        found = read_pem_validities(file.read_text(encoding="utf-8", errors="replace"))
+        found = read_pem_validities(decode_regular(file, CERTIFICATE_LIMIT, errors="replace"))
     except PermissionError:
         return Finding("warn", f"{name} {file} may not be read by this user", "sudo mnv2-edge doctor")
     except (OSError, ValueError) as exc:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from mnv2_edge.certificate_dates import describe_dates
 from mnv2_edge.errors import SinkError
 from mnv2_edge.sinks.broker import Broker
 
@@ -87,6 +88,9 @@ def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> Login
             tls.wrap_socket(connection, server_hostname=broker.host).close()
         except OSError as exc:  # ssl.SSLError is one
             reason = _reason(exc)
+            dates = describe_dates(exc, tls, broker.host, broker.port)
+            if dates:
+                return LoginTrouble(f"no TLS with it: {dates}", "timedatectl")
             if "not yet valid" in reason:
                 return LoginTrouble(f"no TLS with it: {reason}, or the clock of this device is wrong", "timedatectl")
             command = f"openssl s_client -brief -connect {broker.host}:{broker.port}"

@@ -11,6 +11,7 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.evaluation.float_network import FloatModel, choose_float_model, find_float_model, open_float_network
 from mnv2_edge.network import Network
 from mnv2_edge.network_loading import load_network, make_task
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.engine import Engine
 
 __all__ = ["Bench", "EvaluationOptions", "EvaluationProgress"]
@@ -36,6 +37,8 @@ class EvaluationOptions:
     """None: the engine's own, else `classify`."""
     pictures: Path | None = None
     """Where the pictures of a COCO file are, when they are not beside it."""
+    picture_limits: PictureLimits = DEFAULT_LIMITS
+    """How large pictures and masks may be."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from mnv2_edge.evaluation.greatest import Greatest
 from mnv2_edge.evaluation.looking import Eye, Labelled, PictureReader, Progress, describe_network
 from mnv2_edge.evaluation.thumbnails import draw_thumbnail
 from mnv2_edge.network import Network
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.evaluation.class_names import match_classes
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
@@ -46,7 +47,9 @@ def judge_classifier(bench: Bench) -> ClassificationResult:
         _note_data(bench, folders, network)
         pictures = choose_pictures(folders, ids, bench.options.limit)
         with bench.open_reference(network, task) as reference:
-            result = evaluate_classifier(network, reference, folders, pictures, labels, bench.progress)
+            result = evaluate_classifier(
+                network, reference, folders, pictures, labels, bench.progress, bench.options.picture_limits
+            )
     return replace(result, notes=(*bench.notes, *find_hints(result)))
 
 
@@ -63,6 +66,7 @@ def evaluate_classifier(
     pictures: Sequence[Labelled[int]],
     labels: Sequence[str],
     progress: Progress = lambda _done, _total: None,
+    limits: PictureLimits = DEFAULT_LIMITS,
 ) -> ClassificationResult:
     """Show every picture to the engine and, if there is one, to its float network; return what was found.
 
@@ -71,7 +75,7 @@ def evaluate_classifier(
     """
     tally, worst = ClassificationTally(len(labels)), Greatest[Mistake](_SHOWN)
     against = None if reference is None else _Against(reference, len(labels))
-    eye, reader = Eye(network), PictureReader(folders.root, progress)
+    eye, reader = Eye(network), PictureReader(folders.root, progress, limits)
     for name, pixels, truth in reader.read(pictures):
         findings, view = eye.look(pixels)
         predictions = findings.predictions

@@ -8,6 +8,7 @@ import msgspec
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_engines.evaluation.detection import TruthBox
+from mnv2_engines.regular_file import MODEL_LIMIT, read_regular
 
 __all__ = ["BoxedPicture", "CocoData", "read_coco"]
 
@@ -63,7 +64,7 @@ def read_coco(path: Path, pictures: Path | None) -> CocoData:
     Raises SourceError for a file that is none, and when no picture of it is there.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_File)
+        found = msgspec.json.decode(read_regular(path, MODEL_LIMIT), type=_File)
     except FileNotFoundError as exc:
         raise SourceNotFoundError(f"there is no {path}: expected COCO annotations (instances.json)") from exc
     except OSError as exc:

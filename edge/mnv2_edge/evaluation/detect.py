@@ -85,7 +85,7 @@ def _evaluate(
     eyes = [Eye(network) for network in judged]
     tallies = [DetectionTally(tuple(known.values())) for _ in judged]
     categories = frozenset(known.values())
-    reader, worst = PictureReader(data.root, bench.progress), Greatest[PoorBoxes](_WORST)
+    reader, worst = PictureReader(data.root, bench.progress, bench.options.picture_limits), Greatest[PoorBoxes](_WORST)
     for name, pixels, truth in reader.read(pictures):
         boxes = [box for box in truth if box.class_id in categories]
         for place, (eye, tally) in enumerate(zip(eyes, tallies, strict=True)):

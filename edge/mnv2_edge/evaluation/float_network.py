@@ -15,6 +15,7 @@ from mnv2_engines.engine import Engine
 from mnv2_engines.errors import ContractError
 from mnv2_engines.manifest import Manifest
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.regular_file import MODEL_LIMIT, open_regular
 from mnv2_engines.sidecar import choose_preprocess, read_sidecar
 from mnv2_engines.store.sources import read_recipe
 from mnv2_engines.store.version import SOURCE
@@ -94,7 +95,7 @@ def _origins(engine: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path, MODEL_LIMIT) as file:
         while part := file.read(_READ_BYTES):
             digest.update(part)
     return digest.hexdigest()

@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeVar
 
 from mnv2_edge.errors import SourceError
 from mnv2_edge.network import Network
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.pictures import read_picture
 from mnv2_engines.evaluation.result import Judged, Unreadable
 from mnv2_engines.geometry import View
@@ -38,8 +39,9 @@ class Eye:
 class PictureReader:
     """Read pictures one by one; keep count of those that cannot be read."""
 
-    def __init__(self, root: Path, progress: Progress) -> None:
+    def __init__(self, root: Path, progress: Progress, limits: PictureLimits = DEFAULT_LIMITS) -> None:
         self._root = root
+        self._limits = limits
         self._progress = progress
         self.unreadable: list[Unreadable] = []
 
@@ -52,7 +54,7 @@ class PictureReader:
             self._progress(done, len(pictures))
             name = self.name(path)
             try:
-                pixels = read_picture(path)
+                pixels = read_picture(path, self._limits)
             except SourceError as exc:
                 self.unreadable.append(Unreadable(name, printable(str(exc))))
                 continue

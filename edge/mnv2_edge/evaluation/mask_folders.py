@@ -1,18 +1,22 @@
 """Read a data set whose pixels have classes: DIR/images/NAME.jpg and DIR/masks/NAME.png, or VOC's folders."""
 
+import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from mnv2_edge.errors import LibraryMissingError, SourceError, SourceNotFoundError, UsageError
-from mnv2_edge.sources.pictures import list_pictures
+from mnv2_edge.errors import LibraryMissingError, PictureError, SourceError, SourceNotFoundError, UsageError
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_edge.sources.pictures import list_pictures, read_picture_file
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["MaskedPictures", "read_mask", "read_mask_folders"]
 
 _FOLDERS: Final = (("images", "masks"), ("JPEGImages", "SegmentationClass"))
+_FORMATS: Final = ("PNG", "BMP", "GIF", "TIFF")
 _MASK_SUFFIXES: Final = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -39,11 +43,11 @@ def read_mask_folders(root: Path) -> MaskedPictures:
     )
 
 
-def read_mask(path: Path) -> UInt8Array:
+def read_mask(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8Array:
     """Return class numbers, height x width; of a picture with a palette its indices. 255 is unlabelled.
 
     Raises LibraryMissingError without Pillow (OpenCV turns palettes into colours), SourceError for a file that is no
-    mask: one with colours says which class is which nowhere.
+    mask (one with colours says which class is which nowhere), or is larger than `limits`.
     """
     try:
         from PIL import Image, UnidentifiedImageError
@@ -51,11 +55,19 @@ def read_mask(path: Path) -> UInt8Array:
         raise LibraryMissingError(
             "Pillow is not importable, which reads masks: `pip install 'mnv2-edge[evaluate]'`"
         ) from exc
+    raw = read_picture_file(path, limits)
     try:
-        with Image.open(path) as mask:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(raw), formats=_FORMATS)
+        with opened as mask:
+            if mask.width * mask.height > limits.pixels:  # as Pillow measures it, nothing is unpacked yet
+                raise PictureError(f"{path} is a mask {limits.refusal(mask.width, mask.height)}")
             if mask.mode not in ("P", "L"):
                 raise SourceError(f"{path} has colours ({mask.mode}): expected class numbers, grey or with a palette")
             return np.array(mask, np.uint8)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:  # above limits that Pillow has itself
+        raise PictureError(f"{path} is too large a mask: {exc}") from exc
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as exc:
         if isinstance(exc, SourceError):
             raise

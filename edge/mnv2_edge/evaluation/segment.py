@@ -14,6 +14,7 @@ from mnv2_edge.evaluation.looking import Eye, Labelled, PictureReader, describe_
 from mnv2_edge.evaluation.mask_folders import read_mask, read_mask_folders
 from mnv2_edge.evaluation.thumbnails import draw_areas
 from mnv2_edge.network import Network
+from mnv2_edge.sources.picture_limits import PictureLimits
 from mnv2_engines.class_map import UNSEEN
 from mnv2_engines.errors import ContractError
 from mnv2_engines.evaluation.result import PoorPicture, SegmentationResult, Unreadable
@@ -53,11 +54,11 @@ def _evaluate(
 ) -> SegmentationResult:
     judged = [network for network in networks if network is not None]
     eyes, tallies = [Eye(network) for network in judged], [SegmentationTally() for _ in judged]
-    reader, worst = PictureReader(root, bench.progress), Greatest[PoorPicture](_SHOWN)
+    reader, worst = PictureReader(root, bench.progress, bench.options.picture_limits), Greatest[PoorPicture](_SHOWN)
     labels = judged[0].labels
     for name, pixels, mask in reader.read(pairs):
         try:
-            truth = _read_truth(mask, pixels, len(labels))
+            truth = _read_truth(mask, pixels, len(labels), bench.options.picture_limits)
         except SourceError as exc:
             reader.unreadable.append(Unreadable(name, printable(str(exc))))
             continue
@@ -79,8 +80,8 @@ def _evaluate(
     )
 
 
-def _read_truth(mask: Path, pixels: UInt8Array, classes: int) -> UInt8Array:
-    truth = read_mask(mask)
+def _read_truth(mask: Path, pixels: UInt8Array, classes: int, limits: PictureLimits) -> UInt8Array:
+    truth = read_mask(mask, limits)
     if truth.shape != pixels.shape[:2]:
         raise SourceError(
             f"{mask} is {truth.shape[1]}x{truth.shape[0]}, its picture {pixels.shape[1]}x{pixels.shape[0]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.errors import AccessError, UsageError
+from mnv2_engines.disk_errors import disk_error, read_only_error
 
 __all__ = ["FolderFullError", "PictureFolder"]
 
@@ -28,18 +29,19 @@ class PictureFolder:
     """
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
-        """Make the folder. Raises AccessError or UsageError when it cannot be made or written to."""
+        """Make the folder. Raises AccessError, DiskError or UsageError when it cannot be made or written to."""
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._bytes = _measure(path)
         except PermissionError as exc:
             raise AccessError(f"{path} may not be written by this user: choose another folder with --save DIR") from exc
         except OSError as exc:
-            raise UsageError(
-                f"{path} is no folder for pictures ({exc.strerror}): choose another with --save DIR"
-            ) from exc
+            elsewhere = "choose another with --save DIR"
+            trouble = disk_error(exc, f"{path} cannot be the folder for pictures", elsewhere)
+            raise (trouble or UsageError(f"{path} is no folder for pictures ({exc.strerror}): {elsewhere}")) from exc
         if not os.access(path, os.W_OK | os.X_OK):
-            raise AccessError(f"{path} may not be written by this user: choose another folder with --save DIR")
+            closed = AccessError(f"{path} may not be written by this user: choose another folder with --save DIR")
+            raise read_only_error(path, f"{path} cannot be written", "choose another folder with --save DIR") or closed
         self.path = path
         self._limit_bytes = limit_bytes
 

@@ -7,6 +7,7 @@ import yaml
 from mnv2_edge.errors import ConfigError
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.manifest import manifest_path
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 from mnv2_engines.sidecar import read_sidecar, sidecar_path
 
 __all__ = ["files_beside"]
@@ -29,7 +30,7 @@ def files_beside(engine: Path) -> tuple[Path, ...]:
         )
     read_sidecar(engine)
     named = []
-    for value in _named_files(yaml.safe_load(sidecar.read_bytes()) or {}):
+    for value in _named_files(yaml.safe_load(read_regular(sidecar, SETTINGS_LIMIT)) or {}):
         file = sidecar.parent / value
         if file.name in LISTS and not file.is_file():
             continue  # of the package

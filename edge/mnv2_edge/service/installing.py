@@ -18,8 +18,10 @@ from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.beside import files_beside
 from mnv2_edge.service.places import USER, Places
 from mnv2_edge.service.user import acting_as_service, service_user
+from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import make_folder, replace
 from mnv2_engines.labels.named import LISTS
+from mnv2_engines.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, decode_regular, open_regular
 from mnv2_engines.store.names import is_name
 
 __all__ = ["Copy", "Plan", "carry_out", "make_state", "plan_installation", "readable_by_service"]
@@ -72,7 +74,7 @@ def plan_installation(
     """
     config = read_config(source)
     require_sound(config)
-    text = source.read_text(encoding="utf-8-sig")
+    text = decode_regular(source, SETTINGS_LIMIT, encoding="utf-8-sig")
     copies: list[Copy] = []
     pieces, done = [], 0
     for start, end, value, kind in _file_values(text):
@@ -122,8 +124,8 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
     """Copy the files, verify the engines among them, and write the configuration last.
 
     All but the configuration is written as the service's user. `verify` is called with an engine in its new place,
-    before the configuration names it; what it raises undoes the copies. Raises AccessError when something cannot be
-    written.
+    before the configuration names it; what it raises undoes the copies. Raises AccessError or DiskError when something
+    cannot be written.
     """
     folder, staging = places.files(plan.name), places.files(f".{plan.name}.new")
     try:
@@ -146,7 +148,8 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
                 shutil.rmtree(staging, ignore_errors=True)
         _write(plan.configuration, plan.text)
     except OSError as exc:
-        raise AccessError(f"{exc.filename or folder} cannot be written: {exc.strerror or exc}") from exc
+        what = f"{exc.filename or folder} cannot be written"
+        raise (disk_error(exc, what) or AccessError(f"{what}: {exc.strerror or exc}")) from exc
 
 
 def make_state(folder: Path) -> None:
@@ -165,6 +168,7 @@ def _file_values(text: str) -> Iterator[tuple[int, int, str, _Kind]]:
     top = _mapping(root)
     found: list[tuple[yaml.Node | None, _Kind]] = [
         (_mapping(top.get("engine")).get("model"), "engine"),
+        (_mapping(top.get("engine")).get("trusted_keys"), "secret"),
         (top.get("labels"), "labels"),
     ]
     found += [(_mapping(camera).get("password_file"), "secret") for camera in _items(top.get("cameras"))]
@@ -218,11 +222,12 @@ def _copy(copy: Copy, target: Path, places: Places) -> None:
 
 def _copy_file(source: Path, target: Path, places: Places) -> None:
     """Read a file as who runs this, or as the service if it is the service's own; write it for the service alone."""
-    with acting_as_service() if _is_below(source, places.state) else contextlib.nullcontext():
-        reading = source.open("rb")
-    with reading, acting_as_service(), target.open("wb") as writing:
-        target.chmod(0o600)
-        shutil.copyfileobj(reading, writing)
+    with contextlib.ExitStack() as stack:
+        with acting_as_service() if _is_below(source, places.state) else contextlib.nullcontext():
+            reading = stack.enter_context(open_regular(source, MODEL_LIMIT))
+        with acting_as_service(), target.open("wb") as writing:
+            target.chmod(0o600)
+            shutil.copyfileobj(reading, writing)
 
 
 def _write(path: Path, text: str) -> None:

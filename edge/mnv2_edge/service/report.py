@@ -40,6 +40,7 @@ class ServiceReport:
         self._results = 0
         self._label = ""
         self._note = ""
+        self._lost = 0
         self._fed_ns = self._status_ns = self._timer.now_ns()
         self._results_then = 0
 
@@ -51,6 +52,7 @@ class ServiceReport:
         elif isinstance(record, CameraState):
             reason = f" ({record.reason})" if record.reason else ""
             self._states[record.camera] = f"{record.camera} {record.state}{reason}"
+            self._lost = record.lost
             self._changed = True
 
     def slow(self, what: str, at_most_s: float) -> None:
@@ -101,6 +103,8 @@ class ServiceReport:
             parts.append(f"{(self._results - self._results_then) / seconds:.1f} frames/s")
         self._results_then, self._changed = self._results, False
         parts.extend(tuple(self._states.values()))
+        if self._lost:
+            parts.append(f"{self._lost} records lost")
         if self._label:
             parts.append(f"last seen: {self._label}")
         return "; ".join(parts)

@@ -10,19 +10,21 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from mnv2_edge.address_secrets import names_password
 from mnv2_edge.app import quieten_opencv
 from mnv2_edge.camera_test import CameraReport, examine_source
 from mnv2_edge.config.model import CameraConfig
 from mnv2_edge.devices import Camera
 from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
 from mnv2_edge.patience import Patient
-from mnv2_edge.redaction import add_secret, redact
+from mnv2_edge.redaction import add_secret, holds_password, redact
 from mnv2_edge.service.places import unit_of
 from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.logins import ask_password, with_user
 from mnv2_edge.setup.surroundings import Surroundings
 from mnv2_edge.sources.address import split_address
+from mnv2_edge.sources.picture_limits import PictureLimits
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.printable import printable
 
@@ -154,7 +156,7 @@ def take_address(text: str) -> tuple[str, str]:
     address = split_address(text, "")
     uri = with_user(text, address.user)
     add_secret(address.password)
-    if redact(uri) != uri:
+    if holds_password(uri) or names_password(uri):
         raise UsageError(
             f"{redact(uri)} holds a password among its options, which every reader of the file would see: leave it out"
         )
@@ -243,6 +245,7 @@ def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraRep
             flip=camera.flip,
             secret=secret,
             stall_s=camera.stall_s,
+            limits=PictureLimits(camera.max_megapixels),
         )
         with closing(source):
             return examine_source(source, around.watch_s, stop)[0]

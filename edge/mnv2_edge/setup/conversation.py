@@ -23,6 +23,7 @@ from mnv2_edge.setup.text import configuration_text
 from mnv2_edge.setup.writing import File, name_passwords, require_place, write_files
 from mnv2_edge.sinks.broker import Topics, parse_broker
 from mnv2_engines.printable import printable
+from mnv2_engines.regular_file import SETTINGS_LIMIT, decode_regular
 
 __all__ = ["Plan", "hold_conversation", "offer_service"]
 
@@ -137,7 +138,7 @@ def _may_write(path: Path, config: Config, text: str, asker: Asker) -> _Over | L
 def _present(path: Path) -> tuple[Config | None, str]:
     """Return what a file says, as far as it can be read and is a configuration."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = decode_regular(path, SETTINGS_LIMIT, errors="replace")
     except OSError:
         return None, ""
     try:

@@ -13,16 +13,18 @@ from typing import Final
 
 import msgspec
 
-from mnv2_edge.errors import AccessError, EdgeError, TemporaryError, UsageError
+from mnv2_edge.errors import AccessError, EdgeError, UsageError
 from mnv2_edge.setup.draft import Draft
+from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.durable import sync_folder
+from mnv2_engines.errors import DiskError
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["File", "name_passwords", "require_place", "write_files"]
 
 _MODE: Final = 0o640
 _SECRET_MODE: Final = 0o600
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,12 @@ def name_passwords(draft: Draft, path: Path) -> tuple[Draft, tuple[File, ...]]:
 def require_place(path: Path) -> None:
     """Find out before anything is asked that a file could be written.
 
-    Raises UsageError, AccessError, TemporaryError (a full disk).
+    Raises UsageError, AccessError, DiskError.
     """
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder: expected the name of a file, as in {path / 'mnv2-edge.yaml'}")
+        require_replaceable(path)
         _temporary(path, "", _SECRET_MODE).unlink()
     except (FileNotFoundError, NotADirectoryError) as exc:
         folder = path.parent
@@ -78,7 +81,7 @@ def write_files(files: Sequence[File]) -> None:
     """Write every file, the last one last: what fails until then leaves everything as it was.
 
     A file that is there keeps its mode unless it is a secret; what root writes belongs to whom the folder belongs to.
-    Raises AccessError, TemporaryError (a full disk), UsageError when something cannot be written.
+    Raises AccessError, DiskError, UsageError when something cannot be written.
     """
     written: dict[Path, Path] = {}
     try:
@@ -129,10 +132,11 @@ def _temporary(path: Path, text: str, mode: int) -> Path:
     return temporary
 
 
-def _refused(path: Path, error: OSError) -> EdgeError:
+def _refused(path: Path, error: OSError) -> EdgeError | DiskError:
     why = f"{path} cannot be written ({error.strerror or error})"
-    if error.errno in _FULL:
-        return TemporaryError(f"{why}: free some space and try again")
+    trouble = disk_error(error, f"{path} cannot be written")
+    if trouble is not None:
+        return trouble
     if error.errno in _FORBIDDEN:
         return AccessError(f"{why}: this user may not; name another place with --output FILE")
     return UsageError(f"{why}: name another place with --output FILE")

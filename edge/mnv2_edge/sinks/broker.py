@@ -8,11 +8,15 @@ from urllib.parse import unquote, urlsplit
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.redaction import redact
 
-__all__ = ["Broker", "Topics", "is_topic", "parse_broker"]
+__all__ = ["Broker", "Topics", "is_mqtt_text", "is_topic", "parse_broker"]
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _PREFIX: Final = "mnv2-edge"
+_LONGEST_TOPIC: Final = 256
+"""Bytes of the part of a topic that somebody chooses. MQTT allows 65,535 in all, and some brokers 256."""
+_LONGEST_USER: Final = 1024
 _LEVEL: Final = re.compile(r"[^/+#\x00-\x1f]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EXPECTED: Final = "expected mqtt[s]://[user@]host[:port][/prefix]"
 
 
@@ -79,11 +83,32 @@ def parse_broker(uri: str) -> Broker:
             f"broker {shown!r} holds a password: leave it out, and set MNV2_EDGE_MQTT_PASSWORD or `password_file`"
         )
     prefix = parts.path.strip("/") or _PREFIX
+    if len(prefix.encode(errors="replace")) > _LONGEST_TOPIC:
+        raise ConfigError(
+            f"topic prefix {prefix[:40]!r}... has {len(prefix)} characters: expected {_LONGEST_TOPIC} bytes at most"
+        )
     if not is_topic(prefix):
         raise ConfigError(f"topic prefix {prefix!r} of {shown!r} is no topic: expected e.g. `home/cameras`")
-    return Broker(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts", unquote(parts.username or ""), prefix)
+    user = unquote(parts.username or "")
+    if not is_mqtt_text(user, _LONGEST_USER):
+        raise ConfigError(
+            f"the broker's user {user[:40]!r} is expected to have {_LONGEST_USER} printable bytes at most"
+        )
+    return Broker(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts", user, prefix)
 
 
 def is_topic(text: str) -> bool:
     """Return True for one or more levels that a client may publish to: no wildcards, nothing empty, no `$SYS`."""
-    return not text.startswith("$") and all(_LEVEL.fullmatch(level) for level in text.split("/"))
+    return (
+        is_mqtt_text(text, _LONGEST_TOPIC)
+        and not text.startswith("$")
+        and all(_LEVEL.fullmatch(level) for level in text.split("/"))
+    )
+
+
+def is_mqtt_text(text: str, longest: int) -> bool:
+    """Return True for text that MQTT can carry: UTF-8, without control characters, of `longest` bytes at most."""
+    try:
+        return len(text.encode()) <= longest and _CONTROL.search(text) is None
+    except UnicodeEncodeError:  # a lone surrogate: bytes of the command line that are no UTF-8
+        return False

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Final
 
+from mnv2_edge.errors import ConfigError
 from mnv2_edge.identity import client_id_of
 from mnv2_edge.records import CameraState, Event, Record, Result, encode
 from mnv2_edge.sinks import Sink, SinkOptions
@@ -25,6 +26,7 @@ _QUEUE_LIMIT: Final = 1024
 _OUTBOX_LIMIT: Final = 256
 _ATTEND_S: Final = 2.0
 _CLOSE_S: Final = 0.5
+_LONGEST_PASSWORD: Final = 65_535
 _GOODBYE_NS: Final = 150_000_000  # of that, for writing out what was handed over
 
 
@@ -35,6 +37,8 @@ def open_mqtt(options: SinkOptions) -> Sink:
     """
     settings = read_settings(options, MqttSettings)
     broker = parse_broker(settings.uri)
+    if len(options.secret.encode(errors="surrogateescape")) > _LONGEST_PASSWORD:
+        raise ConfigError(f"the broker's password is longer than MQTT allows: {_LONGEST_PASSWORD} bytes at most")
     return MqttSink(broker, settings, options)
 
 
@@ -54,6 +58,7 @@ class MqttSink:
         self._outbox: deque[tuple[str, bytes]] = deque()
         self._outbox_dropped = 0
         self._told = False
+        self._told_too_large = False
         self._broken = ""
         self._gates: dict[str, ChangeGate] = {}
         self._states: dict[str, CameraState] = {}
@@ -90,8 +95,11 @@ class MqttSink:
 
     @property
     def dropped(self) -> int:
-        """Count the results and events that no broker took; what the gate held back is not among them."""
-        return self._queue.dropped + self._outbox_dropped
+        """Count the results and events that no broker has shown to have read; what the gate held back is none of them.
+
+        What was on its way when a connection ended counts, although the broker may have read the first of it.
+        """
+        return self._queue.dropped + self._outbox_dropped + self._session.lost
 
     def publish(self, record: Record) -> None:
         """Queue a record for the deciding thread."""
@@ -116,7 +124,7 @@ class MqttSink:
         return not self._session.settled or self._session.connected
 
     def _backlog(self) -> int:
-        """Count what is due and not written to the network yet; called from any thread."""
+        """Count what is due and what the broker has not shown to have read; called from any thread."""
         now_ns = time.monotonic_ns()
         dues = [gate.due_ns() for gate in tuple(self._gates.values())]
         gated = sum(due is not None and due <= now_ns for due in dues)
@@ -144,7 +152,7 @@ class MqttSink:
         if isinstance(record, CameraState):
             self._states[record.camera] = record
             if self._session.connected and self._greeted == self._session.connections:
-                self._session.publish(self._topics.state(record.camera), encode(record), retain=True, urgent=True)
+                self._announce(self._topics.state(record.camera), encode(record))
         elif isinstance(record, Event):
             self._put_out(self._topics.event(record.camera), encode(record))
         elif self._settings.every == "frame":
@@ -167,32 +175,58 @@ class MqttSink:
     def _greet(self) -> None:
         """Tell a broker, or a Home Assistant, that has just come everything that it should know."""
         self._announced = self._session.heard
-        self._session.publish(self._topics.status, ONLINE, retain=True, urgent=True)
+        self._announce(self._topics.status, ONLINE)
         if self._settings.homeassistant:
-            self._session.publish(
+            self._announce(
                 discovery_topic(self._settings.homeassistant_prefix, self._options.device),
                 discovery_document(self._topics, self._options.device_name, self._options.cameras),
-                retain=True,
-                urgent=True,
             )
         for camera, state in self._states.items():
-            self._session.publish(self._topics.state(camera), encode(state), retain=True, urgent=True)
+            self._announce(self._topics.state(camera), encode(state))
         for gate in self._gates.values():
             gate.repeat()
 
     def _send(self, *, last: bool = False) -> None:
         """Hand over the outbox, then what the gates let pass, as long as the client takes it."""
-        while self._outbox:
-            if not self._session.publish(*self._outbox[0]):
-                return
-            self._outbox.popleft()
+        self._empty_outbox()
+        if self._outbox:
+            return
         now_ns = time.monotonic_ns()
         for gate in self._gates.values():
             result = gate.take_last(now_ns) if last else gate.take(now_ns)
             if result is not None:
                 self._put_out(self._topics.result(result.camera), encode(result))
-        while self._outbox and self._session.publish(*self._outbox[0]):
+        self._empty_outbox()
+
+    def _empty_outbox(self) -> None:
+        """Hand over the oldest messages for as long as the client takes them; those that do not fit are dropped."""
+        while self._outbox:
+            message = self._outbox[0]
+            if self._session.connected and not self._fits(*message):
+                self._outbox_dropped += 1
+            elif not self._session.publish(*message):
+                return
             self._outbox.popleft()
+
+    def _announce(self, topic: str, payload: bytes) -> None:
+        """Hand over a retained message, which is repeated after every reconnect."""
+        if self._fits(topic, payload):
+            self._session.announce(topic, payload)
+        else:
+            self._outbox_dropped += 1
+
+    def _fits(self, topic: str, payload: bytes) -> bool:
+        """Return False for a message above the broker's limit, and say so once."""
+        fits = self._session.fits(topic, payload)
+        if not fits and not self._told_too_large:
+            self._told_too_large = True
+            _log.warning(
+                "mqtt: a message of %d bytes on %s is larger than this broker takes: such messages are dropped and "
+                "counted; raise its maximum packet size, or publish less (`mask: none`, `top_k`)",
+                len(payload),
+                topic,
+            )
+        return fits
 
     def _put_out(self, topic: str, payload: bytes) -> None:
         if len(self._outbox) >= _OUTBOX_LIMIT:
@@ -220,15 +254,22 @@ class MqttSink:
         self._work()
         if self._session.connected:
             self._say_goodbye(deadline_ns - _GOODBYE_NS)
-        self._outbox_dropped += len(self._outbox)
+        now_ns = time.monotonic_ns()
+        held = sum(gate.take_last(now_ns) is not None for gate in self._gates.values())
+        untold = len(self._states) if self._session.connections == 0 else 0
+        self._outbox_dropped += len(self._outbox) + held + untold
         self._session.close(deadline_ns)
 
     def _say_goodbye(self, deadline_ns: int) -> None:
         self._send(last=True)
-        while self._outbox and self._session.connected and time.monotonic_ns() < deadline_ns:
-            self._queue.wait_until(lambda: self._session.waiting == 0, 0.05)
-            self._send()
-        self._session.publish(self._topics.status, OFFLINE, retain=True, urgent=True)
+        while self._session.connected and (self._outbox or self._session.waiting):
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                break
+            waiting = self._session.waiting
+            self._queue.wait_until(lambda: self._session.waiting < waiting, min(0.05, left_ns / 1e9))  # noqa: B023 - at once
+            self._work()
+        self._announce(self._topics.status, OFFLINE)
 
     def _connected_or_settled(self) -> bool:
         return self._session.connected or self._session.settled

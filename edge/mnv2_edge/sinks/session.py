@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
+from mnv2_edge.certificate_dates import describe_dates
 from mnv2_edge.errors import SinkError
 from mnv2_edge.sinks.broker import Broker
+from mnv2_edge.sinks.confirmation import Confirmation
+from mnv2_edge.sinks.packet_limit import LARGEST_PACKET, limit_packets, publish_size
 from mnv2_edge.sinks.trouble import UNSUPPORTED_PROTOCOL, Delays, Trouble
 
 if TYPE_CHECKING:
@@ -26,8 +29,12 @@ __all__ = ["Account", "BrokerSession"]
 _log = logging.getLogger(__name__)
 
 _IN_FLIGHT: Final = 100
-"""Messages in paho's own queue, which has no bound at QoS 0; a frozen broker would fill the memory."""
+"""Messages on their way that the broker has not shown to have read: so many may be lost with a connection. Paho's own
+queue has no bound at QoS 0, and a frozen broker would fill the memory."""
+_LARGEST_OF_MQTT: Final = 268_435_455
 _CONNECT_TIMEOUT_S: Final = 5.0
+_PROBE_TIMEOUT_S: Final = 1.0
+_KEPT_S: Final = 0.2
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
@@ -72,6 +79,7 @@ class BrokerSession:
         self._listen_to = listen_to
         self._on_change = on_change
         self._usual = Delays.usual()
+        self._newest = True
         self._trouble = Trouble(
             str(broker),
             account.client_id,
@@ -79,8 +87,8 @@ class BrokerSession:
             tls=broker.tls,
             has_certificate=account.has_certificate,
         )
-        self._lock = threading.Lock()
-        self._handed_over = 0
+        self._confirmation = Confirmation()
+        self._largest = _LARGEST_OF_MQTT
         self._connected = False
         self._refused = False
         self._closing = False
@@ -95,25 +103,42 @@ class BrokerSession:
 
     @property
     def waiting(self) -> int:
-        """Count the messages that were handed to the client and are not written to the network yet."""
-        return self._handed_over
+        """Count the messages that were handed to the client and that the broker has not shown to have read."""
+        return self._confirmation.waiting
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False, urgent: bool = False) -> bool:
+    @property
+    def lost(self) -> int:
+        """Count the messages that were handed to the client and may have been lost with a connection."""
+        return self._confirmation.lost
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Return False for a message above what this broker takes, which would end the connection."""
+        return publish_size(topic, payload) <= self._largest
+
+    def announce(self, topic: str, payload: bytes) -> bool:
+        """Hand a retained message to the client; return False without a connection.
+
+        It is not held back by what is on its way, and not counted when it is lost: the owner announces it again after
+        every reconnect.
+        """
+        return self._connected and self._client.publish(topic, payload, qos=0, retain=True).rc == 0
+
+    def publish(self, topic: str, payload: bytes) -> bool:
         """Hand a message (QoS 0) to the client; return False when it has no connection, or enough to do already.
 
-        An `urgent` one is only held back by a missing connection.
+        It is counted in `lost` when the connection ends before the broker has shown that it read it.
         """
-        if not self._connected or (self._handed_over >= _IN_FLIGHT and not urgent):
+        if not self._connected or self._confirmation.waiting >= _IN_FLIGHT:
             return False
-        with self._lock:
-            self._handed_over += 1
-        sent = self._client.publish(topic, payload, qos=0, retain=retain)
-        if sent.rc != 0:
-            self._written()
-        return sent.rc == 0
+        connection = self._confirmation.hand_over()
+        if self._client.publish(topic, payload, qos=0).rc != 0:
+            return not self._confirmation.take_back(connection)  # what was counted as lost is not sent again
+        self._ask()
+        return True
 
     def attend(self) -> None:
         """Do what the client's own thread cannot; call it whenever `on_change` was called, and now and then."""
+        self._ask()
         if self._too_new:
             self._too_new = False
             self._client.disconnect()
@@ -122,8 +147,9 @@ class BrokerSession:
         elif self._client.loop_start() == 0 and not self._closing:
             # It had ended by an exception (paho before 2.2, reason codes that it does not know): begin anew.
             self._connected = False
+            self._confirmation.connection_ended()
             self._trouble.garbled()
-            self._client.connect_async(self._broker.host, self._broker.port, self._keepalive_s)
+            self._connect(self._client, newest=self._newest)
 
     def close(self, deadline_ns: int) -> None:
         """Say goodbye, wait until `deadline_ns` for what was handed over to be written, then cut the connection."""
@@ -134,10 +160,12 @@ class BrokerSession:
             if connection is not None:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+        self._confirmation.connection_ended()
 
     def _start(self, *, newest: bool) -> "Client":
         mqtt = _import_paho()
-        client: Client = mqtt.Client(
+        self._newest = newest
+        client = limit_packets(mqtt.Client)(
             mqtt.CallbackAPIVersion.VERSION2,
             client_id=self._account.client_id,
             protocol=mqtt.MQTTv5 if newest else mqtt.MQTTv311,
@@ -152,22 +180,32 @@ class BrokerSession:
         client.on_connect = self._when_answered
         client.on_connect_fail = self._when_unreachable
         client.on_disconnect = self._when_disconnected
-        client.on_publish = self._when_written
+        client.on_unsubscribe = self._when_read
         client.on_message = self._when_heard
         self._set_delays(client, self._usual)
-        client.connect_async(self._broker.host, self._broker.port, self._keepalive_s)
+        self._connect(client, newest=newest)
         client.loop_start()
         return client
 
+    def _connect(self, client: "Client", *, newest: bool) -> None:
+        properties = _connect_properties() if newest else None
+        client.connect_async(self._broker.host, self._broker.port, self._keepalive_s, properties=properties)
+
+    def _ask(self) -> None:
+        """Have the broker show that it has read what was published: by its answer to something that changes nothing."""
+        if not self._connected or not self._confirmation.ask():
+            return
+        if self._client.unsubscribe(self._status_topic)[0] != 0:
+            self._confirmation.withdraw()
+
     def _when_answered(
-        self, client: "Client", _data: object, _flags: "ConnectFlags", reason: "ReasonCode", _props: "Properties | None"
+        self, client: "Client", _data: object, _flags: "ConnectFlags", reason: "ReasonCode", props: "Properties | None"
     ) -> None:
         if self._closing:
             client.disconnect()
         elif not reason.is_failure:
             self._set_delays(client, self._trouble.connected(time.monotonic_ns()))
-            with self._lock:
-                self._handed_over = 0
+            self._largest = getattr(props, "MaximumPacketSize", None) or _LARGEST_OF_MQTT
             self._ended.clear()
             self._connected = True
             self.connections += 1
@@ -181,8 +219,10 @@ class BrokerSession:
         self.settled = True
         self._on_change()
 
-    def _when_unreachable(self, _client: "Client", _data: object) -> None:
-        self._trouble.unreachable(sys.exc_info()[1])  # paho calls this while it handles the error
+    def _when_unreachable(self, client: "Client", _data: object) -> None:
+        error = sys.exc_info()[1]  # paho calls this while it handles the error
+        dates = describe_dates(error, self._account.tls, self._broker.host, self._broker.port)
+        self._set_delays(client, self._trouble.unreachable(error, time.monotonic_ns(), dates))
         self.settled = True
         self._on_change()
 
@@ -195,24 +235,39 @@ class BrokerSession:
         _props: "Properties | None",
     ) -> None:
         was_connected, self._connected = self._connected, False
-        with self._lock:
-            self._handed_over = 0
+        self._confirmation.connection_ended()
         self._ended.set()
         if not self._closing:
             if was_connected:
-                delays = self._trouble.lost(reason.value, str(reason), time.monotonic_ns())
-                if delays is not None:
-                    self._set_delays(client, delays)
+                self._set_delays(
+                    client, self._trouble.lost(reason.value, str(reason), time.monotonic_ns(), self._listens)
+                )
             elif not self._refused:
-                self._trouble.unanswered(reason.value)
+                self._set_delays(client, self._trouble.unanswered(reason.value, time.monotonic_ns()))
                 self.settled = True
             self._refused = False
         self._on_change()
 
-    def _when_written(
-        self, _client: "Client", _data: object, _mid: int, _reason: "ReasonCode", _props: "Properties"
+    def _listens(self) -> bool:
+        """Return whether the broker's port takes connections at this moment, and keeps them: a proxy may take any."""
+        try:
+            with socket.create_connection((self._broker.host, self._broker.port), _PROBE_TIMEOUT_S) as probe:
+                probe.settimeout(_KEPT_S)
+                return bool(probe.recv(1))
+        except TimeoutError:
+            return True  # a broker waits for the client to begin
+        except OSError:
+            return False
+
+    def _when_read(
+        self,
+        _client: "Client",
+        _data: object,
+        _mid: int,
+        _reasons: "list[ReasonCode]",
+        _props: "Properties | None",
     ) -> None:
-        self._written()
+        self._confirmation.answered()
         self._on_change()
 
     def _when_heard(self, _client: "Client", _data: object, message: "MQTTMessage") -> None:
@@ -220,12 +275,10 @@ class BrokerSession:
             self.heard += 1
             self._on_change()
 
-    def _written(self) -> None:
-        with self._lock:
-            self._handed_over = max(0, self._handed_over - 1)
-
     @staticmethod
-    def _set_delays(client: "Client", delays: Delays) -> None:
+    def _set_delays(client: "Client", delays: Delays | None) -> None:
+        if delays is None:
+            return
         # Annotated as whole seconds, but only added, doubled and compared.
         client.reconnect_delay_set(delays.shortest, delays.longest)  # type: ignore[arg-type]
 
@@ -233,6 +286,15 @@ class BrokerSession:
 def _send_at_once(_client: "Client", _data: object, connection: object) -> None:
     # Nagle's algorithm would hold a second message back until the broker's delayed acknowledgement: 40 ms on Linux.
     cast("socket.socket", connection).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _connect_properties() -> "Properties":
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = LARGEST_PACKET
+    return properties
 
 
 def _import_paho() -> ModuleType:

@@ -1,8 +1,10 @@
 """Make what verifies a broker and shows it a certificate."""
 
 import ssl
+from pathlib import Path
 
 from mnv2_edge.errors import ConfigError
+from mnv2_engines.regular_file import CERTIFICATE_LIMIT, read_regular
 
 __all__ = ["tls_context"]
 
@@ -12,6 +14,9 @@ def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None
 
     Raises ConfigError for a file that cannot be read.
     """
+    for name, file in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
+        if file is not None:
+            _require_certificate(name, Path(file))
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as exc:
@@ -26,3 +31,11 @@ def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None
     elif key_file is not None:
         raise ConfigError(f"key_file {key_file} is given without cert_file: expected both")
     return context
+
+
+def _require_certificate(name: str, file: Path) -> None:
+    """Read the file once: OpenSSL, which reads it by its name, would wait for the other end of a pipe."""
+    try:
+        read_regular(file, CERTIFICATE_LIMIT)
+    except OSError as exc:
+        raise ConfigError(f"{name} {file} cannot be used ({exc.strerror}): expected PEM certificates") from exc

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+
 if TYPE_CHECKING:  # a frame needs numpy, reading a configuration does not
     from mnv2_edge.frames import Frame
 
@@ -29,6 +31,8 @@ class SourceOptions:
     """The password, already read from its file or the environment; empty when there is none."""
     stall_s: float = 5.0
     """How long whoever supervises waits for a frame before the source is closed; a read should return by then."""
+    limits: PictureLimits = DEFAULT_LIMITS
+    """How large a picture may be that comes compressed."""
 
 
 class FrameSource(Protocol):

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from mnv2_edge.errors import SourceError
+from mnv2_edge.errors import PictureError, SourceError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources.address import login_refused
 from mnv2_edge.sources.guard import Guard
 from mnv2_edge.sources.lag import LagMeter
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 
 __all__ = ["AvSource"]
 
@@ -38,14 +39,19 @@ class AvSource:
         options: dict[str, str],
         timeout_s: float,
         keyframes_only: bool,
+        limits: PictureLimits = DEFAULT_LIMITS,
     ) -> None:
-        """Open `url`, which may hold a password and is never shown; `name` is. Raises SourceError."""
+        """Open `url`, which may hold a password and is never shown; `name` is.
+
+        Raises SourceError, also for a stream whose pictures are larger than `limits`.
+        """
         self._av = av
         self._name = name
         self._source_id = source_id
         self._timeout_s = timeout_s
         self._lag = LagMeter()
         self._skipped = 0
+        self._limits = limits
         self._container = self._open(url, options)
         self._guard = Guard(self._container.close)
         try:
@@ -99,6 +105,7 @@ class AvSource:
         if not self._container.streams.video:
             raise SourceError(f"{self._name} has no video: expected H.264 or H.265")
         stream = self._container.streams.video[0]
+        self._require(stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "SLICE"  # threads by frame would keep as many pictures back
         if keyframes_only:
             stream.codec_context.skip_frame = "NONKEY"
@@ -137,8 +144,14 @@ class AvSource:
                 self._skipped += 1
                 continue
             for picture in pictures:
+                self._require(picture.width, picture.height)
                 pixels = np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
                 yield Frame(pixels, "BGR", index, now_ns - late_ns, self._source_id)
+
+    def _require(self, width: int, height: int) -> None:
+        """Raise PictureError for pictures that are too large, which a stream may say before any of them comes."""
+        if width * height > self._limits.pixels:
+            raise PictureError(f"{self._name} gives pictures {self._limits.refusal(width, height)}")
 
     def _why(self, error: Any) -> str:  # noqa: ANN401 - as above
         """Return what FFmpeg says without the address, which holds the password."""

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnv2_edge.certificate_dates import describe_dates
 from mnv2_edge.errors import UsageError
 from mnv2_edge.sources.address import Address
+from mnv2_engines.regular_file import CERTIFICATE_LIMIT, read_regular
 
 __all__ = ["RTSPS_PORT", "TLS_OPTIONS", "Trust", "explain_refusal", "read_trust", "word_refusal"]
 
@@ -57,9 +59,11 @@ def read_trust(scheme: str, ours: Mapping[str, str]) -> Trust | None:
             f"{scheme}: this system has no file of authorities: `sudo apt install ca-certificates`, or ca_file="
         )
     try:
+        read_regular(Path(ca_file), CERTIFICATE_LIMIT)  # OpenSSL would wait for the other end of a pipe
         ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as exc:
-        raise UsageError(f"{scheme}: ca_file {ca_file} cannot be used ({exc}): expected PEM certificates") from exc
+        why = getattr(exc, "strerror", None) or exc
+        raise UsageError(f"{scheme}: ca_file {ca_file} cannot be used ({why}): expected PEM certificates") from exc
     return Trust(verify=True, ca_file=str(Path(ca_file).absolute()))
 
 
@@ -78,13 +82,16 @@ def explain_refusal(address: Address, trust: Trust | None) -> str:
         ):
             return ""
     except OSError as exc:
-        return word_refusal(address, port, exc)
+        return word_refusal(address, port, exc, trust)
 
 
-def word_refusal(address: Address, port: int, error: Exception) -> str:
+def word_refusal(address: Address, port: int, error: Exception, trust: Trust | None = None) -> str:
     """Return what to do about a certificate that was refused with `error`; empty when that is not what it says."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return ""
+    dates = describe_dates(error, trust.context() if trust else None, address.host, port)
+    if dates:
+        return f"{address.shown}: {dates}"
     return (
         f"{address.shown}: its certificate is not accepted ({error.verify_message}): if it is the camera's own, save "
         f"it with `openssl s_client -connect {address.host}:{port} </dev/null | openssl x509 >camera.pem`, compare its "

@@ -39,7 +39,7 @@ def open_csi(options: SourceOptions) -> GstSource:
                 "on a Raspberry Pi it is picamera:N"
             )
     pipeline = build_pipeline(gst, csi_pipeline(int(number), size, fps))
-    return GstSource(gst, pipeline, f"csi:{number}", options.camera_id, hint=_HINT)
+    return GstSource(gst, pipeline, f"csi:{number}", options.camera_id, hint=_HINT, limits=options.limits)
 
 
 def csi_pipeline(number: int, size: tuple[int, int], fps: float) -> str:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.sources import FrameSource, SourceOptions
-from mnv2_edge.sources.options import read_fps, refuse_unknown
+from mnv2_edge.sources.options import read_fps, read_limits, refuse_unknown
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, PictureSource, is_picture, list_pictures
-from mnv2_edge.sources.places import may_not_be_read, what_is_at
+from mnv2_edge.sources.places import may_not_be_read, require_readable, what_is_at
 from mnv2_edge.sources.video import VideoSource
 
 __all__ = ["open_file"]
@@ -19,9 +19,11 @@ _SLIDES_FPS = 1.0
 def open_file(options: SourceOptions) -> FrameSource:
     """Open what lies at the path: flat out, or at its own rate (``?fps=N`` sets another) with `--pace realtime`.
 
-    Raises SourceError when it cannot be read and UsageError for an unknown option.
+    ``?max_megapixels=48`` lets larger pictures in than are let in otherwise. Raises SourceError when it cannot be read
+    and UsageError for an unknown option.
     """
-    refuse_unknown("a file", options.query, {"fps"})
+    refuse_unknown("a file", options.query, {"fps", "max_megapixels"})
+    limits = read_limits(options)
     fps = read_fps("a file", options.query)
     realtime = options.pace == "realtime"
     if fps is not None and not realtime:
@@ -37,11 +39,13 @@ def open_file(options: SourceOptions) -> FrameSource:
         raise SourceNotFoundError(
             f"{path} is neither a file nor a folder: expected a picture, a folder of pictures or a video"
         )
+    if place == "file":
+        require_readable(path)
     if place == "folder" or is_picture(path):
         pacer = Pacer(fps or _SLIDES_FPS) if realtime else None
         pictures = _pictures_in(path) if place == "folder" else [path]
-        return PictureSource(pictures, options.camera_id, pacer, lenient=place == "folder")
-    return VideoSource(path, options.camera_id, realtime=realtime, fps=fps)
+        return PictureSource(pictures, options.camera_id, pacer, lenient=place == "folder", limits=limits)
+    return VideoSource(path, options.camera_id, realtime=realtime, fps=fps, limits=limits)
 
 
 def _pictures_in(folder: Path) -> list[Path]:

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from mnv2_edge.errors import SourceError, UsageError
+from mnv2_edge.errors import PictureError, SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.sources.address import login_refused
 from mnv2_edge.sources.guard import Guard
 from mnv2_edge.sources.libraries import import_gstreamer
 from mnv2_edge.sources.options import refuse_unknown
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.pixels import to_color
 from mnv2_edge.sources.stamps import monotonic_stamp
 
@@ -41,7 +42,9 @@ def open_gst(options: SourceOptions) -> "GstSource":
             "'gst:v4l2src device=/dev/video0 ! jpegdec'"
         )
     gst = import_gstreamer()
-    return GstSource(gst, build_pipeline(gst, f"{description} ! {_TAIL}"), "gst pipeline", options.camera_id)
+    return GstSource(
+        gst, build_pipeline(gst, f"{description} ! {_TAIL}"), "gst pipeline", options.camera_id, limits=options.limits
+    )
 
 
 def build_pipeline(gst: ModuleType, description: str) -> Any:  # noqa: ANN401 - PyGObject has no types
@@ -74,6 +77,7 @@ class GstSource:
         hint: str = "",
         first_s: float = 8.0,
         silence_s: float | None = None,
+        limits: PictureLimits = DEFAULT_LIMITS,
     ) -> None:
         self._gst = gst
         self._pipeline = pipeline
@@ -82,6 +86,7 @@ class GstSource:
         self._hint = f"; {hint}" if hint else ""
         self._source_id = source_id
         self._silence_s = silence_s
+        self._limits = limits
         self._guard = Guard(self._free)
         try:
             self._start()
@@ -150,6 +155,8 @@ class GstSource:
         arrived_ns = time.monotonic_ns()
         caps, buffer = sample.get_caps(), sample.get_buffer()
         info = GstVideo.VideoInfo.new_from_caps(caps)
+        if info.width * info.height > self._limits.pixels:
+            raise PictureError(f"{self._name} gives pictures {self._limits.refusal(info.width, info.height)}")
         layout, channels = info.finfo.name, _CHANNELS[info.finfo.name]
         mapped, memory = buffer.map(self._gst.MapFlags.READ)
         if not mapped:

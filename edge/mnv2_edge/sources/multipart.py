@@ -4,13 +4,13 @@ import re
 from typing import Final
 
 from mnv2_edge.errors import SourceError
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS
 
 __all__ = ["JpegParts"]
 
 _START: Final = b"\xff\xd8"
 _LENGTH: Final = re.compile(rb"content-length:[ \t]*(\d{1,12})", re.IGNORECASE)
 _DELIMITER: Final = re.compile(rb"(?:\A|\n)(--[^\r\n]+)")
-_LARGEST: Final = 32 * 1024 * 1024
 _LARGEST_HEAD: Final = 1024 * 1024
 
 
@@ -21,13 +21,16 @@ class JpegParts:
     nothing: the preview inside of a picture has one too.
     """
 
-    def __init__(self, boundary: str) -> None:
-        """`boundary` is what the Content-Type says; cameras disagree on whether the dashes in front belong to it.
+    def __init__(self, boundary: str, largest: int = DEFAULT_LIMITS.streamed_bytes) -> None:
+        """No picture may have more bytes than `largest`.
+
+        `boundary` is what the Content-Type says; cameras disagree on whether the dashes in front belong to it.
 
         Where it says nothing, the line in front of a part counts.
         """
         stated = boundary.strip('"').lstrip("-").encode("latin-1", "replace")
         self._boundary = b"--" + stated if stated else b""
+        self._largest = largest
         self._buffer = bytearray()
         self._start = -1
         """Where a picture begins; -1 while that is not known."""
@@ -44,8 +47,8 @@ class JpegParts:
         whole = []
         while (picture := self._next()) is not None:
             whole.append(picture)
-        if len(self._buffer) > _LARGEST:
-            raise SourceError(f"no picture ends in {_mib(_LARGEST)} of the stream: it is no motion JPEG")
+        if len(self._buffer) > self._largest:
+            raise SourceError(f"no picture ends in {_mib(self._largest)} of the stream: it is no motion JPEG")
         return whole
 
     def _next(self) -> bytes | None:
@@ -76,8 +79,8 @@ class JpegParts:
         head = bytes(memoryview(self._buffer)[:start])
         lengths = _LENGTH.findall(head)
         self._stated = int(lengths[-1]) if lengths else 0
-        if self._stated > _LARGEST:
-            raise SourceError(f"a picture of {_mib(self._stated)} is announced: expected at most {_mib(_LARGEST)}")
+        if self._stated > self._largest:
+            raise SourceError(f"a picture of {_mib(self._stated)} is announced: expected at most {_mib(self._largest)}")
         lines = [] if self._boundary else _DELIMITER.findall(head)
         self._boundary = lines[-1] if lines else self._boundary
         if not self._stated and not self._boundary:

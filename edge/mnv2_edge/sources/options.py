@@ -5,8 +5,10 @@ import re
 from collections.abc import Collection, Mapping
 
 from mnv2_edge.errors import UsageError
+from mnv2_edge.sources import SourceOptions
+from mnv2_edge.sources.picture_limits import PictureLimits
 
-__all__ = ["read_fps", "read_size", "refuse_unknown"]
+__all__ = ["read_fps", "read_limits", "read_size", "refuse_unknown"]
 
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _HIGHEST_FPS = 1000.0
@@ -50,3 +52,9 @@ def read_fps(source: str, query: Mapping[str, str]) -> float | None:
             f"{source} option fps={text!r} is no rate: expected frames per second up to {_HIGHEST_FPS:g}, as in ?fps=30"
         )
     return fps
+
+
+def read_limits(options: SourceOptions) -> PictureLimits:
+    """Return how large pictures may be: ``max_megapixels=NUMBER``, else what `options` say. Raises UsageError."""
+    text = options.query.get("max_megapixels")
+    return options.limits if text is None else PictureLimits.read(text)

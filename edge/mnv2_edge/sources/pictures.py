@@ -9,21 +9,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from mnv2_edge.errors import SourceError, SourcePermissionError
+from mnv2_edge.errors import PictureError, SourceError, SourcePermissionError
 from mnv2_edge.frames import Frame
+from mnv2_edge.sources.decoding import decode_picture
 from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_engines.errors import DiskError
+from mnv2_engines.regular_file import read_start
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["PICTURE_SUFFIXES", "PictureSource", "is_cut", "is_picture", "list_pictures", "read_picture", "walk_files"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "PictureSource",
+    "is_cut",
+    "is_picture",
+    "list_pictures",
+    "read_picture",
+    "read_picture_file",
+    "walk_files",
+]
 
 _log = logging.getLogger(__name__)
 
 PICTURE_SUFFIXES: Final = frozenset(
     {".bmp", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""What a folder is searched for; all of them are in OpenCV's own wheels."""
+"""What a folder is searched for: what can be measured before it is decoded, and is in OpenCV's own wheels."""
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -58,31 +69,36 @@ def is_picture(path: Path) -> bool:
     return suffix in PICTURE_SUFFIXES or (suffix != ".gif" and cv2.haveImageReader(str(path)))
 
 
-def read_picture(path: Path) -> UInt8Array:
+def read_picture(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8Array:
     """Return a picture as height x width x 3 of 8 bits in BGR, turned as its EXIF data asks.
 
     Grey is repeated, 16 bits lose the lower 8, transparency is dropped. Raises SourceError when it cannot be read, is
-    no picture, or ends too early: decoders would fill the missing part with grey and say nothing.
+    no picture, is larger than `limits`, or ends too early: decoders would fill the missing part with grey and say
+    nothing.
     """
-    import cv2
-
+    data = read_picture_file(path, limits)
+    if is_cut(data):
+        raise SourceError(f"{path} ends in the middle of its picture ({len(data)} bytes): copy it again")
     try:
-        data = path.read_bytes()
+        return decode_picture(data, limits)
+    except PictureError as exc:
+        raise PictureError(f"{path} {exc}: `file {path}` tells what it is") from exc
+
+
+def read_picture_file(path: Path, limits: PictureLimits) -> bytes:
+    """Return what is in a picture's file. Raises SourceError when it cannot be read, or is larger than `limits`."""
+    try:
+        data = read_start(path, limits.file_bytes + 1)
     except PermissionError as exc:
         raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
     except OSError as exc:
         raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
-    if is_cut(data):
-        raise SourceError(f"{path} ends in the middle of its picture ({len(data)} bytes): copy it again")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as exc:  # e.g. more pixels than OpenCV's limit
-        raise SourceError(f"{path} cannot be decoded: {exc.err}") from exc
-    if pixels is None:
-        raise SourceError(
-            f"{path} holds no picture that OpenCV knows ({len(data)} bytes): `file {path}` tells what it is"
+    if len(data) > limits.file_bytes:
+        raise PictureError(
+            f"{path} is larger than {limits.file_bytes >> 20} MiB, the most that a picture of {limits.megapixels:g} "
+            f"million pixels takes (max_megapixels): `ls -l {path}` tells its size"
         )
-    return np.asarray(pixels, np.uint8)
+    return data
 
 
 class PictureSource:
@@ -92,11 +108,20 @@ class PictureSource:
     opening fails. The first skipped one is named in a warning, the number of all of them in another at the end.
     """
 
-    def __init__(self, paths: Sequence[Path], source_id: str, pacer: Pacer | None, *, lenient: bool) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        source_id: str,
+        pacer: Pacer | None,
+        *,
+        lenient: bool,
+        limits: PictureLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._paths = paths
         self._source_id = source_id
         self._pacer = pacer
-        self._first = None if lenient else read_picture(paths[0])
+        self._limits = limits
+        self._first = None if lenient else read_picture(paths[0], limits)
         self._skipped = 0
         self._closed = threading.Event()
 
@@ -139,8 +164,8 @@ class PictureSource:
             pixels, self._first = self._first, None
             return pixels
         try:
-            return read_picture(path)
-        except SourceError as exc:
+            return read_picture(path, self._limits)
+        except (SourceError, DiskError) as exc:
             self._skipped += 1
             if self._skipped == 1:
                 _log.warning("%s: skipped: %s (further ones are only counted)", self._source_id, exc)

@@ -4,9 +4,10 @@ import stat
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mnv2_edge.errors import SourcePermissionError
+from mnv2_edge.errors import SourceError, SourcePermissionError
+from mnv2_engines.regular_file import read_start
 
-__all__ = ["Place", "may_not_be_read", "what_is_at"]
+__all__ = ["Place", "may_not_be_read", "require_readable", "what_is_at"]
 
 Place: TypeAlias = Literal["file", "folder", "other", "nothing"]
 
@@ -20,6 +21,19 @@ def what_is_at(path: Path) -> Place:
     except (OSError, ValueError):  # ValueError: a null character in the name
         return "nothing"
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
+def require_readable(path: Path) -> None:
+    """Raise SourceError or SourcePermissionError unless bytes can be read from a file.
+
+    To be asked before a library opens it by its name: one that gives nothing yet, as /proc/kmsg, would keep it waiting.
+    """
+    try:
+        read_start(path, 1)
+    except PermissionError as exc:
+        raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
+    except OSError as exc:
+        raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def may_not_be_read(path: Path) -> SourcePermissionError:

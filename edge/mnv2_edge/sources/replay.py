@@ -14,7 +14,7 @@ from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.demo import DemoSource, Film
 from mnv2_edge.sources.faults import Fault, FaultKind, parse_faults
 from mnv2_edge.sources.files import open_file
-from mnv2_edge.sources.options import read_fps, refuse_unknown
+from mnv2_edge.sources.options import read_fps, read_limits, refuse_unknown
 from mnv2_edge.sources.pacer import Pacer
 from mnv2_engines.tensors import UInt8Array
 
@@ -33,17 +33,18 @@ def open_replay(options: SourceOptions) -> "ReplaySource":
     UsageError for an option that makes no sense, SourceError for what is no film, SourceNotFoundError while the camera
     is `absent`.
     """
-    refuse_unknown("replay", options.query, ("faults", "fps"))
+    refuse_unknown("replay", options.query, ("faults", "fps", "max_megapixels"))
     if options.pace == "max":
         raise UsageError("--pace max has no meaning for a replay: it comes at the rate of a camera, ?fps=N sets it")
     faults = parse_faults(options.query.get("faults", ""))
     fps = read_fps("replay", options.query) or _FPS
+    limits = read_limits(options)
     name = options.uri.partition(":")[2]
 
     def open_film() -> FrameSource:
         if name == "demo":
             return DemoSource(Film(), options.camera_id, None)
-        return open_file(SourceOptions(name, options.camera_id))
+        return open_file(SourceOptions(name, options.camera_id, limits=limits))
 
     return ReplaySource(open_film, faults, fps, options.camera_id, _BEGAN_NS)
 

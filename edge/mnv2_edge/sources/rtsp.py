@@ -52,7 +52,7 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
     source: FrameSource
     try:
         if gst is not None:
-            source = _open_with_gstreamer(gst, address, transport, trust, options.camera_id, timeout_s)
+            source = _open_with_gstreamer(gst, address, transport, trust, options, timeout_s)
         else:
             av = import_av()
             source = AvSource(
@@ -63,6 +63,7 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
                 options={"rtsp_transport": transport, "fflags": "nobuffer", "flags": "low_delay", **_tls(av, trust)},
                 timeout_s=timeout_s,
                 keyframes_only=keyframes_only,
+                limits=options.limits,
             )
     except SourceLoginError:
         raise
@@ -100,14 +101,14 @@ def rtsp_pipeline(transport: str, *, jetson: bool) -> str:
 
 
 def _open_with_gstreamer(
-    gst: ModuleType, address: Address, transport: str, trust: Trust | None, camera_id: str, silence_s: float
+    gst: ModuleType, address: Address, transport: str, trust: Trust | None, options: SourceOptions, silence_s: float
 ) -> GstSource:
     jetson = gst.ElementFactory.find("nvv4l2decoder") is not None
     if not jetson and gst.ElementFactory.find("nvvidconv") is not None:
         _log.warning(
             "%s: this Jetson's hardware decoder (nvv4l2decoder) is not there, so the processor decodes: "
             "`sudo apt install nvidia-l4t-gstreamer`",
-            camera_id,
+            options.camera_id,
         )
     pipeline = build_pipeline(gst, rtsp_pipeline(transport, jetson=jetson))
     camera: Any = pipeline.get_by_name("camera")
@@ -118,7 +119,9 @@ def _open_with_gstreamer(
     if trust is not None:
         _set_trust(camera, trust)
     hint = "is the camera on, and is the path the one in its manual?"
-    return GstSource(gst, pipeline, address.shown, camera_id, hint=hint, silence_s=silence_s)
+    return GstSource(
+        gst, pipeline, address.shown, options.camera_id, hint=hint, silence_s=silence_s, limits=options.limits
+    )
 
 
 def _set_trust(camera: Any, trust: Trust) -> None:  # noqa: ANN401 - PyGObject has no types

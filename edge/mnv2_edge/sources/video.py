@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from mnv2_edge.errors import SourceError, SourcePermissionError
+from mnv2_edge.errors import PictureError, SourceError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_edge.sources.places import require_readable
 from mnv2_edge.sources.shared_capture import SharedCapture, VideoReader
 
 __all__ = ["VideoSource"]
@@ -26,11 +28,22 @@ class VideoSource:
     A file that is cut short gives what it holds, then ends with one warning.
     """
 
-    def __init__(self, path: Path, source_id: str, *, realtime: bool = False, fps: float | None = None) -> None:
-        """Open the file; `fps` overrides its own rate. Raises SourceError when it is no video or holds no frame."""
+    def __init__(
+        self,
+        path: Path,
+        source_id: str,
+        *,
+        realtime: bool = False,
+        fps: float | None = None,
+        limits: PictureLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """Open the file; `fps` overrides its own rate.
+
+        Raises SourceError when it is no video, holds no frame, or says that its frames are larger than `limits`.
+        """
         self._path = path
         self._source_id = source_id
-        self._capture = SharedCapture(_open(path), str(path))
+        self._capture = SharedCapture(_open(path, limits), str(path))
         self._pacer: Pacer | None = None
         self._first = self._capture.read()
         if self._first is None:
@@ -100,16 +113,10 @@ class VideoSource:
         return int(count) if math.isfinite(count) and count > 0 else 0
 
 
-def _open(path: Path) -> VideoReader:
+def _open(path: Path, limits: PictureLimits) -> VideoReader:
     import cv2
 
-    try:
-        with path.open("rb"):
-            pass
-    except PermissionError as exc:
-        raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
-    except OSError as exc:
-        raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
+    require_readable(path)
     try:
         capture = cv2.VideoCapture(str(path))
     except cv2.error as exc:
@@ -120,4 +127,8 @@ def _open(path: Path) -> VideoReader:
             f"{path} is no picture and no video that OpenCV can decode, or it was cut before its index was written: "
             f"`file {path}` tells what it is"
         )
+    width, height = (int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > limits.pixels:
+        capture.release()
+        raise PictureError(f"{path} is a video {limits.refusal(width, height)}")
     return cast("VideoReader", capture)

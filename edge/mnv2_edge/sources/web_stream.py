@@ -2,11 +2,12 @@
 
 import contextlib
 import http.client
+import io
 import select
 import socket
 import ssl
 import threading
-from typing import Final
+from typing import Final, cast
 
 from mnv2_edge.errors import SourceError
 from mnv2_edge.sources.address import Address
@@ -18,6 +19,49 @@ _CONNECT_S: Final = 3.0
 _ANSWER_S: Final = 5.0
 """For handshake, request and header together: each read has a time-out of its own, and a byte a second meets that."""
 _PORTS: Final = {"http": 80, "https": 443}
+_MOST_LINES: Final = 200
+"""In a row: http.client itself takes a hundred of a header, and in a trailer any number."""
+
+
+class _BoundedReader(io.BufferedReader):
+    """What arrives, without lines that never end in a picture: a trailer may go on for ever otherwise."""
+
+    _lines = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return a line. Raises HTTPException after too many of them in a row."""
+        self._lines += 1
+        if self._lines > _MOST_LINES:
+            raise http.client.HTTPException(f"more than {_MOST_LINES} lines of header or trailer")
+        return super().readline(size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return bytes that are no line."""
+        self._lines = 0
+        return super().read(size)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return bytes that are no line, as soon as there are some."""
+        self._lines = 0
+        return super().read1(size)
+
+
+class _BoundedSocket:
+    """The part of a socket that http.client uses, with a reader that is bounded."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return a reader, which holds the connection open until it is closed."""
+        return _BoundedReader(self._connection.makefile("rb", buffering=0))
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it. Raises OSError."""
+        self._connection.sendall(data)
+
+    def close(self) -> None:
+        """Do nothing: whoever made the connection closes it."""
 
 
 class WebStream:
@@ -39,7 +83,7 @@ class WebStream:
             self.wait_at_most(silence_s)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             self._socket.close()
-            refusal = word_refusal(address, port, exc)
+            refusal = word_refusal(address, port, exc, trust)
             raise SourceError(self._unanswered(address) or refusal or _unreached(address, exc)) from exc
         finally:
             watchdog.cancel()
@@ -85,7 +129,7 @@ class WebStream:
             self._socket.do_handshake()
         connection = http.client.HTTPConnection(address.host, port)
         connection.default_port = _PORTS["http" if trust is None else "https"]  # which the Host header leaves out
-        connection.sock = self._socket
+        connection.sock = cast("socket.socket", _BoundedSocket(self._socket))
         headers = {"User-Agent": "mnv2-edge", **({} if login is None else {"Authorization": login})}
         connection.request("GET", address.path, headers=headers)
         return connection.getresponse()

@@ -14,6 +14,7 @@ from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.delegation import Delegation, Operator, read_delegation
 from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, ContractError, EngineError, InferenceError
+from mnv2_engines.regular_file import ENGINE_LIMIT, read_regular
 from mnv2_engines.tensors import DTYPES, DTypeName, FloatArray, Layout, Quantization, TensorArray, TensorSpec
 
 __all__ = ["LiteRtBackend", "default_threads", "open_litert"]
@@ -37,7 +38,7 @@ def open_litert(path: Path, *, threads: int | None = None) -> "LiteRtBackend":
     there is no LiteRT.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, ENGINE_LIMIT)
     except OSError as exc:
         raise EngineError(f"{path} cannot be read ({exc.strerror}): expected an engine file") from exc
     return LiteRtBackend(content, threads=threads or default_threads(), name=str(path))

@@ -15,6 +15,7 @@ from mnv2_engines.cuda import CudaRuntime
 from mnv2_engines.cuda.opening import open_cuda
 from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.errors import ContractError, CorruptEngineError, InferenceError
+from mnv2_engines.regular_file import ENGINE_LIMIT, read_regular
 from mnv2_engines.staleness import require_fresh
 from mnv2_engines.tensorrt.fingerprint import describe_tensorrt
 from mnv2_engines.tensorrt.module import import_tensorrt
@@ -212,7 +213,7 @@ class TensorRtBackend:
 def _read_verified(engine: Engine) -> bytes:
     """Read the plan again and return exactly the bytes that were verified."""
     try:
-        plan = engine.path.read_bytes()
+        plan = read_regular(engine.path, ENGINE_LIMIT)
     except OSError as exc:
         raise CorruptEngineError(f"{engine.path} cannot be read any more ({exc.strerror}): start again") from exc
     if hashlib.sha256(plan).hexdigest() != engine.sha256:

@@ -76,8 +76,8 @@ def _verify(compiled: CompiledModel, request: BuildRequest, progress: BuildProgr
 
 
 def _golden(compiled: CompiledModel, request: BuildRequest) -> GoldenTest:
-    items = request.validation.items
-    thumbnail = shrink_picture(items[0] if items else test_card(*compiled.input.size_hw))
+    picture = request.golden_picture()
+    thumbnail = shrink_picture(test_card(*compiled.input.size_hw) if picture is None else picture)
     table = pixel_table(compiled.input, compiled.preprocess)
     with closing(LiteRtBackend(compiled.tflite, threads=request.threads)) as backend:
         return record_golden(backend, table[thumbnail, np.arange(3)], describe_device())

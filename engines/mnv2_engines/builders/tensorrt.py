@@ -144,9 +144,9 @@ def _pictures(request: BuildRequest, reference: CompiledModel) -> Pictures:
 
 
 def _golden(backend: RawBackend, request: BuildRequest) -> GoldenTest:
-    items = request.validation.items
+    picture = request.golden_picture()
     spec = backend.input_spec
-    thumbnail = shrink_picture(items[0] if items else test_card(*spec.size_hw))
+    thumbnail = shrink_picture(test_card(*spec.size_hw) if picture is None else picture)
     table = pixel_table(spec, request.preprocess)
     return record_golden(backend, table[thumbnail, np.arange(3)], describe_device())
 

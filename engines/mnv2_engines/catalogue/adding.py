@@ -15,6 +15,7 @@ from mnv2_engines.catalogue.pulling import PulledModel, PullOptions, install_obt
 from mnv2_engines.catalogue.reading import KnownModels
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.labels.named import LISTS
+from mnv2_engines.regular_file import UnfitFileError, require_regular
 
 __all__ = ["NewModel", "add_model"]
 
@@ -80,10 +81,21 @@ def _obtain(source: str, file: RemoteFile, parts: Path, options: PullOptions) ->
         except OSError:  # its folder is closed to this user
             is_file = False
         if not is_file:
+            _refuse_special(Path(source))
             raise ModelError(
                 f"there is no file {source} that this user may read: expected a model, weights, or an address of one"
             )
     return obtain(Trust(file, None, None, ""), parts / file.name, mirror, options.patience, options.progress)
+
+
+def _refuse_special(path: Path) -> None:
+    """Raise ModelError that says so for what is there and no file."""
+    try:
+        require_regular(path)
+    except (UnfitFileError, IsADirectoryError) as exc:
+        raise ModelError(f"{path} cannot be read ({exc.strerror}): expected a model, weights, or an address") from exc
+    except OSError:
+        return
 
 
 def _file_name(source: str) -> str:

@@ -4,7 +4,6 @@ A part is only ever continued when the server says that it is still the same fil
 date of its last change, RFC 9110, section 13.1.5), or when the whole hash is known and will tell.
 """
 
-import errno
 import http.client
 import logging
 import os
@@ -20,7 +19,9 @@ from urllib.error import HTTPError
 import msgspec
 
 from mnv2_engines.catalogue.web import InterruptedDownload, broken, host_of, open_url
-from mnv2_engines.errors import DownloadError, ModelError, StoreFullError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.errors import DiskError, DownloadError, ModelError
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 from mnv2_engines.sealed import UNREADABLE
 
 __all__ = ["Patience", "Progress", "Wanted", "append", "discard", "download", "require_room"]
@@ -30,7 +31,6 @@ _log = logging.getLogger(__name__)
 _CHUNK_BYTES: Final = 1 << 16
 _SPARE_BYTES: Final = 32 << 20
 """Left free on the disk: a full one breaks more than this download."""
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SLOWEST_BYTES_S: Final = 1024
 _WORTH_A_TRY_BYTES: Final = 1 << 16
 """A try that brings as much more than any before it is not counted as a failure."""
@@ -78,7 +78,7 @@ def download(wanted: Wanted, part: Path, patience: Patience, progress: Progress)
     """Bring the whole file to `part`; returns when it is on the disk. It is not checked yet.
 
     Raises DownloadError when it does not come, and keeps what there is for the next call; ModelError when it has
-    another size than it ought to have; StoreFullError when there is no room for it.
+    another size than it ought to have; DiskError when there is no room for it.
     """
     failures, best = 0, 0
     while (interruption := _try(wanted, part, patience, progress)) is not None:
@@ -101,24 +101,25 @@ def discard(part: Path) -> None:
 
 
 def require_room(folder: Path, needed: int) -> None:
-    """Raise StoreFullError unless so many bytes fit into a folder, with some to spare."""
+    """Raise DiskError unless so many bytes fit into a folder, with some to spare."""
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
-        raise StoreFullError(
+        raise DiskError(
             f"{folder} has {free >> 20} MiB free, {(needed + _SPARE_BYTES) >> 20} MiB are needed: free some space, or "
             "name another disk's folder in MNV2_EDGE_HOME"
         )
 
 
 def append(file: IO[bytes], chunk: bytes) -> None:
-    """Write a piece, so that it outlives this process. Raises StoreFullError when it does not fit."""
+    """Write a piece, so that it outlives this process. Raises DiskError when it does not fit."""
     try:
         file.write(chunk)
         file.flush()
     except OSError as exc:
-        if exc.errno not in _FULL:
+        trouble = disk_error(exc, f"{file.name} cannot be written")
+        if trouble is None:
             raise OSError(exc.errno, exc.strerror, file.name) from exc
-        raise StoreFullError(f"{file.name} cannot be written ({exc.strerror}): free some space and try again") from exc
+        raise trouble from exc
 
 
 def _try(wanted: Wanted, part: Path, patience: Patience, progress: Progress) -> InterruptedDownload | None:
@@ -260,7 +261,7 @@ def _state_path(part: Path) -> Path:
 
 def _read_state(part: Path, url: str) -> _State | None:
     try:
-        state = msgspec.json.decode(_state_path(part).read_bytes(), type=_State)
+        state = msgspec.json.decode(read_regular(_state_path(part), SETTINGS_LIMIT), type=_State)
     except (OSError, *UNREADABLE):
         return None
     return state if state.url == url else None

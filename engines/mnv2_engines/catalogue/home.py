@@ -20,6 +20,7 @@ import msgspec
 
 from mnv2_engines.catalogue.entries import HashKind
 from mnv2_engines.durable import opened_folder, replace, write_file
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 from mnv2_engines.sealed import UNREADABLE
 
 __all__ = ["ModelHome", "Pulled", "read_pulled", "rewrite_file"]
@@ -87,7 +88,7 @@ class ModelHome:
 def read_pulled(folder: Path) -> Pulled | None:
     """Return the record of a model's folder; None when there is none that can be read: then nothing is installed."""
     try:
-        found = msgspec.json.decode((folder / "pulled.json").read_bytes(), type=Pulled)
+        found = msgspec.json.decode(read_regular(folder / "pulled.json", SETTINGS_LIMIT), type=Pulled)
     except (OSError, *UNREADABLE):
         return None
     return found if (folder / found.model).is_file() else None

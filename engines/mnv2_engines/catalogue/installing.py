@@ -13,6 +13,7 @@ from mnv2_engines.engine import is_tflite
 from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection import inspect_model
 from mnv2_engines.labels import check_label_count, read_labels
+from mnv2_engines.regular_file import MODEL_LIMIT, read_regular
 
 __all__ = ["Content", "files_beside", "install_model", "prepare_content"]
 
@@ -40,7 +41,7 @@ def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> C
     suffix = PurePosixPath(file.name).suffix
     if suffix in WEIGHTS:
         return _import(entry, file, labels)
-    model = file.read_bytes()
+    model = read_regular(file, MODEL_LIMIT)
     if suffix == ".tflite" and not is_tflite(model):
         raise ModelError(
             f"{file.name} is no TFLite file ({len(model)} bytes, without the identifier TFL3): nothing was installed"

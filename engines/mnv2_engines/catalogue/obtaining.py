@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -20,6 +21,7 @@ from mnv2_engines.catalogue.download import (
 from mnv2_engines.catalogue.entries import HashKind, RemoteFile
 from mnv2_engines.catalogue.pins import Pin
 from mnv2_engines.errors import DownloadError, ModelError
+from mnv2_engines.regular_file import open_regular
 
 __all__ = ["Mirror", "Obtained", "Trust", "file_hash", "now", "obtain", "parse_mirror"]
 
@@ -91,7 +93,7 @@ def parse_mirror(text: str) -> Mirror:
 def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, progress: Progress) -> Obtained:
     """Bring a file to `part` and check it; where it is published in several places, they are tried in turn.
 
-    Raises DownloadError when it does not come, ModelError when another one comes, StoreFullError when there is no room.
+    Raises DownloadError when it does not come, ModelError when another one comes, DiskError when there is no room.
     """
     if isinstance(mirror, Path):
         return _check(trust, part, str(_copy(trust.file, mirror, part, progress)))
@@ -112,7 +114,7 @@ def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path, _LIMIT_BYTES) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
@@ -153,13 +155,14 @@ def _copy(file: RemoteFile, mirror: Path, part: Path, progress: Progress) -> Pat
     require_room(part.parent, size)
     discard(part)
     progress(file.name, 0, size)
-    try:
-        origin = source.open("rb")
-    except OSError as exc:
-        raise DownloadError(
-            f"{source} cannot be read ({exc.strerror}): expected a mirror that this user may read"
-        ) from exc
-    with origin, part.open("xb") as copy:
+    with ExitStack() as stack:
+        try:
+            origin = stack.enter_context(open_regular(source, _LIMIT_BYTES))
+        except OSError as exc:
+            raise DownloadError(
+                f"{source} cannot be read ({exc.strerror}): expected a mirror that this user may read"
+            ) from exc
+        copy = stack.enter_context(part.open("xb"))
         while chunk := _read(origin, source):
             append(copy, chunk)
             progress(file.name, copy.tell(), size)

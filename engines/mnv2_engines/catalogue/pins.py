@@ -7,6 +7,7 @@ import msgspec
 from mnv2_engines.catalogue.home import rewrite_file
 from mnv2_engines.durable import alone_in
 from mnv2_engines.errors import CatalogueError
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 from mnv2_engines.sealed import UNREADABLE
 
 __all__ = ["Pin", "forget_pins", "pin_file", "read_pins"]
@@ -31,7 +32,7 @@ class _Pins(msgspec.Struct):
 def read_pins(path: Path) -> dict[str, Pin]:
     """Return the pins by MODEL/FILE. Raises CatalogueError for a damaged file: an empty one would trust anything."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Pins).files
+        return msgspec.json.decode(read_regular(path, SETTINGS_LIMIT), type=_Pins).files
     except FileNotFoundError:
         return {}
     except (OSError, *UNREADABLE) as exc:

@@ -12,6 +12,7 @@ from mnv2_engines.catalogue.installing import files_beside, install_model, prepa
 from mnv2_engines.catalogue.obtaining import Mirror, Obtained, Trust, file_hash, now, obtain
 from mnv2_engines.catalogue.pins import Pin, pin_file, read_pins
 from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.regular_file import MODEL_LIMIT, read_regular
 
 __all__ = ["PullOptions", "PulledModel", "fill_mirror", "install_obtained", "installed_model", "pull_model"]
 
@@ -48,7 +49,7 @@ class PulledModel:
 def pull_model(name: str, entry: CatalogueModel, home: ModelHome, options: PullOptions) -> PulledModel:
     """Install a model unless it is there already, whole and with the hash that it should have.
 
-    Raises DownloadError, ModelError, LabelsError, StoreFullError, CatalogueError; then what was there is unchanged, and
+    Raises DownloadError, ModelError, LabelsError, DiskError, CatalogueError; then what was there is unchanged, and
     what was fetched so far is kept for the next call.
     """
     if not entry.files:
@@ -102,7 +103,7 @@ def fill_mirror(name: str, entry: CatalogueModel, home: ModelHome, folder: Path,
         for file in entry.files:
             trust = _trust(name, file, home, options.accept)
             found = _obtain(trust, home.parts(name), options)
-            rewrite_file(folder / file.name, found.path.read_bytes())
+            rewrite_file(folder / file.name, read_regular(found.path, MODEL_LIMIT))
             discard(found.path)
             filled.append(folder / file.name)
     return filled

@@ -10,6 +10,7 @@ import msgspec
 
 from mnv2_engines.catalogue.entries import Catalogue, CatalogueModel
 from mnv2_engines.errors import CatalogueError, ContractError
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["KnownModels", "decode_catalogue", "read_package_catalogue", "read_user_catalogue"]
 
@@ -46,7 +47,7 @@ def read_package_catalogue() -> Catalogue:
 def read_user_catalogue(path: Path) -> Catalogue | None:
     """Return what the user added; None when there is nothing. Raises CatalogueError that says what is wrong."""
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, SETTINGS_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:

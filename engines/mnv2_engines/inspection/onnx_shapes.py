@@ -9,6 +9,7 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection.graph import Shape, Value, element_count
+from mnv2_engines.regular_file import MODEL_LIMIT, read_regular
 from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.onnx_model import OnnxModel
 
@@ -42,7 +43,7 @@ def _infer(path: Path) -> onnx.GraphProto:
     import onnx
     from onnx import shape_inference
 
-    proto = onnx.load(str(path), format="protobuf", load_external_data=False)
+    proto = onnx.load_model_from_string(read_regular(path, MODEL_LIMIT))
     for given in proto.graph.input:
         sizes = given.type.tensor_type.shape.dim
         if sizes and sizes[0].dim_value <= 0:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mnv2_engines.errors import BackendUnavailableError, EngineError
 from mnv2_engines.inspection.graph import Inspection, Operation, Value
+from mnv2_engines.regular_file import MODEL_LIMIT, read_regular, read_start
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 __all__ = ["inspect_tflite", "is_tflite"]
 
-_MAX_BYTES: Final = 1 << 30
 _KERNELS: Final = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1, "CONV_3D": 1}
 _BIASES: Final = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3, "CONV_3D": 2}
 _ARITHMETIC: Final = frozenset({"ADD", "SUB", "MUL", "DIV", "PRELU"})
@@ -37,8 +37,7 @@ _BYTES: Final = {
 def is_tflite(path: Path) -> bool:
     """Say whether a file carries TFLite's identifier. Raises EngineError when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(8)[4:] == b"TFL3"
+        return read_start(path, 8)[4:] == b"TFL3"
     except OSError as exc:
         raise EngineError(f"{path} cannot be read: {exc.strerror}; expected an ONNX or a TFLite file") from exc
 
@@ -57,10 +56,7 @@ def inspect_tflite(path: Path) -> Inspection:
 
 def _read(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise EngineError(f"{path} has {size} bytes: expected at most {_MAX_BYTES}")
-        return path.read_bytes()
+        return read_regular(path, MODEL_LIMIT)
     except OSError as exc:
         raise EngineError(f"{path} cannot be read: {exc.strerror}; expected a TFLite file") from exc
 

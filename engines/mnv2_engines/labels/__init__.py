@@ -14,6 +14,7 @@ from mnv2_engines.labels.document import parse_json
 from mnv2_engines.labels.ids import Labels
 from mnv2_engines.labels.named import BACKGROUND, LISTS, list_path
 from mnv2_engines.labels.text import parse_lines, parse_table
+from mnv2_engines.regular_file import read_start
 
 __all__ = ["Labels", "check_label_count", "embedded_labels", "read_labels"]
 
@@ -81,8 +82,7 @@ def check_label_count(labels: Labels, classes: int, source: str) -> None:
 
 def _read(path: Path, limit_bytes: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(limit_bytes)
+        return read_start(path, limit_bytes)
     except FileNotFoundError as exc:
         raise LabelsError(
             f"{path} is not there: expected a label file, one name a line, CSV or JSON, or a list of the package: "

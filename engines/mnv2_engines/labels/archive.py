@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mnv2_engines.errors import LabelsError
+from mnv2_engines.regular_file import MODEL_LIMIT, open_regular
 
 __all__ = ["find_member"]
 
@@ -39,7 +40,7 @@ def find_member(path: Path, limit_bytes: int) -> tuple[str, bytes] | None:
     try:
         if not _has_directory(path):
             return None
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, MODEL_LIMIT) as file, zipfile.ZipFile(file) as archive:
             name = _choose([info.filename for info in archive.infolist() if not info.is_dir()], path)
             if name is None:
                 return None
@@ -56,7 +57,7 @@ def find_member(path: Path, limit_bytes: int) -> tuple[str, bytes] | None:
 
 def _has_directory(path: Path) -> bool:
     """Return True when there is an archive of a sane size, so that its list of members may be read into memory."""
-    with path.open("rb") as file:
+    with open_regular(path, MODEL_LIMIT) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
         tail = file.read(_TAIL_BYTES)

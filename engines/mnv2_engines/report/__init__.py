@@ -9,6 +9,7 @@ from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, TensorRt
 from mnv2_engines.report.gallery import draw_gallery
 from mnv2_engines.report.page import describe_preprocess, fill_page, make_list, make_rows
 from mnv2_engines.report.plot import draw_layers
+from mnv2_engines.verification import Verification
 
 __all__ = ["render_report"]
 
@@ -29,9 +30,15 @@ def render_report(request: BuildRequest, result: BuildResult) -> str:
         agreement=escape(_agreement(facts.agreement)) if facts.agreement else "The outputs are no classes to agree on.",
         plot=draw_layers(facts.layers) if facts.layers else "<p>Not compared: layers are those of an int8 engine.</p>",
         layers=make_rows([(_name(layer), _decibels(layer.sqnr_db)) for layer in worst_layers(facts.layers, _WORST)]),
-        gallery=draw_gallery(found.pictures, request.validation.items, request.preprocess.color, request.labels),
+        gallery=_gallery(request, found),
         provenance=make_rows(_provenance(request, result)),
     )
+
+
+def _gallery(request: BuildRequest, found: Verification) -> str:
+    if request.private:
+        return "<p>Left out: this engine was built with --private.</p>"
+    return draw_gallery(found.pictures, request.validation.items, request.preprocess.color, request.labels)
 
 
 def _verdict(result: BuildResult) -> str:

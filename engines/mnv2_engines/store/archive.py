@@ -4,9 +4,8 @@ import dataclasses
 import logging
 import os
 import secrets
-import stat
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,17 +17,21 @@ from mnv2_engines.errors import (
     ArchiveError,
     CorruptEngineError,
     EngineError,
+    SignatureError,
     StaleEngineError,
     StoreAccessError,
     UnbuiltEngineError,
 )
 from mnv2_engines.facts import EngineKind
+from mnv2_engines.regular_file import open_regular, require_replaceable
 from mnv2_engines.selftest import load_in_child, remember_tested
+from mnv2_engines.signing import SigningKey, TrustedKeys, Verified
 from mnv2_engines.store.building import build_stored, publish
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
+from mnv2_engines.store.signatures import SIGNATURE, check_archive, comment_of, put_beside, verify_folder
 from mnv2_engines.store.sources import check_sources, read_request
-from mnv2_engines.store.tarring import extract, write_archive
+from mnv2_engines.store.tarring import ARCHIVE_LIMIT, extract, write_archive
 from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import SOURCE, Version, read_stored_manifest
 
@@ -36,6 +39,8 @@ __all__ = ["Imported", "export_engine", "import_engine"]
 
 _log = logging.getLogger(__name__)
 
+_FRAME_BYTES: Final = 1 << 20
+"""More than headers, sums and padding of an archive take."""
 _PORTABLE: Final[frozenset[EngineKind]] = frozenset({"litert"})
 """What runs on other devices. A TensorRT plan is a program for one device: it neither leaves nor comes in."""
 
@@ -49,23 +54,31 @@ class Imported:
     """False: the engine has to be built on this device before it runs."""
     why: str = ""
     """Why it is not built, in one line."""
+    signed: Verified | None = None
+    """Who has signed it; None when that was not asked."""
 
 
-def export_engine(store: Store, name: str, file: Path) -> None:
+def export_engine(store: Store, name: str, file: Path, key: SigningKey | None = None) -> None:
     """Write a stored engine and all that it was built from to one file, whole or not at all, replacing what is there.
 
-    A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when something is not as it was built,
-    StoreAccessError and StoreFullError when the file cannot be written.
+    Nobody else may read the file: it holds pictures, unless it was built without keeping any. With `key` the signature
+    goes beside it, as minisign has it. A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when
+    something is not as it was built, SignatureError, StoreAccessError and DiskError when the file cannot be written.
     """
     with store.pinned(name) as version, explain_trouble(store.folder):
         files = _files_of(version)
         temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         with explain_trouble(file.absolute().parent, "choose another place"):
             try:
-                with temporary.open("xb") as stream:
+                require_replaceable(file)
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "w+b") as stream:
                     write_archive(stream, files)
                     stream.flush()
                     os.fsync(stream.fileno())
+                    if key is not None:
+                        stream.seek(0)
+                        put_beside(file, key.sign(stream, comment_of(name, files)))
                 replace(temporary, file)
             except BaseException:
                 with suppress(OSError):
@@ -82,25 +95,33 @@ def import_engine(
     threads: int = 1,
     cache_dir: Path | None = None,
     load: Callable[[Path], None] = load_in_child,
+    trust: TrustedKeys | None = None,
 ) -> Imported:
     """Install what `export_engine` wrote, under its name, replacing an engine of that name.
 
-    Everything is checked first, and the engine is loaded in a child process. One that does not run here is left out
-    and has to be built from what came with it: at once with `build`, later without, unless it would take the place of
-    one that may run. Raises ArchiveError for a file that is no such archive, damaged or dishonest, what `build_stored`
-    raises, StoreAccessError, StoreFullError.
+    With `trust`, FILE.minisig must be there and a signature of the whole file by one of these keys, before a byte of it
+    is unpacked; it stays with the engine. Everything is checked first, and the engine is loaded in a child process. One
+    that does not run here is left out and has to be built from what came with it: at once with `build`, later without,
+    unless it would take the place of one that may run. Raises SignatureError, ArchiveError for a file that is not an
+    export, is damaged or dishonest, what `build_stored` raises, StoreAccessError, DiskError.
     """
     with store.staging("import") as unpacked, explain_trouble(store.folder):
-        names = _unpack(file, unpacked.folder, progress)
+        names, signature, signed = _unpack(file, unpacked.folder, progress, trust)
         try:
             recipe = _check(unpacked.folder, names)
             staging = dataclasses.replace(unpacked, name=recipe.name)
+            if trust is not None:  # what was unpacked is what every load will be held to
+                verify_folder(staging.folder, signature, trust, str(file))
             why = _try_engine(staging, load, cache_dir)
+        except SignatureError:
+            raise
         except EngineError as exc:
             raise ArchiveError(f"{file}: {str(exc).replace(f'{unpacked.folder}{os.sep}', '')}") from exc
         if not why:
+            if signed is not None:
+                (staging.folder / SIGNATURE).write_bytes(signature)
             publish(staging)
-            return Imported(recipe.name, is_built=True)
+            return Imported(recipe.name, is_built=True, signed=signed)
         if not build and recipe.name in store.names():
             raise UnbuiltEngineError(
                 f"{file} holds an engine that has to be built here ({why}), and {recipe.name} is there already: import "
@@ -108,10 +129,10 @@ def import_engine(
             )
         if not build:
             publish(staging)
-            return Imported(recipe.name, is_built=False, why=why)
+            return Imported(recipe.name, is_built=False, why=why, signed=signed)
         request = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
         build_stored(store, request, progress).require_installed()
-        return Imported(recipe.name, is_built=True)
+        return Imported(recipe.name, is_built=True, signed=signed)
 
 
 def _files_of(version: Version) -> dict[str, Path]:
@@ -128,26 +149,26 @@ def _files_of(version: Version) -> dict[str, Path]:
     return {**files, engine.path.name: engine.path, manifest.name: manifest}
 
 
-def _unpack(file: Path, folder: Path, progress: BuildProgress) -> frozenset[str]:
+def _unpack(
+    file: Path, folder: Path, progress: BuildProgress, trust: TrustedKeys | None
+) -> tuple[frozenset[str], bytes, Verified | None]:
     progress("unpack", 0, 1)
-    try:
-        # A named pipe would else keep whoever opens it waiting for a writer.
-        stream = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    except PermissionError as exc:
-        raise StoreAccessError(f"{file} cannot be read by this user ({exc.strerror})") from exc
-    except OSError as exc:
-        raise ArchiveError(
-            f"{file} cannot be read ({exc.strerror}): expected what `mnv2-edge engines export NAME FILE` wrote"
-        ) from exc
-    with stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise ArchiveError(f"{file} is no file: expected what `mnv2-edge engines export NAME FILE` wrote")
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open_regular(file, ARCHIVE_LIMIT + _FRAME_BYTES))
+        except PermissionError as exc:
+            raise StoreAccessError(f"{file} cannot be read by this user ({exc.strerror})") from exc
+        except OSError as exc:
+            raise ArchiveError(
+                f"{file} cannot be read ({exc.strerror}): expected what `mnv2-edge engines export NAME FILE` wrote"
+            ) from exc
+        signature, signed = (b"", None) if trust is None else check_archive(file, stream, trust)
         try:
             names = extract(stream, folder)
         except ArchiveError as exc:
             raise ArchiveError(f"{file} {exc}: expected what `mnv2-edge engines export NAME FILE` wrote") from exc
     progress("unpack", 1, 1)
-    return names
+    return names, signature, signed
 
 
 def _check(folder: Path, names: frozenset[str]) -> Recipe:

@@ -34,7 +34,7 @@ def build_stored(
 
     What the name meant before runs on until then, and stays when the build fails; one that fails verification is put
     aside in the store. Of two builds of one name at once the one that ends last wins. Raises what the builder raises,
-    StoreAccessError, StoreFullError.
+    StoreAccessError, DiskError.
     """
     with store.staging(request.name) as staging, explain_trouble(store.folder):
         output = staging.folder / f"{request.name}{_ENDINGS[request.target]}"

@@ -94,7 +94,7 @@ class Store:
     def staging(self, name: str) -> Iterator["Staging"]:
         """Give an empty folder in which a version of `name` is made; it is removed unless it was published.
 
-        What killed processes left behind goes first. Raises StoreAccessError, StoreFullError.
+        What killed processes left behind goes first. Raises StoreAccessError, DiskError.
         """
         check_name(name)
         with self._changing():

@@ -64,6 +64,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     workspace_mib: Annotated[int, msgspec.Meta(ge=1)]
     """What TensorRT may use; so says the next how long it looks."""
     optimization_level: Annotated[int, msgspec.Meta(ge=0, le=5)]
+    private: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the pictures were deliberately not kept. Stands only where it is true: older programs do not know it."""
 
     def files(self) -> tuple[FileFacts, ...]:
         """Return what lies beside the recipe."""

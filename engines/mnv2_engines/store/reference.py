@@ -1,13 +1,19 @@
 """Follow a stored engine: read what its name means now, and notice cheaply when that changes."""
 
 import contextlib
+from collections.abc import Callable
+from typing import TypeAlias
 
 from mnv2_engines.engine import Engine, read_engine
 from mnv2_engines.errors import EnginesError, UnknownEngineError
 from mnv2_engines.store.choice import choose_stored
 from mnv2_engines.store.folder import Store
+from mnv2_engines.store.version import Version
 
-__all__ = ["DefaultEngine", "StoredEngine"]
+__all__ = ["DefaultEngine", "StoredEngine", "VersionCheck"]
+
+VersionCheck: TypeAlias = Callable[[Version], object]
+"""What a version has to pass before anything of it is parsed; raises EnginesError."""
 
 
 class StoredEngine:
@@ -17,9 +23,10 @@ class StoredEngine:
     it, and an open file outlives its name.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, check: VersionCheck = lambda _version: None) -> None:
         self._store = store
         self._name = name
+        self._check = check
         self._pins = contextlib.ExitStack()
 
     def version(self) -> str:
@@ -30,9 +37,14 @@ class StoredEngine:
             return type(exc).__name__
 
     def read(self) -> Engine:
-        """Read and verify the engine that the name means now. Raises as `read_engine`, and UnknownEngineError."""
+        """Read and verify the engine that the name means now.
+
+        Raises as `check` and `read_engine` do, and UnknownEngineError.
+        """
         with contextlib.ExitStack() as pins:
-            engine = read_engine(pins.enter_context(self._store.pinned(self._name)).engine_path())
+            version = pins.enter_context(self._store.pinned(self._name))
+            self._check(version)
+            engine = read_engine(version.engine_path())
             before, self._pins = self._pins, pins.pop_all()
         before.close()
         return engine
@@ -51,8 +63,9 @@ class DefaultEngine:
     What was read last stays on the disk as `StoredEngine` has it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, check: VersionCheck = lambda _version: None) -> None:
         self._store = store
+        self._check = check
         self._read: StoredEngine | None = None
 
     def version(self) -> str:
@@ -70,7 +83,7 @@ class DefaultEngine:
             raise UnknownEngineError(
                 f"{self._store.folder} has no engine any more: build one with `mnv2-edge build-engine`"
             )
-        wanted = StoredEngine(self._store, name)
+        wanted = StoredEngine(self._store, name, self._check)
         engine = wanted.read()
         self.close()
         self._read = wanted

@@ -6,18 +6,20 @@ from typing import Final, TypeVar
 import numpy as np
 
 from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.png_chunks import PngError, read_png
 from mnv2_engines.preprocess import ColorOrder
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["decode_strip", "encode_strip", "spread_evenly"]
+__all__ = ["decode_strip", "encode_strip", "most_pictures", "spread_evenly"]
 
 _Item = TypeVar("_Item")
-_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_HEADER_BYTES: Final = 24
-"""PNG signature, length and type of the chunk IHDR, then width and height (PNG specification, 5.2 and 11.2.2)."""
+_MOST_PIXELS: Final = 100_000_000
+"""In one file, which OpenCV has to hold at once: 64 pictures of 1250 x 1250."""
 
-_MOST_PIXELS: Final = 1 << 28
-"""64 pictures of 2048 x 2048."""
+
+def most_pictures(height: int, width: int) -> int:
+    """Return how many pictures of that size one file may hold; at least one."""
+    return max(1, _MOST_PIXELS // (height * width))
 
 
 def encode_strip(pictures: Sequence[UInt8Array], color: ColorOrder) -> bytes:
@@ -40,11 +42,14 @@ def decode_strip(raw: bytes, count: int, height: int, width: int, color: ColorOr
 
     if count * height * width > _MOST_PIXELS:
         raise CorruptEngineError(f"{count} kept pictures of {width} x {height} are absurd: build the engine anew")
-    size = (int.from_bytes(raw[20:24], "big"), int.from_bytes(raw[16:20], "big"))
-    if not raw.startswith(_SIGNATURE) or len(raw) < _HEADER_BYTES or size != (count * height, width):
+    try:
+        png = read_png(raw)
+    except PngError as exc:
+        raise CorruptEngineError(f"the file of the kept pictures {exc}: build the engine anew") from exc
+    if (png.height, png.width) != (count * height, width):
         raise CorruptEngineError(f"the kept pictures are not {count} of {width} x {height}: build the engine anew")
     try:
-        strip = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
+        strip = cv2.imdecode(np.frombuffer(png.data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         strip = None
     if strip is None or strip.shape != (count * height, width, 3):

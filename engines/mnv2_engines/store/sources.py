@@ -1,16 +1,20 @@
 """Write what an engine is built from beside it, and read it again as a request for a build."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from mnv2_engines.build_request import BuildRequest, Pictures
 from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.facts import FileFacts, PreprocessFacts
 from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, read_regular
 from mnv2_engines.store.names import is_name
 from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
-from mnv2_engines.store.samples import decode_strip, encode_strip, spread_evenly
+from mnv2_engines.store.samples import decode_strip, encode_strip, most_pictures, spread_evenly
 from mnv2_engines.verification import Limits
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ def write_sources(folder: Path, request: BuildRequest, built_from: FileFacts) ->
     folder.mkdir()
     model = _copy_model(request.model, folder, built_from)
     color = request.preprocess.color
+    nothing = Pictures("", ())
+    calibration, validation = (nothing, nothing) if request.private else (request.calibration, request.validation)
     recipe = Recipe(
         name=request.name,
         target=request.target,
@@ -47,10 +53,11 @@ def write_sources(folder: Path, request: BuildRequest, built_from: FileFacts) ->
         limits=LimitFacts(
             sqnr_db=request.limits.sqnr_db, agreement=request.limits.agreement, accept_loss=request.accept_loss
         ),
-        calibration=_keep(folder / "calibration.png", request.calibration, _CALIBRATION, color),
-        verification=_keep(folder / "verification.png", request.validation, _VERIFICATION, color),
+        calibration=_keep(folder / "calibration.png", calibration, _CALIBRATION, color),
+        verification=_keep(folder / "verification.png", validation, _VERIFICATION, color),
         workspace_mib=request.workspace_mib,
         optimization_level=request.optimization_level,
+        private=True if request.private else msgspec.UNSET,
     )
     (folder / RECIPE).write_bytes(encode_recipe(recipe))
 
@@ -59,7 +66,7 @@ def read_recipe(folder: Path) -> Recipe:
     """Read the recipe in a folder of sources. Raises CorruptEngineError, OSError."""
     path = folder / RECIPE
     try:
-        return decode_recipe(path.read_bytes(), path)
+        return decode_recipe(read_regular(path, SETTINGS_LIMIT), path)
     except FileNotFoundError as exc:
         raise CorruptEngineError(f"{path} is missing: {_MEND} NAME`") from exc
 
@@ -79,9 +86,14 @@ def check_sources(folder: Path) -> Recipe:
 def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> BuildRequest:
     """Return the request to build an engine again; its output is a name alone.
 
-    Raises CorruptEngineError, OSError.
+    Raises CorruptEngineError, BuildError where pictures are needed and were not kept, OSError.
     """
     recipe = check_sources(folder)
+    if recipe.private is True and recipe.precision == "int8":
+        raise BuildError(
+            f"{recipe.name} was built with --private, so none of its pictures were kept: build it with new ones, "
+            f"`mnv2-edge build-engine MODEL.onnx --name {recipe.name} --private --calibration FOLDER`"
+        )
     preprocess = recipe.preprocess.value()
     return BuildRequest(
         model=folder / recipe.model.file,
@@ -98,6 +110,7 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> Build
         segmentation=recipe.segmentation,
         limits=Limits(recipe.limits.sqnr_db, recipe.limits.agreement),
         accept_loss=recipe.limits.accept_loss,
+        private=recipe.private is True,
         threads=threads,
         cache_dir=cache_dir,
         workspace_mib=recipe.workspace_mib,
@@ -107,7 +120,7 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> Build
 
 def _copy_model(model: Path, folder: Path, built_from: FileFacts) -> FileFacts:
     kept = folder / (model.name if is_name(model.stem) and model.suffix == ".onnx" else _MODEL)
-    raw = model.read_bytes()
+    raw = read_regular(model, MODEL_LIMIT)
     if hashlib.sha256(raw).hexdigest() != built_from.sha256:
         raise BuildError(f"{model} was changed while it was being built: build it again")
     kept.write_bytes(_in_one_file(model, raw))
@@ -133,8 +146,9 @@ def _tensors(proto: "onnx.ModelProto") -> "list[onnx.TensorProto]":
 def _keep(path: Path, pictures: Pictures, limit: int, color: ColorOrder) -> SampleFacts | None:
     if not pictures.items:
         return None
-    kept = spread_evenly(pictures.items, limit)
-    path.write_bytes(encode_strip(kept, color))
+    kept = spread_evenly(pictures.items, min(limit, most_pictures(*pictures.items[0].shape[:2])))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(encode_strip(kept, color))  # photographs: for their owner alone, whatever the folder above allows
     count, whole = len(kept), len(pictures.items)
     height, width = kept[0].shape[:2]
     source = pictures.source if count == whole else f"{pictures.source} ({count} of {whole})"
@@ -144,10 +158,10 @@ def _keep(path: Path, pictures: Pictures, limit: int, color: ColorOrder) -> Samp
 def _open(folder: Path, sample: SampleFacts | None, color: ColorOrder) -> Pictures:
     if sample is None:
         return Pictures("", ())
-    raw = (folder / sample.picture.file).read_bytes()
+    raw = read_regular(folder / sample.picture.file, MODEL_LIMIT)
     return Pictures(sample.source, decode_strip(raw, sample.count, sample.height, sample.width, color))
 
 
 def _facts(path: Path) -> FileFacts:
-    raw = path.read_bytes()
+    raw = read_regular(path, MODEL_LIMIT)
     return FileFacts(file=path.name, sha256=hashlib.sha256(raw).hexdigest(), bytes=len(raw))

@@ -5,6 +5,7 @@ only parses single headers; what is not a regular file under a plain name is ref
 """
 
 import hashlib
+import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from mnv2_engines.errors import ArchiveError
+from mnv2_engines.regular_file import open_regular
 
-__all__ = ["SUMS", "extract", "write_archive"]
+__all__ = ["ARCHIVE_LIMIT", "SUMS", "archive_parts", "extract", "is_member_name", "write_archive"]
 
 SUMS: Final = "SHA256SUMS"
 """The first member, as `sha256sum --check` reads it."""
@@ -23,24 +25,40 @@ _NAME: Final = re.compile(r"(?!source$)(source/)?[A-Za-z0-9][A-Za-z0-9._-]{0,79}
 _SUM: Final = re.compile(r"([0-9a-f]{64})  (\S+)")
 _MEMBERS: Final = 16
 _SUMS_BYTES: Final = 1 << 14
-_LIMIT_BYTES: Final = 1 << 30
+ARCHIVE_LIMIT: Final = 1 << 30
+"""Bytes of the files in an archive: an engine, its model and some hundred pictures have less than a tenth of it."""
 _BLOCK: Final = tarfile.BLOCKSIZE
 _PART_BYTES: Final = 1 << 20
 
 
 def write_archive(stream: BinaryIO, files: Mapping[str, Path]) -> None:
     """Write files under the names they are to have, the same bytes for the same files whenever and by whom."""
+    stream.writelines(archive_parts(files))
+
+
+def archive_parts(files: Mapping[str, Path]) -> Iterator[bytes]:
+    """Yield the bytes of an archive; the first piece is SHA256SUMS as a member.
+
+    Signatures cover these very bytes (docs/decisions/0065): another order, mode or header would make all that were
+    given so far worthless.
+    """
     lines = [f"{_hash(path)}  {name}\n" for name, path in sorted(files.items())]
     sums = "".join(lines).encode("ascii")
-    stream.write(_header(SUMS, len(sums)) + sums + _padding(len(sums)))
+    yield _header(SUMS, len(sums)) + sums + _padding(len(sums))
     for name, path in sorted(files.items()):
         size = path.stat().st_size
-        stream.write(_header(name, size))
-        with path.open("rb") as file:
+        yield _header(name, size)
+        with open_regular(path, ARCHIVE_LIMIT) as file:
             while part := file.read(_PART_BYTES):
-                stream.write(part)
-        stream.write(_padding(size))
-    stream.write(bytes(2 * _BLOCK))
+                yield part
+        if size % _BLOCK:
+            yield _padding(size)
+    yield bytes(2 * _BLOCK)
+
+
+def is_member_name(name: str) -> bool:
+    """Tell whether an archive may hold a file of that name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def extract(stream: BinaryIO, folder: Path) -> frozenset[str]:
@@ -55,14 +73,14 @@ def extract(stream: BinaryIO, folder: Path) -> frozenset[str]:
         raise ArchiveError(f"does not begin with {SUMS}")
     sums = _read_sums(_exactly(stream, size))
     _skip_padding(stream, size)
-    left = _LIMIT_BYTES
+    left = ARCHIVE_LIMIT
     found: set[str] = set()
     for name, size in members:
         left -= size
         if name not in sums or name in found:
             raise ArchiveError(f"holds {name!r} {'twice' if name in found else f'which {SUMS} does not name'}")
         if left < 0:
-            raise ArchiveError(f"would unpack to more than {_LIMIT_BYTES >> 20} MiB")
+            raise ArchiveError(f"would unpack to more than {ARCHIVE_LIMIT >> 20} MiB")
         found.add(name)
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -112,7 +130,8 @@ def _read_sums(raw: bytes) -> dict[str, str]:
 
 def _copy(stream: BinaryIO, path: Path, size: int) -> str:
     digest = hashlib.sha256()
-    with path.open("xb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # there are photographs
+    with os.fdopen(descriptor, "wb") as file:
         while size:
             part = _exactly(stream, min(size, _PART_BYTES))
             digest.update(part)
@@ -145,7 +164,7 @@ def _header(name: str, size: int) -> bytes:
 
 def _hash(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path, ARCHIVE_LIMIT) as file:
         while part := file.read(_PART_BYTES):
             digest.update(part)
     return digest.hexdigest()

@@ -6,20 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.errors import BuildError, StoreAccessError, StoreError, StoreFullError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.errors import BuildError, DiskError, StoreAccessError, StoreError
 
 __all__ = ["explain_trouble"]
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 _ELSEWHERE: Final = "name another place in MNV2_EDGE_HOME"
 
 
 @contextmanager
 def explain_trouble(folder: Path, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
-    """Turn an OSError, and a BuildError that one has caused, into a StoreError about `folder`.
+    """Turn an OSError, and a BuildError that one has caused, into a StoreError or DiskError about `folder`.
 
     `elsewhere` says what to do when that cannot be helped there.
     """
@@ -27,21 +26,22 @@ def explain_trouble(folder: Path, elsewhere: str = _ELSEWHERE) -> Iterator[None]
         yield
     except StoreError:
         raise
-    except OSError as exc:
-        raise _store_error(folder, exc, elsewhere) from exc
-    except BuildError as exc:
+    except BuildError as exc:  # before OSError: some of its kinds are both
         if isinstance(exc.__cause__, OSError):
             raise _store_error(folder, exc.__cause__, elsewhere) from exc
         raise
+    except OSError as exc:
+        raise _store_error(folder, exc, elsewhere) from exc
 
 
-def _store_error(folder: Path, error: OSError, elsewhere: str) -> StoreError:
+def _store_error(folder: Path, error: OSError, elsewhere: str) -> StoreError | DiskError:
     reason = error.strerror or str(error)
+    remedy = "nothing was changed; "
     if error.errno in _FULL:
-        return StoreFullError(
-            f"{folder} is full ({reason}): nothing was changed; free some space (`mnv2-edge engines prune` may find "
-            f"some), or {elsewhere}"
-        )
+        remedy += "free some space (`mnv2-edge engines prune` may find some), or "
+    trouble = disk_error(error, f"{folder} cannot be used", remedy + elsewhere)
+    if trouble is not None:
+        return trouble
     if error.errno in _FORBIDDEN:
         return StoreAccessError(
             f"{folder} is closed to this user ({reason}): become the user that owns it, or {elsewhere}"

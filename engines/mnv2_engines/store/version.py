@@ -6,6 +6,7 @@ from pathlib import Path
 from mnv2_engines.errors import CorruptEngineError, UnbuiltEngineError
 from mnv2_engines.manifest import Manifest, decode_manifest
 from mnv2_engines.mending import how_to_rebuild
+from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["SOURCE", "Version", "read_stored_manifest"]
 
@@ -35,7 +36,7 @@ def read_stored_manifest(folder: Path, name: str) -> Manifest:
     """Read the manifest of the engine `name` in a version's folder; raises as `Version.engine_path` does."""
     path = folder / f"{name}.json"
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, SETTINGS_LIMIT)
     except FileNotFoundError as exc:
         raise UnbuiltEngineError(
             f"{name} came from another device and has to be built on this one: `mnv2-edge engines rebuild {name}`, or "

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mnv2_engines.regular_file import SETTINGS_LIMIT, decode_regular
+
 __all__ = ["Jetson", "is_jetson", "read_jetson", "read_packages"]
 
 _OLDEST_L4T: Final = 36
@@ -79,6 +81,6 @@ def _numbers(version: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return decode_regular(path, SETTINGS_LIMIT, errors="replace")
     except OSError:
         return ""

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError
+from mnv2_engines.regular_file import require_regular
 
 if TYPE_CHECKING:
     import onnx
@@ -23,6 +24,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # onnx depends on it, without types
 
     try:
+        require_regular(path)
         model: onnx.ModelProto = lib.load(str(path))
     except DecodeError as exc:
         raise ModelError(f"{path} is no ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes") from exc

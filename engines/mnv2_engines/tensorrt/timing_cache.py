@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mnv2_engines.errors import DiskError
 from mnv2_engines.facts import TensorRtFacts
+from mnv2_engines.regular_file import ENGINE_LIMIT, read_regular
 
 __all__ = ["TimingCache"]
 
@@ -60,8 +62,8 @@ class TimingCache:
 
     def _read(self) -> bytes:
         try:
-            return self.path.read_bytes()
-        except OSError:  # none yet, or another user's
+            return read_regular(self.path, ENGINE_LIMIT)
+        except (OSError, DiskError):  # none yet, or another user's
             return b""
 
 

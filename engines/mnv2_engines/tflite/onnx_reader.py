@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError, UnsupportedOperatorError
+from mnv2_engines.regular_file import MODEL_LIMIT, open_regular, read_regular
 from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.onnx_model import Attribute, OnnxModel, OnnxNode, OnnxValue
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_MODEL_BYTES", "read_onnx"]
 
 OLDEST_OPSET = 9
-MAX_MODEL_BYTES = 1 << 30
+MAX_MODEL_BYTES = MODEL_LIMIT
 """A MobileNetV2 is 14 MB; beyond this, reading alone would push a small board into swap."""
 
 _DTYPES: dict[int, str] = {
@@ -47,11 +48,28 @@ def read_onnx(path: Path) -> OnnxModel:
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(_read_bytes(path))
-    except DecodeError as exc:
+    except (DecodeError, UnicodeDecodeError) as exc:
         raise ModelError(f"{path} is no ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes") from exc
     if not proto.graph.node:
         raise ModelError(f"{path} holds no ONNX graph: expected what torch.onnx.export or tf2onnx writes")
-    return _Reader(path).model(proto)
+    model = _Reader(path).model(proto)
+    _require_text(path, model)
+    return model
+
+
+def _require_text(path: Path, model: OnnxModel) -> None:
+    """Raise ModelError for a name that is not UTF-8, which protobuf gives as bytes instead of refusing it."""
+    values = (value.name for value in (*model.inputs, *model.outputs))
+    nodes = (
+        name
+        for node in model.nodes
+        for name in (node.name, node.op_type, *node.inputs, *node.outputs, *node.attributes)
+    )
+    for name in (*model.constants, *values, *nodes):
+        if not isinstance(name, str):
+            raise ModelError(
+                f"{path}: the name {name!r} is not UTF-8 text, as names in ONNX have to be: export it again"
+            )
 
 
 class _Reader:
@@ -157,14 +175,14 @@ class _Reader:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         folder = self._path.resolve().parent
-        path = (folder / location).resolve()
+        path = (folder / str(location)).resolve()
         if not location or folder not in path.parents:
             raise ModelError(
                 f"{self._path}: tensor {tensor.name!r} lies in {location!r}, expected a file in the folder of the model"
             )
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
-            with path.open("rb") as file:
+            with open_regular(path, MAX_MODEL_BYTES) as file:
                 file.seek(offset)
                 data: bytes = file.read(length if length >= 0 else MAX_MODEL_BYTES)
         except (OSError, ValueError) as exc:
@@ -185,10 +203,7 @@ def _typed_elements(tensor: onnx.TensorProto, dtype: str) -> TensorArray:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise ModelError(f"{path} has {size} bytes: expected at most {MAX_MODEL_BYTES}")
-        return path.read_bytes()
+        return read_regular(path, MAX_MODEL_BYTES)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror or exc}; expected an ONNX file") from exc
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnv2_engines.backends.native_log import native_log
-from mnv2_engines.errors import BackendUnavailableError, InferenceError
+from mnv2_engines.errors import BackendUnavailableError, InferenceError, ModelError
 from mnv2_engines.tensors import FloatArray, TensorArray
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Runner:
                 self._interpreter: Interpreter | None = Interpreter(model_content=tflite, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as exc:
-            raise InferenceError(f"LiteRT refuses the compiled network: {exc}") from exc
+            raise ModelError(f"LiteRT refuses the compiled network: {_first_line(exc)}") from exc
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
 
@@ -62,7 +62,7 @@ class Runner:
         try:
             interpreter.invoke()
         except RuntimeError as exc:
-            raise InferenceError(f"LiteRT cannot run the compiled network: {exc}") from exc
+            raise ModelError(f"LiteRT cannot run the compiled network: {_first_line(exc)}") from exc
         for detail in self._outputs:
             yield str(detail["name"]), interpreter.get_tensor(detail["index"])
 
@@ -76,6 +76,10 @@ class Runner:
         if self._interpreter is None:
             raise InferenceError("the runner is closed")
         return self._interpreter
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def dequantise(values: TensorArray, scale: float, zero_point: int) -> FloatArray:

@@ -9,6 +9,7 @@ from typing import IO
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.networks import write_network
 from mnv2_engines.printable import printable
+from mnv2_engines.regular_file import MODEL_LIMIT, open_regular
 from mnv2_engines.sidecar import sidecar_path
 from mnv2_engines.weights.hdf5 import HDF5_START
 from mnv2_engines.weights.imported import Expected, ImportedNetwork
@@ -57,7 +58,7 @@ def import_weights(request: ImportRequest) -> ImportedNetwork:
 def read_weights(path: Path, expected: Expected) -> ImportedNetwork:
     """Return the network in a weight file. Raises ModelError whose message begins with the path."""
     try:
-        with path.open("rb") as file, _named(path):
+        with open_regular(path, MODEL_LIMIT) as file, _named(path):
             return _read(path, file, expected)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read ({exc.strerror}): expected .pth, .safetensors, .keras or .h5") from exc

@@ -3,12 +3,17 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
-from mnv2_engines.errors import BuildError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.errors import BuildError, PlaceClosedError, PlaceFailedError
 from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.regular_file import require_replaceable
 from mnv2_engines.sidecar import Channels, sidecar_path
 
 __all__ = ["render_sidecar", "write_model"]
+
+_ELSEWHERE: Final = "choose another place with `-o FILE.onnx`"
 
 
 def render_sidecar(preprocess: Preprocess, source: str, origin: str) -> str:
@@ -29,9 +34,12 @@ preprocess:
 def write_model(output: Path, model: bytes, sidecar: str) -> None:
     """Put both in place, the sidecar first: a model never lies there without what it expects.
 
-    Returns when both are on the disk. Raises BuildError when they cannot be written.
+    Returns when both are on the disk. Raises BuildError, its kinds PlaceClosedError and PlaceFailedError too,
+    when they cannot be written.
     """
     try:
+        require_replaceable(output)
+        require_replaceable(sidecar_path(output))
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
             staged = Path(folder)
             _write(staged / "sidecar", sidecar.encode())
@@ -40,10 +48,14 @@ def write_model(output: Path, model: bytes, sidecar: str) -> None:
             _sync_folder(output.parent)
             (staged / "model").replace(output)
             _sync_folder(output.parent)
+    except PermissionError as exc:
+        raise PlaceClosedError(f"{output} cannot be written by this user ({exc.strerror}): {_ELSEWHERE}") from exc
     except OSError as exc:
-        raise BuildError(
-            f"{output} cannot be written ({exc.strerror}): free space or choose another place with `-o FILE.onnx`"
-        ) from exc
+        what = f"{output} cannot be written"
+        trouble = disk_error(exc, what, f"free some space, or {_ELSEWHERE}")
+        if trouble is not None:
+            raise PlaceFailedError(str(trouble)) from exc
+        raise BuildError(f"{what} ({exc.strerror}): {_ELSEWHERE}") from exc
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from mnv2_edge.config.places import all_paths
 from mnv2_edge.config.read import parse_config, read_config
 from mnv2_edge.config.rules import registered_names
 from mnv2_edge.config.template import TEMPLATE, write_template
-from mnv2_edge.errors import UsageError
+from mnv2_edge.errors import AccessError, UsageError
 
 # What can be switched on reads `key:` or `- key:` behind the "#".
 UNCOMMENTED = re.sub(r"^#(?= *(- )?[a-z_]+:( |$))", "", TEMPLATE, flags=re.MULTILINE)
@@ -73,5 +73,5 @@ def test_a_folder_that_may_not_be_searched_is_a_usage_error(tmp_path, monkeypatc
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("pathlib.Path.exists", refuse)
-    with pytest.raises(UsageError, match="cannot be written: Permission denied"):
+    with pytest.raises(AccessError, match="cannot be written: Permission denied"):
         write_template(tmp_path / "c.yaml", force=False)

@@ -13,6 +13,8 @@ from mnv2_edge.service import user as service
 from mnv2_edge.service.installing import carry_out, plan_installation
 from mnv2_edge.service.places import Places
 from mnv2_edge.service.user import acting_as_service
+from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.selftest import load_in_child
 
 NOBODY = pwd.getpwnam("nobody")
 TEXT = "version: 1\ncameras: [{uri: 'rtsp://ann@one/', password_file: password}]\n"
@@ -103,3 +105,20 @@ def test_a_secret_of_roots_is_not_taken_for_a_copy_of_the_services(configuration
     with pytest.raises(AccessError):
         install(places.configuration("door"), places)
     assert [path for path in places.state.rglob("*") if path.is_file() and not path.is_symlink()] == []
+
+
+def test_what_is_started_meanwhile_has_not_roots_terminal(folder, monkeypatch):
+    """It could type there (TIOCSTI), and root would run that."""
+    script = 'read -r pid _ _ _ _ session _ < /proc/$$/stat; echo "$(id -u) $([ $pid = $session ] && echo own)" > "$1"'
+    monkeypatch.setattr(
+        "mnv2_engines.selftest.module_command", lambda _module, path: ["/bin/sh", "-c", script, "sh", path]
+    )
+    folder.chmod(0o777)
+    told = folder / "told"
+    with pytest.raises(CorruptEngineError), acting_as_service():
+        load_in_child(told)
+    assert told.read_text() == f"{NOBODY.pw_uid} own\n"
+    told.unlink()
+    with pytest.raises(CorruptEngineError):
+        load_in_child(told)
+    assert told.read_text() == "0 \n"

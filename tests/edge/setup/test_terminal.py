@@ -1,5 +1,6 @@
 """`mnv2-edge setup` as it is typed: a real terminal, a real broker, the demo's film."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -214,6 +215,24 @@ class TestWithoutTerminal:
         done = call("setup", "nowhere.yaml", "--output", str(tmp_path / "c.yaml"), "--yes", home=tmp_path)
         assert done.returncode == 2
         assert "there is no nowhere.yaml to begin with" in done.stderr
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+    def test_root_does_not_begin_with_what_somebody_else_put_there(self, tmp_path, cache, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        planted = tmp_path / "mnv2-edge.yaml"
+        planted.write_text("version: 1\ncameras: [{uri: demo}]\nlabels: /etc/shadow\n")
+        os.chown(planted, 65534, 65534)
+
+        def run(*arguments, **variables):
+            arguments = ("setup", *arguments, "--yes", "--seconds", "0.2")
+            return call(*arguments, home=tmp_path, XDG_CACHE_HOME=str(cache), **variables)
+
+        done = run()
+        assert done.returncode == 77
+        assert "mnv2-edge.yaml here belongs to another user" in errors(done.stderr)[0]
+        planted.write_text("version: 1\ncameras: [{uri: demo}]\n")
+        assert run("mnv2-edge.yaml").returncode == 0
+        assert run(SUDO_UID="65534").returncode == 0
 
 
 def test_help_needs_no_numpy(tmp_path):

@@ -7,11 +7,12 @@ import stat
 import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config
-from mnv2_edge.errors import AccessError, TemporaryError, UsageError
+from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.setup import writing
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.writing import File, name_passwords, require_place, write_files
+from mnv2_engines.errors import DiskError
 from support.users import closed_to_us
 
 
@@ -51,7 +52,9 @@ def test_a_full_disk_changes_nothing(tmp_path, monkeypatch, at):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(writing.os, "fsync", sync)
-    with pytest.raises(TemporaryError, match=r"c\.yaml cannot be written \(No space left on device\): free some space"):
+    with pytest.raises(
+        DiskError, match=r"c\.yaml cannot be written \(No space left on device\): the disk is full; free some space"
+    ):
         write_files([File(tmp_path / "secret", "s", secret=True), File(tmp_path / "c.yaml", "new")])
     assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
     assert (tmp_path / "c.yaml").read_text() == "old"

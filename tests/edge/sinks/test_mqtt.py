@@ -202,7 +202,10 @@ def test_a_broker_that_is_down_at_first_is_said_once_and_found_later(tmp_path, s
     assert said[1] == f"connected to {broker.uri} as mnv2-edge-dev"
 
 
-def test_a_broker_that_is_killed_and_restarted_is_told_everything_again(broker, stack, make_result, make_state):
+def test_a_broker_that_is_killed_and_restarted_is_told_everything_again(
+    broker, stack, make_result, make_state, monkeypatch
+):
+    monkeypatch.setattr(Delays, "usual", classmethod(lambda cls: cls(2.0, 2.0)))  # so the subscriber is there before
     sink = stack.enter_context(closing(open_mqtt(options(broker.uri, homeassistant=True))))
     sink.publish(make_state("streaming"))
     sink.publish(make_result("a", 0))

@@ -6,13 +6,13 @@ import os
 import struct
 import threading
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
+from mnv2_edge.sources import places
 from mnv2_edge.sources.opening import open_source
 from mnv2_edge.sources.pictures import list_pictures, read_picture
 
@@ -150,11 +150,11 @@ def test_what_is_not_there_is_said_so(tmp_path):
 
 
 def test_what_may_not_be_read_is_said_so(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(path, _size):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(tmp_path / "a.png", plain(1))
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # a mode of 0 would not stop root
+    monkeypatch.setattr(places, "read_start", refuse)  # a mode of 0 would not stop root
     with pytest.raises(SourcePermissionError, match=r"may not be read by this user: `ls -l .*a\.png`") as caught:
         open_source(str(path), camera_id="c")
     assert caught.value.exit_status == 77

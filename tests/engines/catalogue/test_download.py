@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mnv2_engines.catalogue.download import Patience, Wanted, download
-from mnv2_engines.errors import DownloadError, ModelError, StoreFullError
+from mnv2_engines.errors import DiskError, DownloadError, ModelError
 from support.file_server import cut, etag, send
 
 CONTENT = bytes(range(256)) * 1200  # 300 KiB
@@ -264,11 +264,11 @@ class TestRefusals:
     def test_a_full_disk_is_noticed_before(self, fetch, server, monkeypatch):
         usage = shutil.disk_usage("/")._replace(free=WHOLE)
         monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
-        with pytest.raises(StoreFullError, match="0 MiB free, 32 MiB are needed: free some space"):
+        with pytest.raises(DiskError, match="0 MiB free, 32 MiB are needed: free some space"):
             fetch()
 
     def test_a_disk_that_fills_up_meanwhile_keeps_the_part(self, fetch, part, small_disk):
-        with small_disk(HALF), pytest.raises(StoreFullError, match=r"net\.bin cannot be written"):
+        with small_disk(HALF), pytest.raises(DiskError, match=r"net\.bin cannot be written"):
             fetch()
         assert 0 < part.stat().st_size <= HALF
         assert fetch() == CONTENT

@@ -24,7 +24,7 @@ from mnv2_engines.catalogue import (
     read_pins,
     read_pulled,
 )
-from mnv2_engines.errors import CatalogueError, DownloadError, LabelsError, ModelError, StoreFullError
+from mnv2_engines.errors import CatalogueError, DiskError, DownloadError, LabelsError, ModelError
 from mnv2_engines.labels import read_labels
 from mnv2_engines.sidecar import read_sidecar
 from support.networks import MobileNetV2, state_dict
@@ -254,7 +254,7 @@ class TestPlaces:
 
     def test_a_disk_that_fills_up_while_a_mirror_is_copied(self, pull, entry, tmp_path, small_disk):
         (tmp_path / "net.tflite").write_bytes(TFLITE)
-        with small_disk(1000), pytest.raises(StoreFullError, match=r"net\.tflite cannot be written"):
+        with small_disk(1000), pytest.raises(DiskError, match=r"net\.tflite cannot be written"):
             pull(entry(digest(TFLITE)), mirror=tmp_path)
 
     def test_a_mirror_is_filled_from_the_network(self, entry, home, patience, tmp_path, pull):

@@ -16,9 +16,9 @@ from mnv2_engines.errors import (
     ArchiveError,
     BackendUnavailableError,
     CorruptEngineError,
+    DiskError,
     StaleEngineError,
     StoreError,
-    StoreFullError,
     UnbuiltEngineError,
 )
 from mnv2_engines.manifest import decode_manifest, encode_manifest
@@ -127,7 +127,7 @@ def test_an_export_that_does_not_fit_on_the_disk_leaves_what_was_there(
     file = tmp_path / "signs.mnv2"
     file.write_bytes(b"before")
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StoreFullError, match="is full"):
+    with pytest.raises(DiskError, match="is full"):
         export_engine(store, "signs", file)
     assert file.read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "signs.mnv2"]
@@ -224,7 +224,7 @@ class TestRefusals:
 
     def test_what_is_no_file(self, empty: Store, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
-        assert "is no file" in refused(empty, tmp_path / "pipe")
+        assert "it is a pipe, expected a regular file" in refused(empty, tmp_path / "pipe")
         assert "No such file" in refused(empty, tmp_path / "nowhere")
         assert "Is a directory" in refused(empty, tmp_path)
 

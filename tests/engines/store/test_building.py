@@ -16,8 +16,8 @@ from mnv2_engines.engine import read_engine
 from mnv2_engines.errors import (
     BuildError,
     CorruptEngineError,
+    DiskError,
     StaleEngineError,
-    StoreFullError,
     UnknownEngineError,
     VerificationError,
 )
@@ -182,7 +182,7 @@ def test_a_full_disk_ends_a_build_and_nothing_else(store: Store, signs_request, 
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr("mnv2_engines.durable.os.fsync", full)
-    with pytest.raises(StoreFullError, match="nothing was changed"):
+    with pytest.raises(DiskError, match="nothing was changed"):
         build_stored(store, signs_request())
     monkeypatch.undo()
     assert store.version("signs") == before

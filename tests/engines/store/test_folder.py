@@ -11,9 +11,9 @@ import pytest
 from mnv2_engines.errors import (
     ContractError,
     CorruptEngineError,
+    DiskError,
     StoreAccessError,
     StoreError,
-    StoreFullError,
     UnknownEngineError,
 )
 from mnv2_engines.store import Store
@@ -264,7 +264,7 @@ def test_a_full_disk_changes_nothing(store: Store, monkeypatch) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr("mnv2_engines.durable.os.fsync", full)
-    with pytest.raises(StoreFullError, match=r"is full.*nothing was changed.*engines prune"):
+    with pytest.raises(DiskError, match=r"is full.*nothing was changed.*engines prune"):
         put(store, "signs", "second")
     monkeypatch.undo()
     assert (store.folder / "signs" / "engine").read_text() == "first"

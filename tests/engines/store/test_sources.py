@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from mnv2_engines.build_request import BuildRequest, Pictures
-from mnv2_engines.errors import CorruptEngineError
+from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.facts import FileFacts
 from mnv2_engines.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.store.recipe import decode_recipe, encode_recipe
@@ -38,6 +38,7 @@ def asked(signs_model: Path, signs_pictures) -> BuildRequest:
         segmentation=SegmentationFacts(background=3),
         limits=Limits(sqnr_db=20.0, agreement=0.5),
         accept_loss=True,
+        private=True,
         workspace_mib=77,
         optimization_level=1,
     )
@@ -64,7 +65,7 @@ def test_at_most_64_and_32_pictures_are_kept_and_say_of_how_many_they_are(
     asked: BuildRequest, signs_pictures, tmp_path: Path
 ) -> None:
     many = Pictures("film", signs_pictures * 2)
-    first = write(tmp_path, dataclasses.replace(asked, calibration=many, validation=many))
+    first = write(tmp_path, dataclasses.replace(asked, calibration=many, validation=many, private=False))
     again = read_request(first, threads=1, cache_dir=None)
     (tmp_path / "again").mkdir()
     for recipe in (read_recipe(first), read_recipe(write(tmp_path / "again", again))):
@@ -73,7 +74,7 @@ def test_at_most_64_and_32_pictures_are_kept_and_say_of_how_many_they_are(
 
 
 def test_a_recipe_that_makes_no_sense_is_refused_whatever_its_checksum(asked: BuildRequest, tmp_path: Path) -> None:
-    recipe = read_recipe(write(tmp_path, asked))
+    recipe = read_recipe(write(tmp_path, dataclasses.replace(asked, private=False)))
     for changes in (
         {"name": "../signs"},
         {"name": "a\x1b[2J"},
@@ -101,3 +102,22 @@ def test_a_model_keeps_its_name_where_that_is_a_plain_one(asked: BuildRequest, t
     kept = read_recipe(folder).model.file
     assert kept == (name if name == "recipe.json.onnx" else "model.onnx")
     assert (folder / kept).read_bytes() == model.read_bytes()
+
+
+def test_a_private_build_leaves_no_picture_and_says_what_that_costs(asked: BuildRequest, tmp_path: Path) -> None:
+    private = write(tmp_path, asked)
+    assert not list(private.glob("*.png"))
+    assert read_recipe(private).private is True
+    assert read_request(private, threads=1, cache_dir=None).private
+    (tmp_path / "int8").mkdir()
+    int8 = write(tmp_path / "int8", dataclasses.replace(asked, target="litert", precision="int8"))
+    with pytest.raises(BuildError, match="built with --private"):
+        read_request(int8, threads=1, cache_dir=None)
+
+
+def test_pictures_are_kept_for_their_owner_alone_and_older_programs_read_the_recipe(
+    asked: BuildRequest, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, dataclasses.replace(asked, private=False))
+    assert {path.stat().st_mode & 0o777 for path in folder.glob("*.png")} == {0o600}
+    assert b"private" not in (folder / "recipe.json").read_bytes()

@@ -44,7 +44,7 @@ def test_a_huge_file_is_not_read(tmp_path):
     path = tmp_path / "huge.onnx"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    refuse(path, "at most")
+    refuse(path, "more than 1024 MiB")
 
 
 def test_an_absurd_shape_allocates_nothing(tmp_path):

@@ -13,6 +13,8 @@ from mnv2_edge.doctor import Finding, Machine
 from mnv2_edge.doctor.report.evidence import Part, collect
 from mnv2_edge.doctor.report.known import make_scrubber
 from mnv2_edge.errors import AccessError, TemporaryError
+from mnv2_engines.disk_errors import disk_error
+from mnv2_engines.regular_file import require_replaceable
 
 __all__ = ["FOLDER", "write_report"]
 
@@ -30,7 +32,7 @@ def write_report(
     """Write the archive, with mode 0600, in the place of what is there; return what is in it.
 
     It belongs to this user, or to who typed `sudo`. `variables` are the environment's, of which no value is written.
-    Raises AccessError or TemporaryError when the file cannot be written.
+    Raises AccessError, DiskError or TemporaryError when the file cannot be written.
     """
     parts = collect(machine, findings, make_scrubber(machine, variables))
     parts = (Part("README.txt", "what is in here, and what was left out", _read_me(parts)), *parts)
@@ -64,6 +66,7 @@ def _write(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
     """Write beside it first, so that nothing half is ever there, and nothing that others could have opened before."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        require_replaceable(path)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -77,4 +80,7 @@ def _write(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
     except PermissionError as exc:
         raise AccessError(f"{path} cannot be written ({exc.strerror}): choose a folder of your own") from exc
     except OSError as exc:
+        trouble = disk_error(exc, f"{path} cannot be written")
+        if trouble is not None:
+            raise trouble from exc
         raise TemporaryError(f"{path} cannot be written ({exc.strerror}): choose another folder") from exc

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.board.files import list_files, read_text
+from mnv2_engines.errors import DiskError
+from mnv2_engines.regular_file import read_start
 
 __all__ = ["SECRET_VARIABLE", "lines_of", "unit_secrets"]
 
@@ -29,8 +31,8 @@ def unit_secrets(root: Path) -> Iterator[str]:
 
 def lines_of(file: Path) -> Iterator[str]:
     """Return what a file with a secret holds: all of it, and each line, as a private key has many."""
-    with suppress(OSError), file.open("rb") as opened:
-        text = opened.read(_LONGEST_BYTES).decode("utf-8", "replace")
+    with suppress(OSError, DiskError):
+        text = read_start(file, _LONGEST_BYTES).decode("utf-8", "replace")
         yield text.strip("\r\n")
         yield from (line for line in text.splitlines() if not line.startswith("-----"))
 
