@@ -56,6 +56,16 @@ def count_lost(said: str) -> int | None:
     return int(found[-1]) if found else None
 
 
+def silent_loss(published: set[int], delivered: set[int], said: str) -> str:
+    """Say how many frames did not come in without being counted; nothing when every one is accounted for."""
+    missing, counted = len(published - delivered), count_lost(said)
+    if not published:
+        return f"nothing was published: {said[-300:]}"
+    if counted is not None and missing <= counted:
+        return ""
+    return f"{missing} of {len(published)} did not come in, {counted} are counted: {said[-300:]}"
+
+
 def disturb(
     ledger: Ledger, folder: Path, wanted: int, seed: int, until: Callable[[], bool], told: Callable[[str], None]
 ) -> None:
@@ -102,14 +112,12 @@ def _run_once(kind: str, cycles: int, draw: random.Random, ledger: Ledger, folde
             broker.thaw()
             broker.kill()
     said = log.read_text()
-    missing, counted = len(wanted - _indices(listener)), count_lost(said)
-    failures = []
-    if counted is None or missing > counted:
-        what = f"{missing} of {len(wanted)} did not come in, {counted} are counted: {said[-300:]}"
-        failures.append(Failure(f"broker {kind}", what))
+    delivered = _indices(listener)
+    silent = silent_loss(wanted, delivered, said)
+    failures = [Failure(f"broker {kind}", silent)] if silent else []
     if status not in {0, 75} or "Traceback" in said:
         failures.append(Failure(f"broker {kind}", f"the run ended with {status}: {said[-300:]}"))
-    ledger.count(lost, failures, cycles, lost=missing)
+    ledger.count(lost, failures, cycles, missing=len(wanted - delivered))
     slow = [Failure(f"broker {kind}", f"connected again after {seconds:.1f} s") for seconds in late if seconds > BACK_S]
     ledger.count(back, slow, cycles, seconds=max(late, default=0.0))
 
