@@ -94,7 +94,7 @@ class WebStream:
 
     def wait_at_most(self, silence_s: float) -> None:
         """Have `receive` raise TimeoutError when nothing comes for so long; nothing to do once the answer has ended."""
-        if self._socket.fileno() >= 0:  # http.client closes it with the last byte of an answer
+        if self._socket.fileno() >= 0:  # http.client closes it with the last byte of an answer that states its length
             self._socket.settimeout(silence_s)
 
     def receive(self, size: int) -> bytes:
