@@ -32,10 +32,11 @@ format: $(VENV)/.installed-dev  ## put the code into its form
 	$(BIN)/ruff format .
 
 # What neither computes with arrays nor draws is the same on any numpy: it is tested once, by `make test`.
-NO_NUMPY := tests/deploy tests/package tests/service tests/systemd tests/tools tests/edge/board tests/edge/config \
-  tests/edge/service tests/edge/setup tests/edge/sinks $(wildcard tests/edge/test_doctor*.py) \
-  $(patsubst %,tests/edge/test_%.py,brake engines_killed failures models run_mqtt slowdown strain) \
-  tests/engines/catalogue tests/engines/cuda
+NO_NUMPY := tests/deploy tests/package tests/service tests/systemd tests/tools tests/edge/config tests/edge/doctor \
+  tests/edge/host tests/edge/service tests/edge/setup tests/edge/sinks tests/engines/catalogue tests/engines/cuda \
+  tests/edge/cli/test_models.py tests/edge/cli/test_run_mqtt.py tests/edge/inference/test_engines_killed.py \
+  tests/edge/pipeline/test_board_limits.py tests/edge/pipeline/test_rate_limit.py tests/edge/pipeline/test_throttle.py \
+  tests/walks/test_failures.py
 
 test-numpy1: $(NUMPY1_VENV)/.installed-test  ## what computes, on numpy 1 and OpenCV 4, as apt's picamera2 needs them
 	$(NUMPY1_VENV)/bin/python -m pytest $(NO_NUMPY:%=--ignore=%)

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from mnv2_edge.calibration import take_pictures
-from mnv2_edge.sources.pictures import list_pictures
+from mnv2_edge.building.pictures import take_pictures
+from mnv2_edge.sources.files.pictures import list_pictures
 from mnv2_engines.parity import Noise
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.tflite import compile_model, read_model_interface, run_float
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mnv2_engines.geometry import plan_view
-from mnv2_engines.preprocess import ResizePolicy
-from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.engine.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.preprocessing.geometry import plan_view
+from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.tasks import MaskForm, Task, TaskOptions
 from mnv2_engines.tasks.detect import make_detect
 from mnv2_engines.tasks.segment import make_segment

@@ -18,8 +18,8 @@ import onnx
 import onnxruntime
 
 from mnv2_engines.parity import Noise
-from mnv2_engines.tensorrt import fp16
-from mnv2_engines.tensorrt.half import HalfArray, filters_to_half, to_half
+from mnv2_engines.tensorrt.fp16 import conversion as fp16
+from mnv2_engines.tensorrt.fp16.half import HalfArray, filters_to_half, to_half
 from mnv2_engines.tensorrt.onnx_file import fix_batch, load_model
 from mnv2_engines.tensors import FloatArray, TensorArray
 

@@ -26,19 +26,19 @@ import numpy as np
 
 from mnv2_edge.app import run
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
+from mnv2_edge.demo import render
 from mnv2_edge.environment import Environment
-from mnv2_edge.pipeline import Network, Pipeline
-from mnv2_edge.reader import Camera
+from mnv2_edge.pipeline.meter import Percentiles, RunMeter
+from mnv2_edge.pipeline.pipeline import Network, Pipeline
+from mnv2_edge.pipeline.reader import Camera
 from mnv2_edge.records import Record, Result
-from mnv2_edge.scenes import render
 from mnv2_edge.sources.demo import DemoSource, Film
-from mnv2_edge.sources.pacer import Pacer
-from mnv2_edge.summary import Percentiles, RunMeter
+from mnv2_edge.sources.files.pacer import Pacer
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Findings
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.geometry import View
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "models"

@@ -26,19 +26,19 @@ import numpy as np
 
 from mnv2_edge.app import open_network
 from mnv2_edge.config.model import EngineConfig, TaskConfig
+from mnv2_edge.demo import render
 from mnv2_edge.environment import read_environment
 from mnv2_edge.frames import Frame
-from mnv2_edge.pipeline import Network, Pipeline
-from mnv2_edge.reader import Camera
+from mnv2_edge.pipeline.meter import Percentiles
+from mnv2_edge.pipeline.pipeline import Network, Pipeline
+from mnv2_edge.pipeline.reader import Camera
 from mnv2_edge.records import Record, Result
-from mnv2_edge.scenes import render
-from mnv2_edge.sources.pacer import Pacer
-from mnv2_edge.summary import Percentiles
+from mnv2_edge.sources.files.pacer import Pacer
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.demo import demo_engine_path
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Findings
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.geometry import View
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec, UInt8Array
 
 CAMERA_FPS = 30.0

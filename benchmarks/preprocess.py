@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mnv2_edge.sources.pictures import list_pictures, read_picture
+from mnv2_edge.sources.files.pictures import list_pictures, read_picture
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.frame_path import FramePreparer, default_preprocess, fit_picture
-from mnv2_engines.geometry import plan_view
-from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.preprocessing.frame_path import FramePreparer, default_preprocess, fit_picture
+from mnv2_engines.preprocessing.geometry import plan_view
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import DTYPES, FloatArray, Quantization, TensorSpec, UInt8Array
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 import mnv2_engines
-from mnv2_edge.scenes import FRAMES_PER_SIGN, render
-from mnv2_engines.preprocess import Preprocess
+from mnv2_edge.demo import FRAMES_PER_SIGN, render
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import FloatArray, UInt8Array
 from mnv2_engines.tflite import QuantiserOptions, compile_model, run_float, run_int8
 

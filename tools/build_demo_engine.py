@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 
 from demo_data import CALIBRATION_FILM, VERIFICATION_FILM, frame_index
-from mnv2_edge.scenes import render, render_street
+from mnv2_edge.demo import render, render_street
 from mnv2_engines.demo import DEMO_TASKS, demo_engine_path
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mnv2_edge.scenes import DEFAULT_SIZE, FRAMES_PER_SIGN, render, true_class
-from mnv2_engines.frame_path import fit_picture
-from mnv2_engines.preprocess import Preprocess, ResizeQuality
+from mnv2_edge.demo import DEFAULT_SIZE, FRAMES_PER_SIGN, render, true_class
+from mnv2_engines.preprocessing.frame_path import fit_picture
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizeQuality
 
 INPUT_SIZE = 96
 LARGE_SIZE = (640, 480)

@@ -9,13 +9,13 @@ import numpy as np
 
 from mnv2_edge.app import run
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, SaveConfig
+from mnv2_edge.demo import FRAMES_PER_SIGN, SIGN_NAMES, render, render_street
 from mnv2_edge.environment import read_environment
-from mnv2_edge.scenes import FRAMES_PER_SIGN, SIGN_NAMES, render, render_street
 from mnv2_engines.backends.litert import open_litert
 from mnv2_engines.demo import DemoTask, demo_engine_path
-from mnv2_engines.engine import read_engine
-from mnv2_engines.frame_path import FramePreparer
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.engine.engine import read_engine
+from mnv2_engines.preprocessing.frame_path import FramePreparer
+from mnv2_engines.preprocessing.preprocess import Preprocess
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 FILM = 21

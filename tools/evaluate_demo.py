@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 
 from demo_data import INPUT_SIZE, TEST_FILM, TEST_SCENES, frame_index
-from mnv2_edge.scenes import DEFAULT_SIZE, SIGN_NAMES, render, true_class
+from mnv2_edge.demo import DEFAULT_SIZE, SIGN_NAMES, render, true_class
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.engine import read_engine
-from mnv2_engines.frame_path import FramePreparer
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.engine.engine import read_engine
+from mnv2_engines.preprocessing.frame_path import FramePreparer
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import TensorArray, TensorSpec
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_data import LARGE_SIZE, frame_index
-from mnv2_edge.scenes import DEFAULT_SIZE, render_street, true_mask, true_signs
-from mnv2_engines.frame_path import fit_picture
-from mnv2_engines.preprocess import Preprocess, ResizePolicy, ResizeQuality
+from mnv2_edge.demo import DEFAULT_SIZE, render_street, true_mask, true_signs
+from mnv2_engines.preprocessing.frame_path import fit_picture
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy, ResizeQuality
 
 INPUT_HEIGHT, INPUT_WIDTH = 144, 192
 """As wide to its height as the frames, so stretching a frame to it changes no shape."""

@@ -39,7 +39,7 @@ from demo_data import (
     render_set,
 )
 from demo_network import MobileNetV2
-from mnv2_edge.scenes import DEFAULT_SIZE, SIGN_NAMES
+from mnv2_edge.demo import DEFAULT_SIZE, SIGN_NAMES
 from scene_pool import ScenePool
 
 WIDTH = 0.35

@@ -28,7 +28,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from demo_data import TRAINING_FILM, VALIDATION_FILM
-from mnv2_edge.scenes import SIGN_NAMES
+from mnv2_edge.demo import SIGN_NAMES
 from mnv2_engines.demo import demo_engine_path
 from scene_pool import ScenePool
 from street_data import INPUT_HEIGHT, INPUT_WIDTH, Boxes, Images, render_chunks, render_set

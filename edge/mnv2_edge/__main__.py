@@ -9,11 +9,11 @@ from typing import TextIO
 import click
 
 from mnv2_edge.cli import cli
-from mnv2_edge.cli.common import Session, logging_to_stderr, print_error, print_traceback
+from mnv2_edge.cli.ui.common import Session, logging_to_stderr, print_error, print_traceback
 from mnv2_edge.environment import forget_unknown
-from mnv2_edge.exit_status import ExitStatus, exit_status_of
-from mnv2_edge.sources.picture_limits import bound_opencv
-from mnv2_engines.disk_errors import disk_error
+from mnv2_edge.errors import ExitStatus, exit_status_of
+from mnv2_edge.sources.decoding.limits import bound_opencv
+from mnv2_engines.files.disk_errors import disk_error
 
 __all__ = ["main"]
 

@@ -13,29 +13,28 @@ from pathlib import Path
 from typing import Final, cast
 
 from mnv2_edge.config.model import CameraConfig, Config, SaveConfig, SinkConfig, SlowdownConfig, camera_ids
-from mnv2_edge.engine_updates import EngineUpdates
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import RecordsLostError, SinkFailedError, SourceError
-from mnv2_edge.gate import GateSettings
-from mnv2_edge.identity import Identity, read_identity
-from mnv2_edge.network import Network
-from mnv2_edge.network_loading import engine_reference, load_network, make_task, open_network
-from mnv2_edge.pipeline import Observer, Outcome, Pipeline
+from mnv2_edge.host.identity import Identity, read_identity
+from mnv2_edge.inference.hot_swap import EngineUpdates, RebuildingEngine
+from mnv2_edge.inference.loading import engine_reference, load_network, make_task, open_network
+from mnv2_edge.inference.network import Network
+from mnv2_edge.pipeline.board_limits import Limits, read_strains, why_blind
+from mnv2_edge.pipeline.frame_gate import GateSettings
+from mnv2_edge.pipeline.pipeline import Observer, Outcome, Pipeline
+from mnv2_edge.pipeline.reader import Camera, Supervision
+from mnv2_edge.pipeline.throttle import Slowdown
+from mnv2_edge.pipeline.viewers import Viewer
 from mnv2_edge.plugins import load_plugin
-from mnv2_edge.reader import Camera, Supervision
-from mnv2_edge.rebuilding import RebuildingEngine
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.saving import PictureFolder, Saver
 from mnv2_edge.sinks import Sink, SinkOptions
-from mnv2_edge.slowdown import Slowdown
 from mnv2_edge.sources import FrameSource
-from mnv2_edge.sources.opening import open_source
-from mnv2_edge.sources.picture_limits import PictureLimits, bound_opencv
+from mnv2_edge.sources.decoding.limits import PictureLimits, bound_opencv
+from mnv2_edge.sources.open import open_source
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
-from mnv2_edge.strain import Limits, read_strains, why_blind
-from mnv2_edge.viewing import Viewer
-from mnv2_engines.engine import Engine
+from mnv2_engines.engine.engine import Engine
 
 __all__ = [
     "Runtime",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.regular_file import read_start
+from mnv2_engines.files.regular_file import read_start
 
 __all__ = ["Environment", "forget_unknown", "read_environment"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Box
-from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.preprocessing.geometry import View
+from mnv2_engines.preprocessing.preprocess import ColorOrder
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["Cut", "Frame"]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from mnv2_edge.clock import Timestamp
+from mnv2_edge.host.clock import Timestamp
 from mnv2_engines.predictions import Box, Detection, Mask, Prediction, Segment
 
 __all__ = [

@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 from mnv2_edge.address_secrets import hidden_values, hide_in_addresses, names_password
 from mnv2_edge.errors import ConfigError, UsageError
-from mnv2_engines.regular_file import read_start
+from mnv2_engines.files.regular_file import read_start
 
 __all__ = [
     "RedactingFilter",

@@ -8,9 +8,9 @@ from contextlib import closing, suppress
 
 import numpy as np
 
-from mnv2_edge.clock import Timestamp
 from mnv2_edge.errors import EdgeError, SourceError
 from mnv2_edge.frames import Frame
+from mnv2_edge.host.clock import Timestamp
 from mnv2_edge.records import CameraState, Event, Latency, Record, Result
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.sources import FrameSource

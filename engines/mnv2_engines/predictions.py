@@ -6,14 +6,13 @@ These are the values that records publish as they are, so nothing here needs num
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
-if TYPE_CHECKING:
-    from mnv2_engines.class_map import ClassMap
+from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["Box", "Detection", "Findings", "Mask", "Prediction", "Segment"]
+__all__ = ["UNSEEN", "Box", "ClassMap", "Detection", "Findings", "Mask", "Prediction", "Segment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +121,17 @@ class Findings:
         counts = Counter((found.class_id, found.label) for found in self.detections)
         yield ", ".join(f"{count} {label}" for (_, label), count in sorted(counts.items()))
         yield ", ".join(segment.label for segment in sorted(self.segments, key=lambda segment: segment.class_id))
+
+
+UNSEEN: Final = 255
+"""Stands for pixels without a class; VOC marks what nobody has labelled by it, too."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassMap:
+    """Class ids, height x width, and where they belong."""
+
+    pixels: UInt8Array
+    """`UNSEEN` where the network has seen nothing. Belongs to whoever holds the map."""
+    box_px: Box
+    """The part of the whole upright picture that the map covers."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from mnv2_engines.backends import Backend
 from mnv2_engines.errors import EnginesError
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task
 from mnv2_engines.tensors import DTYPES, FloatArray, TensorArray, TensorSpec
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnv2_edge.scenes import render, true_label
+from mnv2_edge.demo import render, true_label
 from mnv2_engines.backends.litert import LiteRtBackend
 from mnv2_engines.demo import demo_engine_path
-from mnv2_engines.engine import read_engine
-from mnv2_engines.golden import golden_input
+from mnv2_engines.engine.engine import read_engine
+from mnv2_engines.proof.golden import golden_input
 from mnv2_engines.tensors import DTYPES
 
 pytestmark = [pytest.mark.roots, pytest.mark.timeout(400)]

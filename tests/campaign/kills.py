@@ -15,7 +15,7 @@ from campaign.formats import networks, weights
 from campaign.ledger import Failure, Ledger
 from campaign.samples import PATIENCE_S, samples_of
 from mnv2_engines.store import Store
-from mnv2_engines.store.checking import verify_stored
+from mnv2_engines.store.readiness import verify_stored
 from support.command import call, start
 from support.file_server import FileServer, file_server
 

@@ -13,7 +13,7 @@ import cv2
 
 from campaign.ledger import Failure, Ledger
 from campaign.soak import measure
-from mnv2_edge.scenes import render
+from mnv2_edge.demo import render
 from support.command import COMMAND, environment
 from support.mjpeg_server import MjpegServer
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 
 from campaign.slope import Slope, theil_sen
-from mnv2_edge.scenes import render
+from mnv2_edge.demo import render
 from support.command import COMMAND, environment
 from support.mjpeg_server import MjpegServer
 from support.mosquitto import Mosquitto

@@ -3,7 +3,7 @@
 import pytest
 
 from mnv2_edge import errors as edge
-from mnv2_edge.exit_status import ExitStatus, exit_status_of
+from mnv2_edge.errors import ExitStatus, exit_status_of
 from mnv2_engines import errors as engines
 
 PROMISED = {

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from mnv2_edge.clock import Clock
+from mnv2_edge.host.clock import Clock
 from mnv2_edge.records import CameraState, Event, Result, encode, json_schema
 from mnv2_edge.testing import sample_records
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mnv2_edge.scenes import render
-from mnv2_engines.facts import DeviceFacts, FileFacts, PreprocessFacts
-from mnv2_engines.frame_path import fit_picture
-from mnv2_engines.manifest import Manifest, encode_manifest, manifest_path
-from mnv2_engines.preprocess import Preprocess
+from mnv2_edge.demo import render
+from mnv2_engines.engine.facts import DeviceFacts, FileFacts, PreprocessFacts
+from mnv2_engines.engine.manifest import Manifest, encode_manifest, manifest_path
+from mnv2_engines.preprocessing.frame_path import fit_picture
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import UInt8Array
 from mnv2_engines.tflite import CompiledModel, compile_model
 

@@ -29,7 +29,7 @@ def test_code(here) -> None:
 
 def test_a_module(here) -> None:
     assert run(module_command("json.tool", "--help")).startswith("usage: ")
-    assert "file" in run(module_command("mnv2_engines.first_load", "/nowhere/engine.tflite"))
+    assert "file" in run(module_command("mnv2_engines.proof.first_load", "/nowhere/engine.tflite"))
 
 
 def test_what_an_isolated_one_starts_is_isolated(here) -> None:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from mnv2_engines.backends import BackendReport
-from mnv2_engines.class_map import ClassMap
-from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
+from mnv2_engines.predictions import Box, ClassMap, Detection, Findings, Prediction, Segment
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.testing import ContractBrokenError, check_backend, check_task
 

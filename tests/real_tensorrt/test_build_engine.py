@@ -5,12 +5,12 @@ import sys
 import cv2
 import pytest
 
-from mnv2_engines.build import build_engine
-from mnv2_engines.build_request import BuildRequest, Pictures
-from mnv2_engines.builders.tensorrt import TensorRtBuilder
-from mnv2_engines.frame_path import fit_picture
-from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.verification import Limits
+from mnv2_engines.building.build import build_engine
+from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
+from mnv2_engines.building.request import BuildRequest, Pictures
+from mnv2_engines.building.verification import Limits
+from mnv2_engines.preprocessing.frame_path import fit_picture
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from support.fake_jetson import FakeJetson
 from support.fake_tensorrt import fake_plan
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from mnv2_edge.errors import EdgeError
-from mnv2_edge.setup.asking import Mark, Option
+from mnv2_edge.setup.prompts import Mark, Option
 
 T = TypeVar("T")
 

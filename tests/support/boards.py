@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from mnv2_edge.board.storage import Usage
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.probe import Probe
+from mnv2_edge.host.storage import Usage
 
-RECORDINGS = Path(__file__).parents[1] / "edge/data/boards"
+RECORDINGS = Path(__file__).parents[1] / "edge/doctor/data/boards"
 
 
 def record(name: str) -> dict[str, Any]:

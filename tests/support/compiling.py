@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.tflite.calibrate import calibrate, normalised
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite.graph import Graph
-from mnv2_engines.tflite.onnx_reader import read_onnx
+from mnv2_engines.tflite.importer.onnx_reader import read_onnx
+from mnv2_engines.tflite.importer.translate import translate
 from mnv2_engines.tflite.passes import simplify
-from mnv2_engines.tflite.quantise import Quantised, QuantiserOptions, quantise
+from mnv2_engines.tflite.quantiser.calibration import calibrate, normalised
+from mnv2_engines.tflite.quantiser.quantise import Quantised, QuantiserOptions, quantise
 from mnv2_engines.tflite.runner import Runner
-from mnv2_engines.tflite.translate import translate
 from mnv2_engines.tflite.writer import write_tflite
 from support.onnx_networks import run_onnx
 from support.simulation import real, simulate, stored

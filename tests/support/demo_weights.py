@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from mnv2_edge.scenes import SIGN_NAMES
+from mnv2_edge.demo import SIGN_NAMES
 
 EPSILON = 1e-5
 ALPHABETICAL = [SIGN_NAMES.index(name) for name in sorted(SIGN_NAMES)]

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from mnv2_engines.demo import demo_engine_path
-from mnv2_engines.manifest import decode_manifest, encode_manifest, manifest_path
+from mnv2_engines.engine.manifest import decode_manifest, encode_manifest, manifest_path
 from mnv2_engines.networks import NetworkWeights, classifier_head, write_network
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model
 from support.networks import TINY, lively_weights
 

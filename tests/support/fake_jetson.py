@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from mnv2_engines.facts import TensorRtFacts
-from mnv2_engines.manifest import encode_manifest, manifest_path
+from mnv2_engines.engine.facts import TensorRtFacts
+from mnv2_engines.engine.manifest import encode_manifest, manifest_path
 from support.fake_cuda import make_cudart, make_pycuda_driver, modules
 from support.fake_gpu import FakeGpu
 from support.fake_tensorrt import fake_plan, make_tensorrt

@@ -9,8 +9,8 @@ import numpy as np
 from mnv2_edge.frames import Frame
 from mnv2_edge.records import Record
 from mnv2_engines.backends import BackendReport
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Findings, Prediction
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import FloatArray, Quantization, TensorArray, TensorSpec
 
 

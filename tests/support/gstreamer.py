@@ -22,7 +22,7 @@ def need_gstreamer(*elements: str, packages: str = PACKAGES) -> ModuleType:
     """
     _borrow_gi()
     from mnv2_edge.errors import LibraryMissingError
-    from mnv2_edge.sources.libraries import import_gstreamer
+    from mnv2_edge.sources.system_libraries import import_gstreamer
 
     try:
         with warnings.catch_warnings():  # of PyGObject 3.42 about its own importer

@@ -118,7 +118,7 @@ def all_files(machine: Booted) -> set[str]:
 def make_broken_bundle(bundle: Path, target: Path) -> None:
     """Write a bundle of version 99.0, which runs in a terminal, and under a manager never says that it is ready."""
     never = (b"self._notifier.send(READY=1", b"self._notifier.send(UNREADY=1")
-    make_other_bundle(bundle, target, "99.0", {"mnv2_edge/service/report.py": never})
+    make_other_bundle(bundle, target, "99.0", {"mnv2_edge/service/run_status.py": never})
 
 
 def make_other_bundle(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from mnv2_edge.scenes import SIGN_NAMES, render, true_label
+from mnv2_edge.demo import SIGN_NAMES, render, true_label
 
 SIGNS = tuple(sorted(SIGN_NAMES))
 """In alphabetical order, as frameworks number class folders."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from mnv2_engines.manifest import decode_manifest, encode_manifest
+from mnv2_engines.engine.manifest import decode_manifest, encode_manifest
 from mnv2_engines.store import Store
 
 BUILT_WITH = "ai-edge-litert 0.0.1"

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.engine import read_engine
+from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.errors import EnginesError
-from mnv2_engines.selftest import ensure_tested, recheck_engine
+from mnv2_engines.proof.self_test import ensure_tested, recheck_engine
 
 
 def try_engine(path: Path, cache: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mnv2_edge.scenes import render, true_label
+from mnv2_edge.demo import render, true_label
 
 __all__ = ["CHART", "SIGN", "write_cameras"]
 

@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mnv2_edge.brake import Brake
 from mnv2_edge.frames import Frame
-from mnv2_edge.gate import FrameGate, GateSettings
+from mnv2_edge.host.clock import Timer
+from mnv2_edge.pipeline.board_limits import Strain
+from mnv2_edge.pipeline.frame_gate import FrameGate, GateSettings
+from mnv2_edge.pipeline.throttle import Brake, Slowdown
 from mnv2_edge.records import Details
-from mnv2_edge.slowdown import Slowdown
-from mnv2_edge.strain import Strain
-from mnv2_edge.timer import Timer
 
 STEP_S = 0.01
 PIXELS = np.zeros((2, 2, 3), np.uint8)

@@ -5,12 +5,12 @@ import time
 
 import numpy as np
 
-from mnv2_edge.capture import Capture, CaptureListener, Outage
-from mnv2_edge.exchange import Exchange
-from mnv2_edge.gate import FrameGate
-from mnv2_edge.reader import Camera
-from mnv2_edge.timer import Timer
-from mnv2_engines.geometry import View
+from mnv2_edge.host.clock import Timer
+from mnv2_edge.pipeline.capture import Capture, CaptureListener, Outage
+from mnv2_edge.pipeline.frame_gate import FrameGate
+from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.slots import Exchange
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import TensorArray
 
 

@@ -94,7 +94,7 @@ def test_a_newer_systemd_understands_what_is_for_it(analyze, root, units):
 
 
 def test_every_restart_status_is_one_of_ours(root):
-    from mnv2_edge.exit_status import ExitStatus
+    from mnv2_edge.errors import ExitStatus
 
     (line,) = re.findall(
         r"^RestartPreventExitStatus=(.*)$", (root / "systemd" / UNITS[0]).read_text(), flags=re.MULTILINE

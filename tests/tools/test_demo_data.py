@@ -6,9 +6,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mnv2_edge.scenes import FRAMES_PER_SIGN, render, true_class
-from mnv2_engines.frame_path import FramePreparer
-from mnv2_engines.preprocess import Preprocess
+from mnv2_edge.demo import FRAMES_PER_SIGN, render, true_class
+from mnv2_engines.preprocessing.frame_path import FramePreparer
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import TensorSpec
 
 

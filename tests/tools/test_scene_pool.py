@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mnv2_edge.scenes import render, true_class
+from mnv2_edge.demo import render, true_class
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import Final
 import click
 
 from mnv2_edge import __version__
-from mnv2_edge.cli.common import accept_debug
-from mnv2_edge.cli.groups import LazyGroup
+from mnv2_edge.cli.ui.common import accept_debug
+from mnv2_edge.cli.ui.groups import LazyGroup
 
 __all__ = ["COMMANDS", "cli"]
 

@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mnv2_edge.cli.build_pictures import choose_pictures
-from mnv2_edge.cli.build_target import choose_precision, choose_target, require_ending
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.report_file import require_free_place, write_report
-from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
+from mnv2_edge.cli.build_inputs import choose_pictures, choose_precision, choose_target, require_ending
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.parameters import Triple, max_megapixels_option, preprocess_options
+from mnv2_edge.cli.ui.report_file import require_free_place, write_report
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import AccessError, UsageError
-from mnv2_edge.exit_status import ExitStatus
-from mnv2_engines.disk_errors import read_only_error
+from mnv2_edge.errors import AccessError, ExitStatus, UsageError
+from mnv2_engines.files.disk_errors import read_only_error
 
 if TYPE_CHECKING:
-    from mnv2_edge.cli.build_target import TargetChoice
-    from mnv2_engines.build_request import BuildRequest, BuildResult
-    from mnv2_engines.facts import EngineKind, Precision
-    from mnv2_engines.preprocess import ColorOrder
-    from mnv2_engines.sidecar import Sidecar, TaskName
+    from mnv2_edge.cli.build_inputs import TargetChoice
+    from mnv2_engines.building.request import BuildRequest, BuildResult
+    from mnv2_engines.building.verification import Limits
+    from mnv2_engines.engine.facts import EngineKind, Precision
+    from mnv2_engines.engine.sidecar import Sidecar, TaskName
+    from mnv2_engines.preprocessing.preprocess import ColorOrder
     from mnv2_engines.store import Store
-    from mnv2_engines.verification import Limits
 
 __all__ = ["command"]
 
@@ -161,7 +159,7 @@ def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Fl
 
 
 def _build(flags: _Flags) -> int:
-    from mnv2_edge.cli.named_model import find_model, is_catalogue_name
+    from mnv2_edge.cli.build_inputs import find_model, is_catalogue_name
     from mnv2_engines.store import Store
     from mnv2_engines.tensorrt.module import import_tensorrt
 
@@ -181,13 +179,13 @@ def _build(flags: _Flags) -> int:
     model = path or find_model(flags.model, environment)
     name = flags.name or model.stem
 
-    from mnv2_edge.cli.build_memory import return_memory_early
-    from mnv2_edge.cli.build_progress import show_progress
-    from mnv2_edge.cli.build_summary import summarise, to_json
-    from mnv2_edge.engine_building import BuildOptions, prepare_build
-    from mnv2_edge.sources.picture_limits import PictureLimits
-    from mnv2_engines.build import build_engine
-    from mnv2_engines.store.building import build_stored
+    from mnv2_edge.building.request import BuildOptions, prepare_build
+    from mnv2_edge.cli.text.build import summarise, to_json
+    from mnv2_edge.cli.ui.progress import show_progress
+    from mnv2_edge.host.memory import return_memory_early
+    from mnv2_edge.sources.decoding.limits import PictureLimits
+    from mnv2_engines.building.build import build_engine
+    from mnv2_engines.store.build import build_stored
     from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 
     options = BuildOptions(
@@ -265,8 +263,8 @@ def _require_name(name: str) -> None:
 
 
 def _state(flags: _Flags) -> "Sidecar":
-    from mnv2_engines.preprocess import ResizePolicy
-    from mnv2_engines.sidecar import Sidecar
+    from mnv2_engines.engine.sidecar import Sidecar
+    from mnv2_engines.preprocessing.preprocess import ResizePolicy
 
     return Sidecar(
         color=flags.color,
@@ -279,7 +277,7 @@ def _state(flags: _Flags) -> "Sidecar":
 
 
 def _limits(flags: _Flags, precision: "Precision") -> "Limits":
-    from mnv2_engines.verification import Limits
+    from mnv2_engines.building.verification import Limits
 
     default = Limits.of(precision)
     return Limits(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnv2_edge.cli.camera_test import test
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.tables import print_table
+from mnv2_edge.cli.cameras_test import test
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.tables import print_table
 from mnv2_edge.redaction import redact
 from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
-    from mnv2_edge.devices import Camera
-    from mnv2_edge.devices.ribbons import RibbonCamera, Ribbons
+    from mnv2_edge.cameras import Camera
+    from mnv2_edge.cameras.ribbon import RibbonCamera, Ribbons
 
 __all__ = ["command"]
 
@@ -44,8 +44,8 @@ def command(context: click.Context, *, show_all: bool, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from mnv2_edge.devices import list_cameras
-    from mnv2_edge.devices.ribbons import list_ribbons
+    from mnv2_edge.cameras import list_cameras
+    from mnv2_edge.cameras.ribbon import list_ribbons
 
     cameras = list_cameras()
     ribbons = list_ribbons(cameras)

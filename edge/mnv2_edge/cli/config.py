@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mnv2_edge.cli.groups import HelpfulGroup
+from mnv2_edge.cli.ui.groups import HelpfulGroup
 
 __all__ = ["command"]
 

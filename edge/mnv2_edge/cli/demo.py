@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end, status_of_losses
+from mnv2_edge.cli.run_pipeline import leave_if_stuck, run_to_the_end, status_of_losses
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, TaskConfig
-from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from mnv2_edge.judge import Judge
+    from mnv2_edge.demo.scoring import Judge
     from mnv2_engines.demo import DemoTask
 
 __all__ = ["REQUIRED", "command", "make_judge", "run_demo"]
@@ -43,7 +43,8 @@ def command(task: "DemoTask", frames: int, seed: int, fps: float) -> int:
 
 def make_judge(task: "DemoTask", seed: int) -> "Judge":
     """Return the judge that knows the film."""
-    from mnv2_edge import judge, scenes
+    from mnv2_edge import demo as scenes
+    from mnv2_edge.demo import scoring as judge
 
     if task == "classify":
         return judge.LabelJudge(lambda index: scenes.true_label(seed, index))
@@ -55,7 +56,7 @@ def make_judge(task: "DemoTask", seed: int) -> "Judge":
 
 def run_demo(task: "DemoTask", frames: int, seed: int, fps: float, judge: "Judge") -> int:
     """Run the demo, print what is found as it changes and then the summary; return the exit status."""
-    from mnv2_edge.summary import RunMeter
+    from mnv2_edge.pipeline.meter import RunMeter
     from mnv2_engines.demo import demo_engine_path
 
     config = Config(

@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from mnv2_edge import __version__
-from mnv2_edge.cli.check_progress import show_checks
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.tables import print_table
-from mnv2_edge.errors import AccessError, ConfigError, UsageError
-from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.progress import show_checks
+from mnv2_edge.cli.ui.tables import print_table
+from mnv2_edge.errors import AccessError, ConfigError, ExitStatus, UsageError
 from mnv2_edge.redaction import redact, redact_json, refuse_password_in_argv
-from mnv2_engines.disk_errors import read_only_error
+from mnv2_engines.files.disk_errors import read_only_error
+from mnv2_engines.files.regular_file import UnfitFileError, require_replaceable
 from mnv2_engines.printable import printable
-from mnv2_engines.regular_file import UnfitFileError, require_replaceable
 
 if TYPE_CHECKING:
     from mnv2_edge.doctor import Finding, Fix, Machine
-    from mnv2_edge.doctor.fixing import Attempt
-    from mnv2_edge.doctor.gpu_trial import GpuTrial
+    from mnv2_edge.doctor.fixes import Attempt
+    from mnv2_edge.doctor.gpu.trial import GpuTrial
 
 __all__ = ["command"]
 
@@ -132,8 +131,8 @@ def _look_around(config_file: Path | None, mqtt: str | None) -> "Machine":
     """Return the machine, with what was named; and with the service's own configurations when nothing was."""
     from mnv2_edge.config.model import Config
     from mnv2_edge.config.read import read_config
-    from mnv2_edge.doctor.configured import Configured, broker_logins, instance_logins, read_instances
-    from mnv2_edge.doctor.this_machine import this_machine
+    from mnv2_edge.doctor.machine import this_machine
+    from mnv2_edge.doctor.service.configured import Configured, broker_logins, instance_logins, read_instances
     from mnv2_edge.environment import read_environment
 
     if mqtt is not None:
@@ -154,7 +153,7 @@ def _look_around(config_file: Path | None, mqtt: str | None) -> "Machine":
 
 
 def _fix(machine: "Machine", findings: "Sequence[tuple[str, Finding]]", *, dry_run: bool) -> "tuple[Attempt, ...]":
-    from mnv2_edge.doctor.fixing import fix_all
+    from mnv2_edge.doctor.fixes import fix_all
 
     def confirm(fix: "Fix") -> bool:
         if not sys.stdin.isatty():
@@ -166,7 +165,7 @@ def _fix(machine: "Machine", findings: "Sequence[tuple[str, Finding]]", *, dry_r
 
 def _try_gpu(machine: "Machine") -> "tuple[Finding, GpuTrial | None]":
     from mnv2_edge.doctor import Finding
-    from mnv2_edge.doctor.gpu_report import TRIAL, TRIAL_TIMEOUT_S, judge_trial, read_trial
+    from mnv2_edge.doctor.gpu.report import TRIAL, TRIAL_TIMEOUT_S, judge_trial, read_trial
 
     _log.info("TensorRT builds the demo network now: some minutes on a Jetson")
     found = read_trial(machine.run_python(TRIAL, str(machine.root), timeout_s=TRIAL_TIMEOUT_S))
@@ -189,8 +188,8 @@ def _print_json(
 
 
 def _print_trial(machine: "Machine", trial: "GpuTrial", findings: "Sequence[tuple[str, Finding]]") -> None:
-    from mnv2_edge.doctor.gpu_report import describe_trial
-    from mnv2_engines.device import describe_device
+    from mnv2_edge.doctor.gpu.report import describe_trial
+    from mnv2_engines.engine.device import describe_device
 
     board, power = describe_device(machine.root).board, dict(findings)["power"].why
     click.echo(f"\n{describe_trial(trial, board=board, power=power)}")

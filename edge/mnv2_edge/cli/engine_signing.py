@@ -12,7 +12,7 @@ from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.redaction import add_secret
 
 if TYPE_CHECKING:  # `--help` does without
-    from mnv2_engines.signing import SigningKey
+    from mnv2_engines.files.signing import SigningKey
 
 __all__ = ["keygen", "open_key", "sign"]
 
@@ -43,7 +43,7 @@ def keygen(file: Path, *, no_password: bool) -> None:
 
     Both are minisign's. MNV2_EDGE_SIGNING_PASSWORD is the password when it is set; else it is asked for.
     """
-    from mnv2_engines.signing import make_key
+    from mnv2_engines.files.signing import make_key
 
     public = file.with_name(f"{file.name}.pub")
     for place in (file, public):
@@ -64,7 +64,7 @@ def keygen(file: Path, *, no_password: bool) -> None:
 
 def open_key(file: Path) -> "SigningKey":
     """Read a secret key, and ask for its password when it has one. Raises UsageError, SignatureError."""
-    from mnv2_engines.signing import SigningKey
+    from mnv2_engines.files.signing import SigningKey
 
     return SigningKey.read(file, lambda: _ask_password(file, new=False))
 

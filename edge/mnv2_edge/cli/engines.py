@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnv2_edge.cli.common import json_option, print_error
 from mnv2_edge.cli.engine_signing import keygen, open_key, sign
-from mnv2_edge.cli.groups import HelpfulGroup
-from mnv2_edge.cli.report_file import require_free_place
-from mnv2_edge.cli.tables import print_table
+from mnv2_edge.cli.ui.common import json_option, print_error
+from mnv2_edge.cli.ui.groups import HelpfulGroup
+from mnv2_edge.cli.ui.report_file import require_free_place
+from mnv2_edge.cli.ui.tables import print_table
 from mnv2_edge.environment import Environment, read_environment
-from mnv2_edge.errors import UsageError
-from mnv2_edge.exit_status import ExitStatus, exit_status_of
+from mnv2_edge.errors import ExitStatus, UsageError, exit_status_of
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:  # the store knows manifests, which need numpy, and `--help` does not
-    from mnv2_engines.build import BuildProgress
+    from mnv2_engines.building.build import BuildProgress
     from mnv2_engines.store import Store
-    from mnv2_engines.store.checking import StoredCheck
+    from mnv2_engines.store.readiness import StoredCheck
 
 __all__ = ["command"]
 
@@ -64,7 +63,7 @@ def command() -> None:
 @json_option
 def list_engines(*, as_json: bool) -> None:
     """List the engines; a star marks the default."""
-    from mnv2_edge.cli.engine_lines import entry_json, entry_row, list_columns
+    from mnv2_edge.cli.text.engines import entry_json, entry_row, list_columns
     from mnv2_engines.store.listing import list_stored
 
     store = _open_store()
@@ -82,7 +81,7 @@ def list_engines(*, as_json: bool) -> None:
 @json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show all that is known about an engine."""
-    from mnv2_edge.cli.engine_lines import describe, details_json
+    from mnv2_edge.cli.text.engines import describe, details_json
     from mnv2_engines.store.listing import describe_stored
 
     entry = describe_stored(_open_store(), name)
@@ -97,8 +96,8 @@ def verify(names: Sequence[str], *, as_json: bool) -> int:
 
     What they were built from is hashed too. All of them when none is named. Exit status 1 when one fails.
     """
-    from mnv2_edge.cli.build_progress import show_progress
-    from mnv2_engines.store.checking import verify_stored
+    from mnv2_edge.cli.ui.progress import show_progress
+    from mnv2_engines.store.readiness import verify_stored
 
     store = _open_store()
     checks = []
@@ -125,8 +124,8 @@ def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
 
     An engine goes on running until the new one is verified, and stays when that fails.
     """
-    from mnv2_edge.cli.build_memory import return_memory_early
-    from mnv2_edge.cli.build_progress import show_progress
+    from mnv2_edge.cli.ui.progress import show_progress
+    from mnv2_edge.host.memory import return_memory_early
 
     if bool(names) == stale:
         raise UsageError("expected either names of engines or --stale, as in mnv2-edge engines rebuild --stale")
@@ -188,9 +187,9 @@ def import_file(file: Path, *, build: bool, keys: Path | None, threads: int | No
     Everything is hashed, and the engine is loaded and tested in a child process, before it takes the place of one of
     that name. A TensorRT engine has to be built on each device: `engines rebuild NAME` does it, or --build.
     """
-    from mnv2_edge.cli.build_memory import return_memory_early
-    from mnv2_edge.cli.build_progress import show_progress
-    from mnv2_engines.signing import TrustedKeys
+    from mnv2_edge.cli.ui.progress import show_progress
+    from mnv2_edge.host.memory import return_memory_early
+    from mnv2_engines.files.signing import TrustedKeys
     from mnv2_engines.store.archive import import_engine
 
     environment = _environment()
@@ -273,7 +272,7 @@ def _cores() -> int:
 
 def _find_stale(store: "Store", progress: "BuildProgress") -> "tuple[Sequence[str], Sequence[StoredCheck]]":
     """Return the engines that do not pass and can be built again, of which it says why, and those that cannot."""
-    from mnv2_engines.store.checking import verify_stored
+    from mnv2_engines.store.readiness import verify_stored
 
     checks, names = [], store.names()
     for done, name in enumerate(names):
@@ -287,9 +286,9 @@ def _find_stale(store: "Store", progress: "BuildProgress") -> "tuple[Sequence[st
 
 def _rebuild(store: "Store", name: str, threads: int, environment: Environment) -> int:
     """Rebuild one of several engines and return the status that it alone would end with."""
-    from mnv2_edge.cli.build_progress import show_progress
-    from mnv2_edge.cli.build_summary import summarise
-    from mnv2_engines.store.building import rebuild_stored
+    from mnv2_edge.cli.text.build import summarise
+    from mnv2_edge.cli.ui.progress import show_progress
+    from mnv2_engines.store.build import rebuild_stored
 
     try:
         with show_progress() as progress:

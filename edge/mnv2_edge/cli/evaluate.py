@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from mnv2_edge.cli.common import json_option, print_error
-from mnv2_edge.cli.report_file import require_free_place, write_report
-from mnv2_edge.cli.types import Triple, max_megapixels_option, preprocess_options
+from mnv2_edge.cli.ui.common import json_option, print_error
+from mnv2_edge.cli.ui.parameters import Triple, max_megapixels_option, preprocess_options
+from mnv2_edge.cli.ui.report_file import require_free_place, write_report
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import AccessError, UsageError
-from mnv2_edge.exit_status import ExitStatus
-from mnv2_engines.disk_errors import read_only_error
+from mnv2_edge.errors import AccessError, ExitStatus, UsageError
+from mnv2_engines.files.disk_errors import read_only_error
 
 if TYPE_CHECKING:
     from mnv2_engines.evaluation.result import EvaluationResult
-    from mnv2_engines.preprocess import ColorOrder
+    from mnv2_engines.preprocessing.preprocess import ColorOrder
 
 __all__ = ["command"]
 
@@ -119,12 +118,12 @@ def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Fl
 def _evaluate(flags: _Flags) -> int:
     _check(flags)
 
-    from mnv2_edge.cli.build_progress import show_progress
-    from mnv2_edge.cli.evaluation import summarise, to_json
+    from mnv2_edge.cli.text.evaluation import summarise, to_json
+    from mnv2_edge.cli.ui.progress import show_progress
     from mnv2_edge.config.model import EngineConfig
-    from mnv2_edge.evaluation.bench import EvaluationOptions
     from mnv2_edge.evaluation.evaluate import evaluate
-    from mnv2_edge.sources.picture_limits import PictureLimits
+    from mnv2_edge.evaluation.subject import EvaluationOptions
+    from mnv2_edge.sources.decoding.limits import PictureLimits
 
     threads = flags.threads or len(os.sched_getaffinity(0))
     engine = EngineConfig(

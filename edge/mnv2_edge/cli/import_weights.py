@@ -67,7 +67,7 @@ def command(
     if not source.exists():
         raise ModelError(f"there is no file {source}: expected .pth, .safetensors, .keras or .h5")
 
-    from mnv2_engines.sidecar import sidecar_path
+    from mnv2_engines.engine.sidecar import sidecar_path
     from mnv2_engines.weights import Expected, ImportRequest, import_weights
 
     expected = Expected(width=width, size_hw=resolution, classes=classes, part=part)
@@ -88,8 +88,8 @@ def command(
 def _uncompiled(model: Path) -> list[str]:
     """Say which operators of a model `build-engine` does not compile: a head may have more than it knows."""
     import mnv2_engines.tflite.operators  # noqa: F401 - fills the table
-    from mnv2_engines.tflite.lowering import LOWERINGS
-    from mnv2_engines.tflite.onnx_reader import read_onnx
+    from mnv2_engines.tflite.importer.lowering import LOWERINGS
+    from mnv2_engines.tflite.importer.onnx_reader import read_onnx
 
     unknown = sorted({node.op_type for node in read_onnx(model).nodes} - set(LOWERINGS))
     text = f"build-engine does not compile {', '.join(unknown)}: the ONNX file is right, an engine needs another head"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.tables import print_table
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.tables import print_table
 from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:

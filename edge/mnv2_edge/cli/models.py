@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.groups import HelpfulGroup
-from mnv2_edge.cli.tables import print_table
-from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.groups import HelpfulGroup
+from mnv2_edge.cli.ui.parameters import Triple, preprocess_options
+from mnv2_edge.cli.ui.tables import print_table
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import UsageError
 from mnv2_edge.redaction import refuse_password_in_argv
 
 if TYPE_CHECKING:
     from mnv2_engines.catalogue import KnownModels, ModelHome, PullOptions
-    from mnv2_engines.preprocess import ColorOrder
-    from mnv2_engines.sidecar import TaskName
+    from mnv2_engines.engine.sidecar import TaskName
+    from mnv2_engines.preprocessing.preprocess import ColorOrder
 
 __all__ = ["command"]
 
@@ -56,7 +56,7 @@ def command() -> None:
 @json_option
 def list_models(*, as_json: bool) -> None:
     """Show the models that there are, and which are here."""
-    from mnv2_edge.cli.model_lines import describe_model, download_size
+    from mnv2_edge.cli.text.models import describe_model, download_size
     from mnv2_engines.catalogue import installed_model
 
     home, known = _open()
@@ -86,7 +86,7 @@ def list_models(*, as_json: bool) -> None:
 @click.option("--urls", is_flag=True, help="Print the addresses of the files alone, a line each.")
 def show(*, name: str, as_json: bool, urls: bool) -> None:
     """Show all that is known about the model NAME."""
-    from mnv2_edge.cli.model_lines import describe_model
+    from mnv2_edge.cli.text.models import describe_model
 
     if urls and as_json:
         raise UsageError("--urls and --json exclude each other: --json has the addresses too")
@@ -144,8 +144,8 @@ def pull(
     What breaks off goes on with the next call. A file whose hash nobody publishes is remembered when it is first seen;
     another one in its place is refused from then on.
     """
-    from mnv2_edge.cli.model_lines import tell_pulled
-    from mnv2_edge.model_store import storing
+    from mnv2_edge.cli.text.models import tell_pulled
+    from mnv2_edge.inference.models import storing
     from mnv2_engines.catalogue import fill_mirror, pull_model
 
     if accept is not None and (len(names) != 1 or not re.fullmatch("[0-9a-f]{64}", accept)):
@@ -198,8 +198,8 @@ def add(
     to have it. Without flags, weights are prepared for as their framework does, and quantised networks as their input
     says.
     """
-    from mnv2_edge.cli.model_lines import tell_pulled
-    from mnv2_edge.model_store import storing
+    from mnv2_edge.cli.text.models import tell_pulled
+    from mnv2_edge.inference.models import storing
     from mnv2_engines.catalogue import CatalogueModel, NewModel, StatedPreprocess, add_model
 
     for address in (source, labels or ""):
@@ -227,7 +227,7 @@ def remove(names: tuple[str, ...]) -> None:
     With what was fetched of them so far and the hashes that were remembered; one that you added leaves your catalogue.
     Engines that were built from them stay, and so do the copies that services have.
     """
-    from mnv2_edge.model_store import engines_built_from, storing
+    from mnv2_edge.inference.models import engines_built_from, storing
     from mnv2_engines.catalogue import read_pulled, remove_model, require_removable
 
     environment = read_environment(os.environ)
@@ -256,7 +256,7 @@ def _options(
     local: bool = False,
 ) -> "Iterator[PullOptions]":
     """Give what a pull goes by, and show its progress meanwhile; `local` says that files are taken from a disk."""
-    from mnv2_edge.cli.download_progress import show_downloads
+    from mnv2_edge.cli.ui.progress import show_downloads
     from mnv2_engines.catalogue import Patience, PullOptions, parse_mirror
 
     refuse_password_in_argv(mirror or "")
@@ -276,7 +276,7 @@ def _say_waiting(name: str) -> None:
 
 
 def _open() -> "tuple[ModelHome, KnownModels]":
-    from mnv2_edge.model_store import known_models, model_home
+    from mnv2_edge.inference.models import known_models, model_home
 
     home = model_home(read_environment(os.environ))
     return home, known_models(home)

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.tables import print_table
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.tables import print_table
 
 __all__ = ["command"]
 

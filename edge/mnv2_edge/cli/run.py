@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from mnv2_edge.cli.common import current_session
-from mnv2_edge.cli.running import leave_if_stuck, run_to_the_end, status_of_losses
-from mnv2_edge.cli.types import Triple, preprocess_options
+from mnv2_edge.cli.run_pipeline import leave_if_stuck, run_to_the_end, status_of_losses
+from mnv2_edge.cli.ui.common import current_session
+from mnv2_edge.cli.ui.parameters import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_sound
@@ -143,7 +143,7 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     config = read()
 
-    from mnv2_edge.summary import RunMeter
+    from mnv2_edge.pipeline.meter import RunMeter
 
     meter = RunMeter()
     reread = read if config_file is not None and max_frames is None else None

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnv2_edge.cli.common import json_option
-from mnv2_edge.cli.groups import HelpfulGroup
-from mnv2_edge.cli.tables import print_table
-from mnv2_edge.errors import AccessError, UsageError
-from mnv2_edge.exit_status import ExitStatus
+from mnv2_edge.cli.ui.common import json_option
+from mnv2_edge.cli.ui.groups import HelpfulGroup
+from mnv2_edge.cli.ui.tables import print_table
+from mnv2_edge.errors import AccessError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from mnv2_edge.service.places import Places
+    from mnv2_edge.service.paths import Places
     from mnv2_engines.store import Store
 
 __all__ = ["command"]
@@ -54,10 +53,10 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     it does not become ready.
     """
     from mnv2_edge.config.read import read_config
-    from mnv2_edge.service.installing import carry_out, plan_installation
+    from mnv2_edge.service.installation import carry_out, plan_installation
     from mnv2_edge.service.libraries import require_libraries
-    from mnv2_edge.service.manager import start_and_wait
-    from mnv2_edge.service.places import Places, instance_name
+    from mnv2_edge.service.paths import Places, instance_name
+    from mnv2_edge.service.systemd import start_and_wait
 
     places = Places()
     name = instance_name(name or file.stem)
@@ -94,9 +93,9 @@ def uninstall(name: str | None) -> int:
     """
     import shutil
 
-    from mnv2_edge.service.manager import stop
-    from mnv2_edge.service.places import Places
-    from mnv2_edge.service.user import acting_as_service
+    from mnv2_edge.service.paths import Places
+    from mnv2_edge.service.service_user import acting_as_service
+    from mnv2_edge.service.systemd import stop
 
     places = Places()
     _require_root("service uninstall")
@@ -121,8 +120,8 @@ def status(name: str | None, *, as_json: bool) -> int:
     Exit status 1 when one is not active.
     """
     from mnv2_edge.redaction import redact, redact_json
-    from mnv2_edge.service.manager import read_state
-    from mnv2_edge.service.places import Places
+    from mnv2_edge.service.paths import Places
+    from mnv2_edge.service.systemd import read_state
 
     places = Places()
     if name is not None:
@@ -147,7 +146,7 @@ def status(name: str | None, *, as_json: bool) -> int:
 @click.option("--lines", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many.")
 def logs(name: str, *, follow: bool, lines: int) -> None:
     """Show the log of NAME."""
-    from mnv2_edge.service.places import instance_name, unit_of
+    from mnv2_edge.service.paths import instance_name, unit_of
 
     arguments = ["journalctl", f"--unit={unit_of(instance_name(name))}", f"--lines={lines}"]
     arguments.append("--follow" if follow else "--no-pager")
@@ -174,7 +173,7 @@ def _find_pulled(name: str, places: "Places") -> Path | None:
 def _bring_engine(source: "Store", name: str, places: "Places", *, as_default: bool) -> None:
     """Copy an engine into the service's store; one that has to be built here is, before the instance starts."""
     from mnv2_edge.service.engines import bring_engine
-    from mnv2_edge.service.manager import systemctl
+    from mnv2_edge.service.systemd import systemctl
     from mnv2_engines.store import Store
 
     if not bring_engine(source, name, Store(places.state), as_default=as_default):
@@ -184,8 +183,8 @@ def _bring_engine(source: "Store", name: str, places: "Places", *, as_default: b
 
 def _verify(engine: Path) -> None:
     """Hash an engine in its new place and run its self-test there, whatever was remembered of the old one."""
-    from mnv2_engines.engine import read_engine
-    from mnv2_engines.selftest import ensure_tested
+    from mnv2_engines.engine.engine import read_engine
+    from mnv2_engines.proof.self_test import ensure_tested
 
     ensure_tested(read_engine(engine), None)
 

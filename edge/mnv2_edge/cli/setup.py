@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mnv2_edge.cli.common import current_session, print_error
-from mnv2_edge.cli.stopping import stop_on_signals
+from mnv2_edge.cli.ui.common import current_session, print_error
+from mnv2_edge.cli.ui.signals import stop_on_signals
 from mnv2_edge.environment import read_environment
-from mnv2_edge.errors import AccessError, EdgeError, UsageError
-from mnv2_edge.exit_status import ExitStatus, exit_status_of
+from mnv2_edge.errors import AccessError, EdgeError, ExitStatus, UsageError, exit_status_of
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:
-    from mnv2_edge.setup.asking import Asker
     from mnv2_edge.setup.conversation import Plan
-    from mnv2_edge.setup.surroundings import Surroundings
+    from mnv2_edge.setup.machine import Surroundings
+    from mnv2_edge.setup.prompts import Asker
 
 __all__ = ["command"]
 
@@ -55,7 +54,7 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
     the configuration as a service.
     """
     from mnv2_edge.setup.conversation import Plan
-    from mnv2_edge.setup.surroundings import Surroundings
+    from mnv2_edge.setup.machine import Surroundings
 
     asker = _asker(yes=yes)
     session = current_session()
@@ -126,8 +125,8 @@ def _talk(plan: "Plan", asker: "Asker", around: "Surroundings") -> int:
 
 def _asker(*, yes: bool) -> "Asker":
     """Return who answers. Raises UsageError where nobody could."""
-    from mnv2_edge.cli.terminal import TerminalAsker, show_line
-    from mnv2_edge.setup.asking import DefaultAsker
+    from mnv2_edge.cli.ui.terminal import TerminalAsker, show_line
+    from mnv2_edge.setup.prompts import DefaultAsker
 
     if yes:
         return DefaultAsker(show_line)

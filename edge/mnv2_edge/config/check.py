@@ -13,11 +13,10 @@ import msgspec
 from msgspec import inspect
 
 from mnv2_edge.config.document import INVALID, Invalid, Node
-from mnv2_edge.config.mistakes import Mistakes, did_you_mean
+from mnv2_edge.config.key_paths import describe_misfit, expected, found, join, line_of, nearest_key
 from mnv2_edge.config.model import SINK_SETTINGS, Config
-from mnv2_edge.config.places import join, line_of, nearest_key
+from mnv2_edge.config.problems import Mistakes, did_you_mean
 from mnv2_edge.config.rules import Registered, broken_rules, path_of
-from mnv2_edge.config.wording import describe_misfit, expected, found
 
 __all__ = ["check_document"]
 

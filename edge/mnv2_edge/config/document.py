@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import yaml
 
-from mnv2_edge.config.mistakes import Mistakes
+from mnv2_edge.config.problems import Mistakes
 
 __all__ = ["INVALID", "MAX_BYTES", "MAX_DEPTH", "Invalid", "Node", "Scalar", "parse_document"]
 

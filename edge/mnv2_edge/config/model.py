@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from mnv2_edge.sinks.settings import FileName, MqttSettings, StdoutSettings
-from mnv2_edge.sources.picture_limits import DEFAULT_MEGAPIXELS, MOST_MEGAPIXELS
+from mnv2_edge.sources.decoding.limits import DEFAULT_MEGAPIXELS, MOST_MEGAPIXELS
 
 __all__ = [
     "SINK_SETTINGS",

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from mnv2_edge.config.check import check_document
 from mnv2_edge.config.document import MAX_BYTES, parse_document
-from mnv2_edge.config.mistakes import Mistakes
 from mnv2_edge.config.model import Config
+from mnv2_edge.config.problems import Mistakes
 from mnv2_edge.config.rules import Registered, registered_names
 from mnv2_edge.errors import ConfigError
-from mnv2_engines.regular_file import read_start
+from mnv2_engines.files.regular_file import read_start
 
 __all__ = ["parse_config", "read_config"]
 

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from mnv2_edge.config.mistakes import did_you_mean
 from mnv2_edge.config.model import (
     SINK_SETTINGS,
     CameraConfig,
@@ -19,8 +18,9 @@ from mnv2_edge.config.model import (
     TaskConfig,
     camera_ids,
 )
+from mnv2_edge.config.problems import did_you_mean
 from mnv2_edge.errors import ConfigError, UsageError
-from mnv2_edge.identity import topic_safe
+from mnv2_edge.host.identity import topic_safe
 from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import holds_password
 from mnv2_edge.sinks.broker import is_mqtt_text, is_topic, parse_broker
@@ -28,7 +28,7 @@ from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sources.region import Region
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.errors import ContractError
-from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 
 __all__ = ["Broken", "Place", "Registered", "broken_rules", "path_of", "registered_names", "require_sound"]
 

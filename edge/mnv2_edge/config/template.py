@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.errors import AccessError, UsageError
-from mnv2_engines.disk_errors import disk_error
-from mnv2_engines.regular_file import require_replaceable
+from mnv2_engines.files.disk_errors import disk_error
+from mnv2_engines.files.regular_file import require_replaceable
 
 __all__ = ["TEMPLATE", "write_template"]
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from mnv2_edge.board.storage import Usage, read_usage
-from mnv2_edge.clock import clock_synced
-from mnv2_edge.devices import Camera
-from mnv2_edge.doctor.configured import Configured
-from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble, read_certificate
+from mnv2_edge.cameras import Camera
+from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginTrouble, read_certificate
 from mnv2_edge.doctor.probe import Probe
+from mnv2_edge.doctor.service.configured import Configured
 from mnv2_edge.errors import EdgeError
+from mnv2_edge.host.clock import clock_synced
+from mnv2_edge.host.storage import Usage, read_usage
 from mnv2_edge.plugins import Plugin
-from mnv2_edge.service.manager import UnitState, read_state
+from mnv2_edge.service.systemd import UnitState, read_state
 from mnv2_engines.errors import EnginesError
 
 __all__ = ["Check", "Finding", "Fix", "Machine", "Verdict", "combine", "examine"]
@@ -82,7 +82,7 @@ class Machine:
     """Whether this user may read and write a device."""
     brokers: Sequence[BrokerLogin]
     log_in: Callable[[BrokerLogin], LoginTrouble | None]
-    """`mnv2_edge.doctor.login.log_in` or what stands for it."""
+    """`mnv2_edge.doctor.connections.broker_login.log_in` or what stands for it."""
     read_unit: Callable[[str], UnitState] = read_state
     """How an instance of the service is."""
     configurations: Sequence[Configured] = ()

@@ -6,20 +6,17 @@ To add one, write a function from `Machine` to `Finding` and add its line here.
 from typing import Final
 
 from mnv2_edge.doctor import Check
-from mnv2_edge.doctor.cameras import check_ribbon_cameras
-from mnv2_edge.doctor.certificates import check_certificates
-from mnv2_edge.doctor.configurations import check_configurations, check_secrets
-from mnv2_edge.doctor.engines import check_engines
-from mnv2_edge.doctor.hardware import check_broker, check_cameras, check_litert
-from mnv2_edge.doctor.heat import check_temperature
-from mnv2_edge.doctor.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
-from mnv2_edge.doctor.memory import check_cma, check_ram
-from mnv2_edge.doctor.power import check_throttling
-from mnv2_edge.doctor.service import check_service
-from mnv2_edge.doctor.software import check_opencv, check_packages, check_plugins, check_python
-from mnv2_edge.doctor.storage import check_disk, check_flash
-from mnv2_edge.doctor.system import check_board, check_venv
-from mnv2_edge.doctor.timekeeping import check_clock
+from mnv2_edge.doctor.connections.certificates import check_certificates
+from mnv2_edge.doctor.device.board import check_clock, check_cma, check_ram, check_temperature, check_throttling
+from mnv2_edge.doctor.device.cameras import check_ribbon_cameras
+from mnv2_edge.doctor.device.engines import check_engines
+from mnv2_edge.doctor.device.hardware import check_broker, check_cameras, check_litert
+from mnv2_edge.doctor.device.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
+from mnv2_edge.doctor.device.software import check_opencv, check_packages, check_plugins, check_python
+from mnv2_edge.doctor.device.storage import check_disk, check_flash
+from mnv2_edge.doctor.device.system import check_board, check_venv
+from mnv2_edge.doctor.service.configurations import check_configurations, check_secrets
+from mnv2_edge.doctor.service.instances import check_service
 
 __all__ = ["CHECKS", "JETSON_CHECKS"]
 

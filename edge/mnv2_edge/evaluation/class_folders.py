@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
-from mnv2_edge.sources.pictures import PICTURE_SUFFIXES, walk_files
-from mnv2_edge.sources.places import what_is_at
+from mnv2_edge.sources.files.files import what_is_at
+from mnv2_edge.sources.files.pictures import PICTURE_SUFFIXES, walk_files
 from mnv2_edge.sources.uri import parse_uri
 
 __all__ = ["ClassFolders", "read_class_folders"]

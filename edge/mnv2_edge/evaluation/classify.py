@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mnv2_edge.calibration import spread_evenly
+from mnv2_edge.building.pictures import spread_evenly
 from mnv2_edge.config.model import TaskConfig
-from mnv2_edge.evaluation.bench import Bench
 from mnv2_edge.evaluation.class_folders import ClassFolders, read_class_folders
-from mnv2_edge.evaluation.greatest import Greatest
-from mnv2_edge.evaluation.looking import Eye, Labelled, PictureReader, Progress, describe_network
+from mnv2_edge.evaluation.picture_inference import Eye, Labelled, PictureReader, Progress, describe_network
+from mnv2_edge.evaluation.subject import Bench
 from mnv2_edge.evaluation.thumbnails import draw_thumbnail
-from mnv2_edge.network import Network
-from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_edge.evaluation.top_items import Greatest
+from mnv2_edge.inference.network import Network
+from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.evaluation.class_names import match_classes
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
@@ -24,8 +24,8 @@ from mnv2_engines.evaluation.result import (
     Mistake,
     Reference,
 )
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Prediction
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["TOP_K", "choose_pictures", "evaluate_classifier", "judge_classifier"]

@@ -8,7 +8,7 @@ import msgspec
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_engines.evaluation.detection import TruthBox
-from mnv2_engines.regular_file import MODEL_LIMIT, read_regular
+from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular
 
 __all__ = ["BoxedPicture", "CocoData", "read_coco"]
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.calibration import spread_evenly
+from mnv2_edge.building.pictures import spread_evenly
 from mnv2_edge.config.model import TaskConfig
 from mnv2_edge.errors import UsageError
-from mnv2_edge.evaluation.bench import Bench
 from mnv2_edge.evaluation.coco import BoxedPicture, CocoData, read_coco
-from mnv2_edge.evaluation.greatest import Greatest
-from mnv2_edge.evaluation.looking import Eye, Labelled, PictureReader, describe_network
+from mnv2_edge.evaluation.picture_inference import Eye, Labelled, PictureReader, describe_network
+from mnv2_edge.evaluation.subject import Bench
 from mnv2_edge.evaluation.thumbnails import draw_boxes
-from mnv2_edge.network import Network
+from mnv2_edge.evaluation.top_items import Greatest
+from mnv2_edge.inference.network import Network
 from mnv2_engines.errors import LabelsError
 from mnv2_engines.evaluation.box_matching import match_boxes
 from mnv2_engines.evaluation.class_names import match_labels

@@ -7,11 +7,11 @@ from typing import Final, TypeAlias
 
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import UsageError
-from mnv2_edge.evaluation.bench import Bench, EvaluationOptions, EvaluationProgress
 from mnv2_edge.evaluation.classify import judge_classifier
 from mnv2_edge.evaluation.detect import judge_detector
 from mnv2_edge.evaluation.segment import judge_segmenter
-from mnv2_edge.network_loading import engine_reference
+from mnv2_edge.evaluation.subject import Bench, EvaluationOptions, EvaluationProgress
+from mnv2_edge.inference.loading import engine_reference
 from mnv2_engines.evaluation.result import EvaluationResult
 
 __all__ = ["evaluate"]

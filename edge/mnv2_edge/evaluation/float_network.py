@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.network import Network
+from mnv2_edge.inference.network import Network
 from mnv2_engines.backends import Backend
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.engine import Engine
+from mnv2_engines.engine.engine import Engine
+from mnv2_engines.engine.manifest import Manifest
+from mnv2_engines.engine.sidecar import choose_preprocess, read_sidecar
 from mnv2_engines.errors import ContractError
-from mnv2_engines.manifest import Manifest
-from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.regular_file import MODEL_LIMIT, open_regular
-from mnv2_engines.sidecar import choose_preprocess, read_sidecar
+from mnv2_engines.files.regular_file import MODEL_LIMIT, open_regular
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.store.sources import read_recipe
 from mnv2_engines.store.version import SOURCE
 from mnv2_engines.tasks import Task

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from mnv2_edge.errors import LibraryMissingError, PictureError, SourceError, SourceNotFoundError, UsageError
-from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
-from mnv2_edge.sources.pictures import list_pictures, read_picture_file
+from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_edge.sources.files.pictures import list_pictures, read_picture_file
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["MaskedPictures", "read_mask", "read_mask_folders"]

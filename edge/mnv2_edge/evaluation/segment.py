@@ -5,20 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.calibration import spread_evenly
+from mnv2_edge.building.pictures import spread_evenly
 from mnv2_edge.config.model import TaskConfig
 from mnv2_edge.errors import SourceError
-from mnv2_edge.evaluation.bench import Bench
-from mnv2_edge.evaluation.greatest import Greatest
-from mnv2_edge.evaluation.looking import Eye, Labelled, PictureReader, describe_network
 from mnv2_edge.evaluation.mask_folders import read_mask, read_mask_folders
+from mnv2_edge.evaluation.picture_inference import Eye, Labelled, PictureReader, describe_network
+from mnv2_edge.evaluation.subject import Bench
 from mnv2_edge.evaluation.thumbnails import draw_areas
-from mnv2_edge.network import Network
-from mnv2_edge.sources.picture_limits import PictureLimits
-from mnv2_engines.class_map import UNSEEN
+from mnv2_edge.evaluation.top_items import Greatest
+from mnv2_edge.inference.network import Network
+from mnv2_edge.sources.decoding.limits import PictureLimits
 from mnv2_engines.errors import ContractError
 from mnv2_engines.evaluation.result import PoorPicture, SegmentationResult, Unreadable
 from mnv2_engines.evaluation.segmentation import SegmentationTally
+from mnv2_engines.predictions import UNSEEN
 from mnv2_engines.printable import printable
 from mnv2_engines.tensors import UInt8Array
 

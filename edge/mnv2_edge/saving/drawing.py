@@ -5,11 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from mnv2_edge.pipeline.viewers import Sighting
 from mnv2_edge.records import Result
-from mnv2_edge.viewing import Sighting
-from mnv2_engines.class_map import UNSEEN, ClassMap
-from mnv2_engines.palette import voc_palette
-from mnv2_engines.predictions import Box
+from mnv2_engines.predictions import UNSEEN, Box, ClassMap
+from mnv2_engines.tasks.palette import voc_palette
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["annotate"]

@@ -8,9 +8,9 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
+from mnv2_edge.pipeline.viewers import Sighting
 from mnv2_edge.saving.drawing import annotate
-from mnv2_edge.saving.folder import FolderFullError, PictureFolder
-from mnv2_edge.viewing import Sighting
+from mnv2_edge.saving.picture_folder import FolderFullError, PictureFolder
 
 __all__ = ["Saver"]
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.model_store import known_models, missing_model
-from mnv2_edge.service.installing import make_state
-from mnv2_edge.service.user import acting_as_service, service_user
+from mnv2_edge.inference.models import known_models, missing_model
+from mnv2_edge.service.installation import make_state
+from mnv2_edge.service.service_user import acting_as_service, service_user
 from mnv2_engines.catalogue import KnownModels, ModelHome, installed_model
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine

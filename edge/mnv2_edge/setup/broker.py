@@ -9,13 +9,12 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from mnv2_edge.doctor.login import BrokerLogin, LoginTrouble
+from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginTrouble
 from mnv2_edge.errors import ConfigError, SinkError, UsageError
 from mnv2_edge.redaction import read_secret, redact
-from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.logins import ask_password, with_user
-from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_edge.setup.machine import Surroundings
+from mnv2_edge.setup.prompts import Asker, Option, ask_password, with_user
 from mnv2_edge.sinks.broker import parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sinks.tls import tls_context

@@ -12,19 +12,18 @@ import msgspec
 
 from mnv2_edge.address_secrets import names_password
 from mnv2_edge.app import quieten_opencv
-from mnv2_edge.camera_test import CameraReport, examine_source
+from mnv2_edge.cameras import Camera
 from mnv2_edge.config.model import CameraConfig
-from mnv2_edge.devices import Camera
 from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
-from mnv2_edge.patience import Patient
+from mnv2_edge.host.timeout import Patient
 from mnv2_edge.redaction import add_secret, holds_password, redact
-from mnv2_edge.service.places import unit_of
-from mnv2_edge.setup.asking import Asker, Option
+from mnv2_edge.service.paths import unit_of
 from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.logins import ask_password, with_user
-from mnv2_edge.setup.surroundings import Surroundings
-from mnv2_edge.sources.address import split_address
-from mnv2_edge.sources.picture_limits import PictureLimits
+from mnv2_edge.setup.machine import Surroundings
+from mnv2_edge.setup.prompts import Asker, Option, ask_password, with_user
+from mnv2_edge.sources.decoding.limits import PictureLimits
+from mnv2_edge.sources.network.address import split_address
+from mnv2_edge.sources.trial import CameraReport, examine_source
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.printable import printable
 

@@ -10,20 +10,20 @@ from typing import Literal, TypeAlias
 from mnv2_edge.config.model import Config
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import ConfigError, EdgeError, StepFailedError, UsageError
-from mnv2_edge.identity import read_identity
+from mnv2_edge.host.identity import read_identity
 from mnv2_edge.redaction import redact
-from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.broker import pick_broker
 from mnv2_edge.setup.camera import pick_cameras
 from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.files import File, name_passwords, require_place, write_files
+from mnv2_edge.setup.machine import Surroundings
 from mnv2_edge.setup.model import pick_network
 from mnv2_edge.setup.naming import instance_for, pick_name
-from mnv2_edge.setup.surroundings import Surroundings
-from mnv2_edge.setup.text import configuration_text
-from mnv2_edge.setup.writing import File, name_passwords, require_place, write_files
+from mnv2_edge.setup.prompts import Asker, Option
+from mnv2_edge.setup.yaml_text import configuration_text
 from mnv2_edge.sinks.broker import Topics, parse_broker
+from mnv2_engines.files.regular_file import SETTINGS_LIMIT, decode_regular
 from mnv2_engines.printable import printable
-from mnv2_engines.regular_file import SETTINGS_LIMIT, decode_regular
 
 __all__ = ["Plan", "hold_conversation", "offer_service"]
 

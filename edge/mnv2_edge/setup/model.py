@@ -10,19 +10,18 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from mnv2_edge.errors import EdgeError, StepFailedError, UsageError
-from mnv2_edge.exit_status import ExitStatus
-from mnv2_edge.model_store import known_models, model_home
+from mnv2_edge.errors import EdgeError, ExitStatus, StepFailedError, UsageError
+from mnv2_edge.inference.models import known_models, model_home
 from mnv2_edge.redaction import redact
-from mnv2_edge.setup.asking import Asker, Option
 from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.rehearsal import rehearse
-from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_edge.setup.machine import Surroundings
+from mnv2_edge.setup.prompts import Asker, Option
+from mnv2_edge.setup.trial import rehearse
 from mnv2_engines.catalogue import CatalogueModel, installed_model
-from mnv2_engines.engine import read_engine
+from mnv2_engines.engine.engine import read_engine
+from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES
 from mnv2_engines.errors import EnginesError
 from mnv2_engines.labels import embedded_labels, read_labels
-from mnv2_engines.mending import PLAN_SUFFIXES
 from mnv2_engines.printable import printable
 from mnv2_engines.store import Store
 from mnv2_engines.store.listing import Entry, list_stored

@@ -9,10 +9,10 @@ import msgspec
 from mnv2_edge.config.model import Config
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.identity import read_identity, topic_safe
-from mnv2_edge.setup.asking import Asker
+from mnv2_edge.host.identity import read_identity, topic_safe
 from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_edge.setup.machine import Surroundings
+from mnv2_edge.setup.prompts import Asker
 
 __all__ = ["instance_for", "pick_name"]
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from mnv2_edge.host.clock import Timer
 from mnv2_edge.sinks import Sink
-from mnv2_edge.timer import Timer
 
 __all__ = ["Losses"]
 

@@ -7,12 +7,12 @@ from collections import deque
 from typing import Final
 
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.identity import client_id_of
+from mnv2_edge.host.identity import client_id_of
 from mnv2_edge.records import CameraState, Event, Record, Result, encode
 from mnv2_edge.sinks import Sink, SinkOptions
 from mnv2_edge.sinks.broker import Broker, Topics, parse_broker
-from mnv2_edge.sinks.gate import ChangeGate
-from mnv2_edge.sinks.homeassistant import discovery_document, discovery_topic, status_topic
+from mnv2_edge.sinks.home_assistant import discovery_document, discovery_topic, status_topic
+from mnv2_edge.sinks.publish_filter import ChangeGate
 from mnv2_edge.sinks.queue import RecordQueue
 from mnv2_edge.sinks.session import OFFLINE, ONLINE, Account, BrokerSession
 from mnv2_edge.sinks.settings import MqttSettings, read_settings

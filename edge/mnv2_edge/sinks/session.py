@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
-from mnv2_edge.certificate_dates import describe_dates
 from mnv2_edge.errors import SinkError
+from mnv2_edge.host.certificate_dates import describe_dates
 from mnv2_edge.sinks.broker import Broker
 from mnv2_edge.sinks.confirmation import Confirmation
+from mnv2_edge.sinks.connection_errors import UNSUPPORTED_PROTOCOL, Delays, Trouble
 from mnv2_edge.sinks.packet_limit import LARGEST_PACKET, limit_packets, publish_size
-from mnv2_edge.sinks.trouble import UNSUPPORTED_PROTOCOL, Delays, Trouble
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage

@@ -7,10 +7,10 @@ import time
 
 from mnv2_edge.records import Record
 from mnv2_edge.sinks import Sink, SinkOptions
-from mnv2_edge.sinks.lines import JsonLines, LineFormat, TextLines
-from mnv2_edge.sinks.output import Output, OutputGoneError, open_output, stdout_is_terminal
 from mnv2_edge.sinks.queue import RecordQueue
 from mnv2_edge.sinks.settings import StdoutSettings, read_settings
+from mnv2_edge.sinks.stdout_writer import Output, OutputGoneError, open_output, stdout_is_terminal
+from mnv2_edge.sinks.text_lines import JsonLines, LineFormat, TextLines
 
 __all__ = ["NullSink", "StdoutSink", "open_stdout"]
 

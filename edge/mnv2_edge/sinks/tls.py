@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 
 from mnv2_edge.errors import ConfigError
-from mnv2_engines.regular_file import CERTIFICATE_LIMIT, read_regular
+from mnv2_engines.files.regular_file import CERTIFICATE_LIMIT, read_regular
 
 __all__ = ["tls_context"]
 

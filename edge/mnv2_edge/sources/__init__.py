@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from mnv2_edge.sources.picture_limits import DEFAULT_LIMITS, PictureLimits
+from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 
 if TYPE_CHECKING:  # a frame needs numpy, reading a configuration does not
     from mnv2_edge.frames import Frame

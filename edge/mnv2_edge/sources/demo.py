@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mnv2_edge.demo import DEFAULT_SIZE, render, render_street
 from mnv2_edge.errors import UsageError
 from mnv2_edge.frames import Frame
-from mnv2_edge.scenes import DEFAULT_SIZE, render, render_street
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.options import read_fps, read_size, refuse_unknown
-from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.sources.files.pacer import Pacer
+from mnv2_edge.sources.uri import read_fps, read_size, refuse_unknown
 
 __all__ = ["DemoSource", "Film", "open_demo"]
 
@@ -58,7 +58,7 @@ class DemoSource:
     """Render a film and give its frames at the pacer's moments, or flat out without a pacer.
 
     A frame is rendered before its moment and stamped with it, so rendering does not count as latency unless it is too
-    slow for the rate. The truth about a frame is not in it: whoever judges asks `mnv2_edge.scenes` with the film's seed
+    slow for the rate. The truth about a frame is not in it: whoever judges asks `mnv2_edge.demo` with the film's seed
     and the frame's index.
     """
 

@@ -14,7 +14,7 @@ from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.delegation import Delegation, Operator, read_delegation
 from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, ContractError, EngineError, InferenceError
-from mnv2_engines.regular_file import ENGINE_LIMIT, read_regular
+from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
 from mnv2_engines.tensors import DTYPES, DTypeName, FloatArray, Layout, Quantization, TensorArray, TensorSpec
 
 __all__ = ["LiteRtBackend", "default_threads", "open_litert"]

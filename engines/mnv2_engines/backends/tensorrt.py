@@ -12,15 +12,14 @@ import numpy as np
 
 from mnv2_engines.backends import BackendReport
 from mnv2_engines.cuda import CudaRuntime
-from mnv2_engines.cuda.opening import open_cuda
-from mnv2_engines.engine import Engine, read_engine
+from mnv2_engines.cuda.runtime import open_cuda
+from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import ContractError, CorruptEngineError, InferenceError
-from mnv2_engines.regular_file import ENGINE_LIMIT, read_regular
-from mnv2_engines.staleness import require_fresh
-from mnv2_engines.tensorrt.fingerprint import describe_tensorrt
+from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
+from mnv2_engines.tensorrt.execution import Request
+from mnv2_engines.tensorrt.fingerprint import describe_tensorrt, require_fresh
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.plan import LoadedPlan
-from mnv2_engines.tensorrt.request import Request
 from mnv2_engines.tensorrt.shared_tensor import MemoryMode, SharedTensor, choose_memory
 from mnv2_engines.tensors import FloatArray, TensorArray, TensorSpec
 

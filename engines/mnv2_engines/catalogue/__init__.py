@@ -1,14 +1,13 @@
 """Know the networks that can be had, fetch them, and check that they are what their publishers published."""
 
-from mnv2_engines.catalogue.adding import NewModel, add_model
 from mnv2_engines.catalogue.download import Patience
 from mnv2_engines.catalogue.entries import CatalogueModel, RemoteFile, StatedPreprocess
 from mnv2_engines.catalogue.home import ModelHome, read_pulled
-from mnv2_engines.catalogue.obtaining import parse_mirror
+from mnv2_engines.catalogue.model_file import parse_mirror
 from mnv2_engines.catalogue.pins import read_pins
-from mnv2_engines.catalogue.pulling import PulledModel, PullOptions, fill_mirror, installed_model, pull_model
-from mnv2_engines.catalogue.reading import KnownModels, read_package_catalogue, read_user_catalogue
-from mnv2_engines.catalogue.removing import RemovedModel, remove_model, require_removable
+from mnv2_engines.catalogue.pull import PulledModel, PullOptions, fill_mirror, installed_model, pull_model
+from mnv2_engines.catalogue.read import KnownModels, read_package_catalogue, read_user_catalogue
+from mnv2_engines.catalogue.user_models import NewModel, RemovedModel, add_model, remove_model, require_removable
 
 __all__ = [
     "CatalogueModel",

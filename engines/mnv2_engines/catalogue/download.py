@@ -19,10 +19,10 @@ from urllib.error import HTTPError
 import msgspec
 
 from mnv2_engines.catalogue.web import InterruptedDownload, broken, host_of, open_url
-from mnv2_engines.disk_errors import disk_error
 from mnv2_engines.errors import DiskError, DownloadError, ModelError
-from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
-from mnv2_engines.sealed import UNREADABLE
+from mnv2_engines.files.checked_json import UNREADABLE
+from mnv2_engines.files.disk_errors import disk_error
+from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["Patience", "Progress", "Wanted", "append", "discard", "download", "require_room"]
 

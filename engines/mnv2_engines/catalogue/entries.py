@@ -6,10 +6,10 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from mnv2_engines.engine.sidecar import Channels, TaskName
 from mnv2_engines.errors import ContractError
 from mnv2_engines.labels.named import LISTS
-from mnv2_engines.preprocess import ColorOrder, ResizePolicy
-from mnv2_engines.sidecar import Channels, TaskName
+from mnv2_engines.preprocessing.preprocess import ColorOrder, ResizePolicy
 
 __all__ = ["WEIGHTS", "Catalogue", "CatalogueModel", "HashKind", "RemoteFile", "StatedPreprocess"]
 

@@ -19,9 +19,9 @@ from typing import Final
 import msgspec
 
 from mnv2_engines.catalogue.entries import HashKind
-from mnv2_engines.durable import opened_folder, replace, write_file
-from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
-from mnv2_engines.sealed import UNREADABLE
+from mnv2_engines.files.checked_json import UNREADABLE
+from mnv2_engines.files.durable import opened_folder, replace, write_file
+from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["ModelHome", "Pulled", "read_pulled", "rewrite_file"]
 

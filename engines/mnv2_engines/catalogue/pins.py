@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 
 from mnv2_engines.catalogue.home import rewrite_file
-from mnv2_engines.durable import alone_in
 from mnv2_engines.errors import CatalogueError
-from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
-from mnv2_engines.sealed import UNREADABLE
+from mnv2_engines.files.checked_json import UNREADABLE
+from mnv2_engines.files.durable import alone_in
+from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["Pin", "forget_pins", "pin_file", "read_pins"]
 

@@ -8,8 +8,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from mnv2_engines.cuda import Gpu, HostMemory
-from mnv2_engines.cuda.host_array import host_array
-from mnv2_engines.cuda.wording import cuda_version, no_gpu, old_driver
+from mnv2_engines.cuda.support import cuda_version, host_array, no_gpu, old_driver
 from mnv2_engines.errors import BackendUnavailableError, InferenceError
 
 __all__ = ["CudaPythonRuntime", "import_cudart"]

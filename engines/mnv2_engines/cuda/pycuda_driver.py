@@ -11,8 +11,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from mnv2_engines.cuda import Gpu, HostMemory
-from mnv2_engines.cuda.host_array import host_array
-from mnv2_engines.cuda.wording import cuda_version, no_gpu
+from mnv2_engines.cuda.support import cuda_version, host_array, no_gpu
 from mnv2_engines.errors import BackendUnavailableError, InferenceError
 
 __all__ = ["PycudaRuntime", "import_pycuda_driver"]

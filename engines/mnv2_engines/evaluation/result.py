@@ -10,7 +10,7 @@ from mnv2_engines.evaluation.comparison import PairedTally
 from mnv2_engines.evaluation.detection import DetectionFigures
 from mnv2_engines.evaluation.segmentation import SegmentationTally
 from mnv2_engines.predictions import Prediction
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 
 __all__ = [
     "ClassificationResult",

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mnv2_engines.class_map import UNSEEN
+from mnv2_engines.predictions import UNSEEN
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["AreaFigures", "SegmentationTally"]

@@ -8,8 +8,8 @@ from typing import Final
 from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection.graph import Inspection, Operation, Shape, Value, element_count
 from mnv2_engines.inspection.onnx_shapes import infer_values
-from mnv2_engines.tflite.onnx_model import OnnxModel, OnnxNode
-from mnv2_engines.tflite.onnx_reader import read_onnx
+from mnv2_engines.tflite.importer.onnx_model import OnnxModel, OnnxNode
+from mnv2_engines.tflite.importer.onnx_reader import read_onnx
 
 __all__ = ["inspect_onnx"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnv2_engines.errors import ModelError
+from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular
 from mnv2_engines.inspection.graph import Shape, Value, element_count
-from mnv2_engines.regular_file import MODEL_LIMIT, read_regular
 from mnv2_engines.tensors import TensorArray
-from mnv2_engines.tflite.onnx_model import OnnxModel
+from mnv2_engines.tflite.importer.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     import onnx

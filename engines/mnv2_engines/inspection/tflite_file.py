@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mnv2_engines.errors import BackendUnavailableError, EngineError
+from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular, read_start
 from mnv2_engines.inspection.graph import Inspection, Operation, Value
-from mnv2_engines.regular_file import MODEL_LIMIT, read_regular, read_start
 
 if TYPE_CHECKING:
     from types import ModuleType

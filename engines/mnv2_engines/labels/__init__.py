@@ -9,12 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mnv2_engines.errors import LabelsError
-from mnv2_engines.labels.archive import find_member
-from mnv2_engines.labels.document import parse_json
-from mnv2_engines.labels.ids import Labels
+from mnv2_engines.files.regular_file import read_start
+from mnv2_engines.labels.files import Labels, find_member, parse_json, parse_lines, parse_table
 from mnv2_engines.labels.named import BACKGROUND, LISTS, list_path
-from mnv2_engines.labels.text import parse_lines, parse_table
-from mnv2_engines.regular_file import read_start
 
 __all__ = ["Labels", "check_label_count", "embedded_labels", "read_labels"]
 

@@ -3,13 +3,13 @@
 from html import escape
 from typing import Final
 
-from mnv2_engines.build_request import BuildRequest, BuildResult
-from mnv2_engines.diagnosis import worst_layers
-from mnv2_engines.facts import AgreementFacts, LayerFacts, OutputFacts, TensorRtFacts, VerificationFacts
+from mnv2_engines.building.diagnosis import worst_layers
+from mnv2_engines.building.request import BuildRequest, BuildResult
+from mnv2_engines.building.verification import Verification
+from mnv2_engines.engine.facts import AgreementFacts, LayerFacts, OutputFacts, TensorRtFacts, VerificationFacts
 from mnv2_engines.report.gallery import draw_gallery
+from mnv2_engines.report.loss_plot import draw_layers
 from mnv2_engines.report.page import describe_preprocess, fill_page, make_list, make_rows
-from mnv2_engines.report.plot import draw_layers
-from mnv2_engines.verification import Verification
 
 __all__ = ["render_report"]
 

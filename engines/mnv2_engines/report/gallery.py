@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.building.verification import PictureVerdict
+from mnv2_engines.preprocessing.preprocess import ColorOrder
 from mnv2_engines.report.page import embed_jpeg
 from mnv2_engines.tensors import UInt8Array
-from mnv2_engines.verification import PictureVerdict
 
 __all__ = ["draw_gallery"]
 

@@ -8,7 +8,7 @@ from string import Template
 from typing import Final
 
 from mnv2_engines.evaluation.result import Judged, Unreadable
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 
 __all__ = [
     "describe_judged",

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.build import BuildProgress
-from mnv2_engines.durable import replace
-from mnv2_engines.engine import read_engine
+from mnv2_engines.building.build import BuildProgress
+from mnv2_engines.engine.engine import read_engine
+from mnv2_engines.engine.facts import EngineKind
 from mnv2_engines.errors import (
     ArchiveError,
     CorruptEngineError,
@@ -22,17 +22,17 @@ from mnv2_engines.errors import (
     StoreAccessError,
     UnbuiltEngineError,
 )
-from mnv2_engines.facts import EngineKind
-from mnv2_engines.regular_file import open_regular, require_replaceable
-from mnv2_engines.selftest import load_in_child, remember_tested
-from mnv2_engines.signing import SigningKey, TrustedKeys, Verified
-from mnv2_engines.store.building import build_stored, publish
+from mnv2_engines.files.durable import replace
+from mnv2_engines.files.regular_file import open_regular, require_replaceable
+from mnv2_engines.files.signing import SigningKey, TrustedKeys, Verified
+from mnv2_engines.proof.self_test import load_in_child, remember_tested
+from mnv2_engines.store.build import build_stored, publish
+from mnv2_engines.store.errors import explain_trouble
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
 from mnv2_engines.store.signatures import SIGNATURE, check_archive, comment_of, put_beside, verify_folder
 from mnv2_engines.store.sources import check_sources, read_request
-from mnv2_engines.store.tarring import ARCHIVE_LIMIT, extract, write_archive
-from mnv2_engines.store.trouble import explain_trouble
+from mnv2_engines.store.tar_file import ARCHIVE_LIMIT, extract, write_archive
 from mnv2_engines.store.version import SOURCE, Version, read_stored_manifest
 
 __all__ = ["Imported", "export_engine", "import_engine"]

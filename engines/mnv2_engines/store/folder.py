@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.durable import alone_in, claimed, make_folder, sync_folder, sync_tree
+from mnv2_engines.engine.rebuild_hint import VERSIONS
 from mnv2_engines.errors import CorruptEngineError, StoreError, UnknownEngineError
-from mnv2_engines.mending import VERSIONS
+from mnv2_engines.files.durable import alone_in, claimed, make_folder, sync_folder, sync_tree
+from mnv2_engines.store.errors import explain_trouble
 from mnv2_engines.store.names import check_name, is_name, no_such_engine
-from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import Version
 
 __all__ = ["Staging", "Store"]

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mnv2_engines.engine.manifest import Manifest
 from mnv2_engines.errors import CorruptEngineError, UnbuiltEngineError
-from mnv2_engines.manifest import Manifest
+from mnv2_engines.store.errors import explain_trouble
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.recipe import Recipe
 from mnv2_engines.store.sources import read_recipe
-from mnv2_engines.store.trouble import explain_trouble
 from mnv2_engines.store.version import Version, read_stored_manifest
 
 __all__ = ["Entry", "Presence", "describe_stored", "list_stored", "stored_id"]

@@ -6,11 +6,11 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from mnv2_engines.engine.facts import EngineKind, FileFacts, Precision, PreprocessFacts
+from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import ContractError, CorruptEngineError
-from mnv2_engines.facts import EngineKind, FileFacts, Precision, PreprocessFacts
-from mnv2_engines.sealed import UNREADABLE, checksum, encode_sealed
+from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_sealed
 from mnv2_engines.store.names import is_name
-from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
 
 __all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
 

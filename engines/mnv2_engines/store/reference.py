@@ -1,16 +1,45 @@
-"""Follow a stored engine: read what its name means now, and notice cheaply when that changes."""
+"""Engines by name: find the one that a user means, and notice when another version takes its name."""
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
-from mnv2_engines.engine import Engine, read_engine
+from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import EnginesError, UnknownEngineError
-from mnv2_engines.store.choice import choose_stored
 from mnv2_engines.store.folder import Store
+from mnv2_engines.store.names import is_file_like, is_name
 from mnv2_engines.store.version import Version
 
-__all__ = ["DefaultEngine", "StoredEngine", "VersionCheck"]
+__all__ = ["DefaultEngine", "StoredEngine", "VersionCheck", "choose_stored"]
+
+
+def choose_stored(store: Store, model: str | None) -> str | None:
+    """Return the name of the stored engine that `model` means; None when it means a file, or nothing and none is there.
+
+    What has a folder or the ending of a file is a file. Any other word is a name first, and a file when the store does
+    not have it and the file is there. Raises UnknownEngineError when it is neither, and when nothing is said and none
+    of the stored engines is the default.
+    """
+    if model is None:
+        return _default(store)
+    if is_file_like(model) or not is_name(model):
+        return None
+    if model not in store.names() and Path(model).exists():
+        return None
+    return store.version(model).name
+
+
+def _default(store: Store) -> str | None:
+    name = store.default()
+    names = store.names()
+    if name is None and names:
+        raise UnknownEngineError(
+            f"none of the engines in {store.folder} is the default: name one (--model NAME), or choose one for "
+            f"good with `mnv2-edge engines default {names[0]}`; it holds {', '.join(names)}"
+        )
+    return name
+
 
 VersionCheck: TypeAlias = Callable[[Version], object]
 """What a version has to pass before anything of it is parsed; raises EnginesError."""

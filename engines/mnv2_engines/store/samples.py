@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 import numpy as np
 
 from mnv2_engines.errors import CorruptEngineError
-from mnv2_engines.png_chunks import PngError, read_png
-from mnv2_engines.preprocess import ColorOrder
+from mnv2_engines.files.png_chunks import PngError, read_png
+from mnv2_engines.preprocessing.preprocess import ColorOrder
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["decode_strip", "encode_strip", "most_pictures", "spread_evenly"]

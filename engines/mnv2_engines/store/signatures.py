@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mnv2_engines.durable import replace, sync_folder, write_file
 from mnv2_engines.errors import SignatureError
-from mnv2_engines.signing import Readable, SigningKey, TrustedKeys, Verified, read_signature, signature_path
+from mnv2_engines.files.durable import replace, sync_folder, write_file
+from mnv2_engines.files.signing import Readable, SigningKey, TrustedKeys, Verified, read_signature, signature_path
+from mnv2_engines.store.errors import explain_trouble
 from mnv2_engines.store.folder import Store
-from mnv2_engines.store.tarring import archive_parts, is_member_name
-from mnv2_engines.store.trouble import explain_trouble
+from mnv2_engines.store.tar_file import archive_parts, is_member_name
 from mnv2_engines.store.version import SOURCE, Version
 
 __all__ = ["SIGNATURE", "comment_of", "require_signature", "sign_stored", "verify_folder"]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mnv2_engines.build_request import BuildRequest, Pictures
+from mnv2_engines.building.request import BuildRequest, Pictures
+from mnv2_engines.building.verification import Limits
+from mnv2_engines.engine.facts import FileFacts, PreprocessFacts
 from mnv2_engines.errors import BuildError, CorruptEngineError
-from mnv2_engines.facts import FileFacts, PreprocessFacts
-from mnv2_engines.preprocess import ColorOrder
-from mnv2_engines.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, read_regular
+from mnv2_engines.files.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, read_regular
+from mnv2_engines.preprocessing.preprocess import ColorOrder
 from mnv2_engines.store.names import is_name
 from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
 from mnv2_engines.store.samples import decode_strip, encode_strip, most_pictures, spread_evenly
-from mnv2_engines.verification import Limits
 
 if TYPE_CHECKING:
     import onnx

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mnv2_engines.engine.manifest import Manifest, decode_manifest
+from mnv2_engines.engine.rebuild_hint import how_to_rebuild
 from mnv2_engines.errors import CorruptEngineError, UnbuiltEngineError
-from mnv2_engines.manifest import Manifest, decode_manifest
-from mnv2_engines.mending import how_to_rebuild
-from mnv2_engines.regular_file import SETTINGS_LIMIT, read_regular
+from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["SOURCE", "Version", "read_stored_manifest"]
 

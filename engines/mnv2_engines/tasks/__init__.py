@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import ContractError
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Findings
-from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
 __all__ = ["MaskForm", "MaskSize", "Task", "TaskOptions", "check_limits"]

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mnv2_engines.geometry import View
+from mnv2_engines.engine.task_facts import BoxOrder
 from mnv2_engines.predictions import Box
-from mnv2_engines.task_facts import BoxOrder
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import FloatArray
 
 __all__ = ["BoxCoder", "are_visible", "overlaps", "picture_boxes", "suppress"]

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mnv2_engines.engine.task_facts import DetectionFacts, ScoreKind
 from mnv2_engines.errors import ContractError, EngineError
-from mnv2_engines.task_facts import DetectionFacts, ScoreKind
 from mnv2_engines.tasks.activation import known_scale
 from mnv2_engines.tasks.boxes import BoxCoder
 from mnv2_engines.tensors import FloatArray, TensorSpec

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mnv2_engines.errors import ContractError, EngineError, InferenceError
-from mnv2_engines.geometry import View
 from mnv2_engines.labels import check_label_count
 from mnv2_engines.predictions import Findings, Prediction
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task, TaskOptions, check_limits
 from mnv2_engines.tasks.activation import judge_scale, known_scale, softmax
-from mnv2_engines.tasks.groups import resolve_groups
+from mnv2_engines.tasks.label_groups import resolve_groups
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
 __all__ = ["Classify", "make_classify"]

@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from mnv2_engines.anchors import anchor_boxes
+from mnv2_engines.engine.anchors import anchor_boxes
+from mnv2_engines.engine.task_facts import DetectionFacts
 from mnv2_engines.errors import ContractError
-from mnv2_engines.geometry import View
 from mnv2_engines.labels import check_label_count
 from mnv2_engines.predictions import Detection, Findings
-from mnv2_engines.task_facts import DetectionFacts
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task, TaskOptions, check_limits
 from mnv2_engines.tasks.boxes import are_visible, picture_boxes, suppress
 from mnv2_engines.tasks.candidates import AnchoredHeads, CandidateReader, DecodedBoxes, describe_outputs, is_decoded

@@ -6,10 +6,9 @@ import zlib
 
 import numpy as np
 
-from mnv2_engines.class_map import ClassMap
-from mnv2_engines.palette import voc_palette
-from mnv2_engines.predictions import Mask
+from mnv2_engines.predictions import ClassMap, Mask
 from mnv2_engines.tasks import MaskForm
+from mnv2_engines.tasks.palette import voc_palette
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["encode_mask", "palette_png", "run_lengths"]

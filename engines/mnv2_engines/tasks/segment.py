@@ -6,12 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from mnv2_engines.class_map import UNSEEN, ClassMap
+from mnv2_engines.engine.task_facts import SegmentationFacts
 from mnv2_engines.errors import ContractError, EngineError, InferenceError
-from mnv2_engines.geometry import View
 from mnv2_engines.labels import check_label_count
-from mnv2_engines.predictions import Box, Findings, Segment
-from mnv2_engines.task_facts import SegmentationFacts
+from mnv2_engines.predictions import UNSEEN, Box, ClassMap, Findings, Segment
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task, TaskOptions, check_limits
 from mnv2_engines.tasks.masks import encode_mask
 from mnv2_engines.tensors import FloatArray, TensorSpec, UInt8Array

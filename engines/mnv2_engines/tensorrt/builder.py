@@ -9,10 +9,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from mnv2_engines.errors import BackendUnavailableError, BuildError, EnginesError, MemoryShortageError, ModelError
-from mnv2_engines.tensorrt.interrupt import catch_interrupts
-from mnv2_engines.tensorrt.log import TensorRtLog, make_logger
+from mnv2_engines.tensorrt.build_control import PercentDone, catch_interrupts, make_monitor
+from mnv2_engines.tensorrt.build_log import TensorRtLog, make_logger
 from mnv2_engines.tensorrt.network import PlanPrecision, is_typed, parse_network
-from mnv2_engines.tensorrt.progress import PercentDone, make_monitor
 from mnv2_engines.tensorrt.timing_cache import TimingCache
 
 __all__ = ["OPTIMIZATION_LEVEL", "WORKSPACE_MIB", "PlanOptions", "ShapeRange", "build_plan"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.regular_file import SETTINGS_LIMIT, decode_regular
+from mnv2_engines.files.regular_file import SETTINGS_LIMIT, decode_regular
 
 __all__ = ["Jetson", "is_jetson", "read_jetson", "read_packages"]
 

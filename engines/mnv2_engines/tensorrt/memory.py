@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mnv2_engines.engine.device import read_meminfo
 from mnv2_engines.errors import MemoryShortageError
-from mnv2_engines.meminfo import read_meminfo
 
 __all__ = ["BuildNeeds", "FreeMemory", "estimate_needs", "read_free_memory", "require_memory"]
 

@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.tensorrt.fp16 import to_fp16
-from mnv2_engines.tensorrt.log import TensorRtLog
+from mnv2_engines.tensorrt.build_log import TensorRtLog
+from mnv2_engines.tensorrt.fp16.conversion import to_fp16
 from mnv2_engines.tensorrt.onnx_file import encode_model
 
 if TYPE_CHECKING:

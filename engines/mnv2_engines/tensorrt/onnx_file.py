@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError
-from mnv2_engines.regular_file import require_regular
+from mnv2_engines.files.regular_file import require_regular
 
 if TYPE_CHECKING:
     import onnx

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from mnv2_engines.engine.rebuild_hint import how_to_rebuild
 from mnv2_engines.errors import EngineError, InferenceError
-from mnv2_engines.mending import how_to_rebuild
-from mnv2_engines.tensorrt.log import TensorRtLog, make_logger
+from mnv2_engines.tensorrt.build_log import TensorRtLog, make_logger
 from mnv2_engines.tensors import DTypeName, Layout, TensorSpec
 
 __all__ = ["LoadedPlan"]

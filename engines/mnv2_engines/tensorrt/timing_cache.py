@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mnv2_engines.engine.facts import TensorRtFacts
 from mnv2_engines.errors import DiskError
-from mnv2_engines.facts import TensorRtFacts
-from mnv2_engines.regular_file import ENGINE_LIMIT, read_regular
+from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
 
 __all__ = ["TimingCache"]
 

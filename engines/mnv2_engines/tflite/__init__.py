@@ -8,7 +8,7 @@ from mnv2_engines.tflite.compiler import (
     compile_model,
     read_model_interface,
 )
-from mnv2_engines.tflite.quantise import QuantiserOptions
+from mnv2_engines.tflite.quantiser.quantise import QuantiserOptions
 from mnv2_engines.tflite.reference import LayerLoss, compare_layers, run_float, run_int8
 
 __all__ = [

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensors import Quantization, TensorSpec, UInt8Array
-from mnv2_engines.tflite.calibrate import Moments, calibrate
 from mnv2_engines.tflite.graph import Graph, Tensor
-from mnv2_engines.tflite.onnx_reader import read_onnx
+from mnv2_engines.tflite.importer.onnx_reader import read_onnx
+from mnv2_engines.tflite.importer.translate import translate
 from mnv2_engines.tflite.passes import simplify
-from mnv2_engines.tflite.quantise import QuantiserOptions, quantise
-from mnv2_engines.tflite.translate import translate
+from mnv2_engines.tflite.quantiser.calibration import Moments, calibrate
+from mnv2_engines.tflite.quantiser.quantise import QuantiserOptions, quantise
 from mnv2_engines.tflite.writer import write_tflite
 
 __all__ = ["CompiledModel", "Layer", "ModelInterface", "Progress", "compile_model", "read_model_interface"]

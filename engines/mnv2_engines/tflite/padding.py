@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 
 __all__ = ["Pads", "Window", "read_window", "window_size"]
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from mnv2_engines.parity import Noise
 from mnv2_engines.tensors import FloatArray, TensorArray, UInt8Array
-from mnv2_engines.tflite.calibrate import normalised
 from mnv2_engines.tflite.compiler import CompiledModel, Layer
+from mnv2_engines.tflite.quantiser.calibration import normalised
 from mnv2_engines.tflite.runner import Runner
 from mnv2_engines.tflite.writer import with_outputs
 

@@ -1,6 +1,6 @@
 """Bring a user's weights in: PyTorch and Keras files become ONNX, read without PyTorch and without Keras."""
 
+from mnv2_engines.weights.import_file import ImportRequest, import_weights, read_weights
 from mnv2_engines.weights.imported import Expected, ImportedNetwork
-from mnv2_engines.weights.importing import ImportRequest, import_weights, read_weights
 
 __all__ = ["Expected", "ImportRequest", "ImportedNetwork", "import_weights", "read_weights"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.networks import MobileNetV2, NetworkWeights
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 
 __all__ = ["Expected", "ImportedNetwork"]
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from campaign.mutators import mutate, mutate_tar, mutate_tree, to_json
 from mnv2_engines.demo import demo_engine_path
+from mnv2_engines.files.checked_json import checksum
 from mnv2_engines.networks import NetworkWeights, classifier_head, write_network
-from mnv2_engines.sealed import checksum
 from support.command import call
 from support.networks import TINY, lively_weights
 

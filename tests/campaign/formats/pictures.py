@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from campaign.mutators import mutate, png_with_good_checksums
-from mnv2_edge.scenes import render
+from mnv2_edge.demo import render
 
 _JPEG_SIZES = (1, 64, 5000, 9990, 30_000, 65_535)
 _SIZES = (0, 1, 7, 5000, 9990, 30_000, 65_535, 2**31 - 1, 2**32 - 1)

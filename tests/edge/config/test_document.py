@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mnv2_edge.config.document import INVALID, MAX_BYTES, Node, parse_document
-from mnv2_edge.config.mistakes import Mistakes
+from mnv2_edge.config.problems import Mistakes
 
 
 def parse(text: str) -> tuple[Node, list[str]]:

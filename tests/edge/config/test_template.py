@@ -7,8 +7,8 @@ import stat
 import msgspec
 import pytest
 
+from mnv2_edge.config.key_paths import all_paths
 from mnv2_edge.config.model import SINK_SETTINGS, Config
-from mnv2_edge.config.places import all_paths
 from mnv2_edge.config.read import parse_config, read_config
 from mnv2_edge.config.rules import registered_names
 from mnv2_edge.config.template import TEMPLATE, write_template

@@ -4,8 +4,8 @@ import numpy as np
 from mnv2_edge.evaluation.thumbnails import draw_boxes, draw_thumbnail
 from mnv2_engines.evaluation.box_matching import BoxMatches
 from mnv2_engines.evaluation.detection import TruthBox
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Box, Detection
+from mnv2_engines.preprocessing.geometry import View
 
 
 def test_what_the_network_does_not_see_is_dim():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mnv2_edge.frames import Frame
+from mnv2_edge.pipeline.viewers import Sighting
 from mnv2_edge.records import Result
 from mnv2_edge.testing import sample_records
-from mnv2_edge.viewing import Sighting
 
 
 @pytest.fixture

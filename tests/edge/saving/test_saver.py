@@ -6,11 +6,11 @@ import threading
 import cv2
 import pytest
 
-from mnv2_edge.pipeline import Network, Pipeline
-from mnv2_edge.reader import Camera
+from mnv2_edge.pipeline.pipeline import Network, Pipeline
+from mnv2_edge.pipeline.reader import Camera
 from mnv2_edge.saving import PictureFolder, Saver
 from mnv2_engines.predictions import Box, Detection
-from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from support.fakes import EchoBackend, EchoTask, FilmSource
 
 SECOND = 1_000_000_000

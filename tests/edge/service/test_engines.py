@@ -4,17 +4,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mnv2_edge.demo import render
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.scenes import render
 from mnv2_edge.service.engines import bring_engine, find_engine, find_pulled, stores_of_installer
-from mnv2_engines.build_request import BuildRequest, Pictures
+from mnv2_engines.building.request import BuildRequest, Pictures
 from mnv2_engines.catalogue.home import Pulled
 from mnv2_engines.demo import demo_engine_path
-from mnv2_engines.frame_path import fit_picture
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.frame_path import fit_picture
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.store import Store
-from mnv2_engines.store.building import build_stored
-from mnv2_engines.store.checking import verify_stored
+from mnv2_engines.store.build import build_stored
+from mnv2_engines.store.readiness import verify_stored
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 
-from mnv2_edge.devices import Camera
-from mnv2_edge.devices.ribbons import Ribbons
-from mnv2_edge.devices.sysfs import VideoNode
+from mnv2_edge.cameras import Camera
+from mnv2_edge.cameras.ribbon import Ribbons
+from mnv2_edge.cameras.video_nodes import VideoNode
 from mnv2_edge.environment import read_environment
-from mnv2_edge.service.places import Places
-from mnv2_edge.setup.surroundings import Surroundings
+from mnv2_edge.service.paths import Places
+from mnv2_edge.setup.machine import Surroundings
 from mnv2_engines.store import Store
 from support.engines import write_engine
 

@@ -7,9 +7,9 @@ import pytest
 from mnv2_edge.config.model import Config
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import SinkError, UsageError
-from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.broker import pick_broker, take_broker
 from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.prompts import DefaultAsker
 from mnv2_edge.sinks.settings import MqttSettings
 from support.asking import Answers
 from support.mosquitto import Mosquitto, free_port

@@ -2,13 +2,13 @@
 
 import pytest
 
+from mnv2_edge.cameras.ribbon import RibbonCamera, Ribbons
 from mnv2_edge.config.model import CameraConfig, Config
-from mnv2_edge.devices.ribbons import RibbonCamera, Ribbons
 from mnv2_edge.errors import SourceError, SourceLoginError, SourceNotFoundError, SourcePermissionError, UsageError
-from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.camera import pick_cameras, take_address
 from mnv2_edge.setup.draft import Draft
-from mnv2_edge.sources.opening import open_source
+from mnv2_edge.setup.prompts import DefaultAsker
+from mnv2_edge.sources.open import open_source
 from support.asking import Answers
 from support.fakes import FilmSource, HangingSource
 from support.mjpeg_server import MjpegServer

@@ -11,10 +11,10 @@ from mnv2_edge.config.model import CameraConfig, Config, DeviceConfig, EngineCon
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import AccessError, ConfigError, StepFailedError, UsageError
 from mnv2_edge.redaction import read_secret
-from mnv2_edge.service.places import instance_name
+from mnv2_edge.service.paths import instance_name
 from mnv2_edge.setup import conversation
-from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.conversation import Plan, hold_conversation, offer_service
+from mnv2_edge.setup.prompts import DefaultAsker
 from mnv2_engines.demo import demo_engine_path
 from support.asking import Answers
 from support.command import call

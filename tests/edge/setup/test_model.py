@@ -8,10 +8,10 @@ import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
 from mnv2_edge.errors import StepFailedError
-from mnv2_edge.setup.asking import DefaultAsker
 from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.machine import run_ourselves
 from mnv2_edge.setup.model import offered_networks, pick_network
-from mnv2_edge.setup.surroundings import run_ourselves
+from mnv2_edge.setup.prompts import DefaultAsker
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.store import Store
 from support.asking import Answers

@@ -3,7 +3,7 @@
 import pytest
 
 from mnv2_edge.config.model import Config, DeviceConfig
-from mnv2_edge.identity import read_identity
+from mnv2_edge.host.identity import read_identity
 from mnv2_edge.setup.draft import Draft
 from mnv2_edge.setup.naming import pick_name
 from support.asking import Answers

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.records import json_schema
 from mnv2_edge.sinks import BACKLOG, SinkOptions
+from mnv2_edge.sinks.connection_errors import Delays
 from mnv2_edge.sinks.mqtt import open_mqtt
-from mnv2_edge.sinks.trouble import Delays
 from mnv2_edge.testing import check_sink, sample_records
 from support.mosquitto import Mosquitto, free_port
 
@@ -157,7 +157,7 @@ CHILD = """
 import sys, time
 from mnv2_edge.sinks import SinkOptions
 from mnv2_edge.sinks.mqtt import open_mqtt
-from mnv2_edge.sinks.trouble import Delays
+from mnv2_edge.sinks.connection_errors import Delays
 from mnv2_edge.testing import sample_records
 sink = open_mqtt(SinkOptions("mqtt", "dev", "Device", "", ("cam",), options={"uri": sys.argv[1]}))
 while True:

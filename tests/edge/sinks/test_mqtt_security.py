@@ -11,8 +11,8 @@ from contextlib import ExitStack, closing
 import pytest
 
 from mnv2_edge.sinks import SinkOptions
+from mnv2_edge.sinks.connection_errors import Delays
 from mnv2_edge.sinks.mqtt import open_mqtt
-from mnv2_edge.sinks.trouble import Delays
 from support.mosquitto import Mosquitto
 from support.system import need_command
 

@@ -16,9 +16,9 @@ import pytest
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.records import encode
 from mnv2_edge.sinks import BACKLOG, SinkOptions
-from mnv2_edge.sinks.lines import JsonLines, TextLines
-from mnv2_edge.sinks.output import DescriptorOutput, OutputGoneError, open_output
 from mnv2_edge.sinks.stdout import NullSink, StdoutSink, open_stdout
+from mnv2_edge.sinks.stdout_writer import DescriptorOutput, OutputGoneError, open_output
+from mnv2_edge.sinks.text_lines import JsonLines, TextLines
 from mnv2_edge.testing import check_sink, sample_records
 
 

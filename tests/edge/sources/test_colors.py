@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mnv2_edge.frames import Frame
-from mnv2_edge.sources.opening import open_source
+from mnv2_edge.sources.open import open_source
 from mnv2_edge.sources.orientation import orient
-from mnv2_edge.sources.v4l2 import V4l2Request, V4l2Source
-from mnv2_engines.frame_path import FramePreparer
-from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_edge.sources.usb.v4l2 import V4l2Request, V4l2Source
+from mnv2_engines.preprocessing.frame_path import FramePreparer
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import DTYPES, Quantization, TensorSpec
 
 SPECS = [

@@ -5,12 +5,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from mnv2_edge.demo import SIGN_NAMES, render, render_street
 from mnv2_edge.errors import UsageError
 from mnv2_edge.frames import Frame
-from mnv2_edge.scenes import SIGN_NAMES, render, render_street
 from mnv2_edge.sources import Pace, SourceOptions
 from mnv2_edge.sources.demo import DemoSource, Film, open_demo
-from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.sources.files.pacer import Pacer
 from mnv2_edge.testing import check_source
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mnv2_edge.errors import SourceError, UsageError
-from mnv2_edge.sources.opening import open_source
+from mnv2_edge.sources.open import open_source
 from mnv2_edge.sources.region import Region, RegionSource
 from support.fakes import FilmSource
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mnv2_edge.scenes import render
+from mnv2_edge.demo import render
 from mnv2_edge.sources import FrameSource
-from mnv2_edge.sources.opening import open_source
-from mnv2_edge.sources.v4l2 import V4l2Request, V4l2Source
+from mnv2_edge.sources.open import open_source
+from mnv2_edge.sources.usb.v4l2 import V4l2Request, V4l2Source
 from support.leaks import check_flat
 
 

@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mnv2_edge.sources.pixels import to_color
-from mnv2_edge.sources.yuv import BT601_VIDEO, YuvCoding
+from mnv2_edge.sources.pixels import BT601_VIDEO, YuvCoding, to_color
 from support.yuv import BRIGHTNESS, encode_yuv
 
 RGB = np.array(list(itertools.product((0, 128, 255), repeat=3)), np.float64)

@@ -15,6 +15,7 @@ import pytest
 
 from mnv2_engines.backends.tensorrt import TensorRtBackend, open_tensorrt
 from mnv2_engines.cuda.cuda_python import CudaPythonRuntime
+from mnv2_engines.engine.facts import OutputFacts, VerificationFacts
 from mnv2_engines.errors import (
     BackendUnavailableError,
     ContractError,
@@ -23,10 +24,9 @@ from mnv2_engines.errors import (
     InferenceError,
     StaleEngineError,
 )
-from mnv2_engines.facts import OutputFacts, VerificationFacts
-from mnv2_engines.frame_path import FramePreparer
+from mnv2_engines.preprocessing.frame_path import FramePreparer
+from mnv2_engines.tensorrt.execution import Request
 from mnv2_engines.tensorrt.plan import LoadedPlan
-from mnv2_engines.tensorrt.request import Request
 from mnv2_engines.tensorrt.shared_tensor import SharedTensor
 from mnv2_engines.testing import check_backend
 from support.fake_jetson import ORIN, PROVIDERS, FakeJetson, write_plan
@@ -133,7 +133,7 @@ def test_memory_is_mapped_where_cpu_and_gpu_share_it(jetson, plan) -> None:
 def test_a_frame_goes_into_the_gpus_buffer(jetson, plan, network) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     with closing(open_tensorrt(plan, root=jetson.root)) as backend:
-        from mnv2_engines.preprocess import Preprocess
+        from mnv2_engines.preprocessing.preprocess import Preprocess
 
         buffer = backend.allocate_input()
         assert backend.input_spec.layout == "NCHW"

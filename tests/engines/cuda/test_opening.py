@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from mnv2_engines.cuda.opening import open_cuda
-from mnv2_engines.cuda.wording import cuda_version
+from mnv2_engines.cuda.runtime import open_cuda
+from mnv2_engines.cuda.support import cuda_version
 from mnv2_engines.errors import BackendUnavailableError, InferenceError
 from support.fake_jetson import PROVIDERS, FakeJetson
 

@@ -49,7 +49,7 @@ def test_it_has_every_name_with_as_many_arguments(package) -> None:
 def test_without_a_driver_it_gives_our_message(package) -> None:
     folder, _ = package
     code = """
-from mnv2_engines.cuda.opening import open_cuda
+from mnv2_engines.cuda.runtime import open_cuda
 from mnv2_engines.errors import BackendUnavailableError
 try:
     open_cuda()

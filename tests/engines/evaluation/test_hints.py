@@ -7,7 +7,7 @@ from mnv2_engines.evaluation.comparison import PairedTally
 from mnv2_engines.evaluation.hints import find_hints
 from mnv2_engines.evaluation.result import ClassificationResult, Judged, Reference
 from mnv2_engines.predictions import Prediction
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 
 LABELS = ("ant", "bee", "cat")
 JUDGED = Judged("n@1", "litert", Preprocess())

@@ -9,7 +9,7 @@ from mnv2_engines.inspection import inspect_model
 from mnv2_engines.networks.counting import layer_macs, layer_parameters
 from mnv2_engines.networks.deeplab import ASPP_RATES, DeepLabV3
 from mnv2_engines.networks.dense_writer import random_weights, write_deeplab
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.segment import make_segment
 from mnv2_engines.testing import check_task

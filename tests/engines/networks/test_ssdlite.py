@@ -7,15 +7,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from mnv2_engines.anchors import anchor_boxes
+from mnv2_engines.engine.anchors import anchor_boxes
+from mnv2_engines.engine.task_facts import DetectionFacts, SsdAnchors
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.inspection import inspect_model
 from mnv2_engines.networks.counting import layer_macs, layer_parameters
 from mnv2_engines.networks.dense_writer import random_weights, write_ssdlite
 from mnv2_engines.networks.layer_writer import NetworkWeights
 from mnv2_engines.networks.ssdlite import ANCHORS, EXTRA_LAYERS, SSDLite
-from mnv2_engines.preprocess import Preprocess
-from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.detect import make_detect
 from mnv2_engines.testing import check_task

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mnv2_engines.build_request import BuildRequest, Pictures
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.building.request import BuildRequest, Pictures
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.store import Store
-from mnv2_engines.store.building import build_stored
+from mnv2_engines.store.build import build_stored
 
 
 @pytest.fixture(scope="session")

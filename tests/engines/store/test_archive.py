@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mnv2_engines.engine.manifest import decode_manifest, encode_manifest
 from mnv2_engines.errors import (
     ArchiveError,
     BackendUnavailableError,
@@ -21,13 +22,12 @@ from mnv2_engines.errors import (
     StoreError,
     UnbuiltEngineError,
 )
-from mnv2_engines.manifest import decode_manifest, encode_manifest
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine
-from mnv2_engines.store.building import rebuild_stored
-from mnv2_engines.store.checking import verify_stored
+from mnv2_engines.store.build import rebuild_stored
+from mnv2_engines.store.readiness import verify_stored
 from mnv2_engines.store.recipe import decode_recipe, encode_recipe
-from mnv2_engines.store.tarring import extract, write_archive
+from mnv2_engines.store.tar_file import extract, write_archive
 
 
 def trust(_path: Path) -> None:

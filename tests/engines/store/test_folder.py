@@ -263,7 +263,7 @@ def test_a_full_disk_changes_nothing(store: Store, monkeypatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("mnv2_engines.durable.os.fsync", full)
+    monkeypatch.setattr("mnv2_engines.files.durable.os.fsync", full)
     with pytest.raises(DiskError, match=r"is full.*nothing was changed.*engines prune"):
         put(store, "signs", "second")
     monkeypatch.undo()

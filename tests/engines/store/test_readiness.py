@@ -6,8 +6,7 @@ import pytest
 
 from mnv2_engines.errors import CorruptEngineError, StaleEngineError, UnbuiltEngineError
 from mnv2_engines.store import Store
-from mnv2_engines.store.checking import verify_stored
-from mnv2_engines.store.readiness import make_ready
+from mnv2_engines.store.readiness import make_ready, verify_stored
 from support.stale import BUILT_WITH, make_stale
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from mnv2_engines.errors import ArchiveError, SignatureError
-from mnv2_engines.signing import SigningKey, TrustedKeys, make_key, signature_path
+from mnv2_engines.files.signing import SigningKey, TrustedKeys, make_key, signature_path
 from mnv2_engines.store import Store
 from mnv2_engines.store import archive as archive_module
 from mnv2_engines.store import signatures as signatures_module
 from mnv2_engines.store.archive import export_engine, import_engine
 from mnv2_engines.store.reference import StoredEngine
 from mnv2_engines.store.signatures import SIGNATURE, require_signature, sign_stored
-from mnv2_engines.store.tarring import archive_parts
+from mnv2_engines.store.tar_file import archive_parts
 
 minisign = pytest.importorskip("minisign", reason="py-minisign is not installed: pip install 'mnv2-edge[sign]'")
 needs_minisign = pytest.mark.skipif(shutil.which("minisign") is None, reason="needs the program minisign")

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mnv2_engines.build_request import BuildRequest, Pictures
+from mnv2_engines.building.request import BuildRequest, Pictures
+from mnv2_engines.building.verification import Limits
+from mnv2_engines.engine.facts import FileFacts
+from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import BuildError, CorruptEngineError
-from mnv2_engines.facts import FileFacts
-from mnv2_engines.preprocess import Preprocess, ResizePolicy
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.store.recipe import decode_recipe, encode_recipe
 from mnv2_engines.store.sources import read_recipe, read_request, write_sources
-from mnv2_engines.task_facts import DetectionFacts, SegmentationFacts
-from mnv2_engines.verification import Limits
 
 ELSEWHERE = {"model", "output", "calibration", "validation", "threads", "cache_dir"}
 """Fields that are files beside the recipe, or whoever builds again knows better."""

@@ -1,11 +1,11 @@
 import msgspec
 import pytest
 
-from mnv2_engines.facts import TensorRtFacts
-from mnv2_engines.manifest import decode_manifest, encode_manifest
+from mnv2_engines.engine.facts import TensorRtFacts
+from mnv2_engines.engine.manifest import decode_manifest, encode_manifest
 from mnv2_engines.store import Store
+from mnv2_engines.store.readiness import find_stand_in, why_rebuild
 from mnv2_engines.store.recipe import RECIPE, decode_recipe, encode_recipe
-from mnv2_engines.store.stand_in import find_stand_in, why_rebuild
 from support.fake_jetson import ORIN, FakeJetson
 from support.stale import make_stale
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnv2_engines.geometry import View, plan_view
 from mnv2_engines.predictions import Box
-from mnv2_engines.preprocess import ResizePolicy
+from mnv2_engines.preprocessing.geometry import View, plan_view
+from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.tasks.boxes import BoxCoder, overlaps, picture_boxes, suppress
 
 SCALES = (10.0, 10.0, 5.0, 5.0)

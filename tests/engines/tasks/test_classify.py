@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mnv2_engines.errors import ContractError, EngineError, LabelsError
-from mnv2_engines.geometry import View
 from mnv2_engines.predictions import Prediction
+from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.classify import make_classify
 from mnv2_engines.tensors import Quantization, TensorSpec

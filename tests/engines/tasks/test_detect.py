@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from mnv2_engines.engine.task_facts import DetectionFacts, SsdAnchors
 from mnv2_engines.errors import ContractError, EngineError, LabelsError
-from mnv2_engines.geometry import plan_view
 from mnv2_engines.predictions import Box
-from mnv2_engines.preprocess import ResizePolicy
-from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.preprocessing.geometry import plan_view
+from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.boxes import overlaps
 from mnv2_engines.tasks.detect import Detect

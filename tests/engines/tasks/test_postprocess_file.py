@@ -7,8 +7,8 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.geometry import plan_view
-from mnv2_engines.preprocess import ResizePolicy
+from mnv2_engines.preprocessing.geometry import plan_view
+from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.detect import make_detect
 

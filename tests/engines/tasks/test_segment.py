@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mnv2_engines.engine.task_facts import SegmentationFacts
 from mnv2_engines.errors import ContractError, EngineError, InferenceError, LabelsError
-from mnv2_engines.geometry import plan_view
 from mnv2_engines.predictions import Box, Segment
-from mnv2_engines.preprocess import ResizePolicy
-from mnv2_engines.task_facts import SegmentationFacts
+from mnv2_engines.preprocessing.geometry import plan_view
+from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.segment import Segmenter
 from mnv2_engines.tensors import TensorSpec

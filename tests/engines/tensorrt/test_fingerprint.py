@@ -4,7 +4,7 @@ from types import ModuleType
 import msgspec
 
 from mnv2_engines.cuda import Gpu
-from mnv2_engines.facts import TensorRtFacts
+from mnv2_engines.engine.facts import TensorRtFacts
 from mnv2_engines.tensorrt.fingerprint import describe_tensorrt, find_differences
 
 ORIN = TensorRtFacts(tensorrt="10.3.0", cuda="12.6", l4t="36.4.0", jetpack="6.1", gpu="Orin", compute_capability="8.7")

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite import compare_layers, compile_model, read_model_interface, run_float, run_int8
 from mnv2_engines.tflite.runner import Runner
 from support.onnx_networks import Network, random_pictures, run_onnx

@@ -6,9 +6,9 @@ from onnx import TensorProto
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite import read_model_interface
-from mnv2_engines.tflite.calibrate import normalised
-from mnv2_engines.tflite.folding import FOLDERS
-from mnv2_engines.tflite.lowering import LOWERINGS
+from mnv2_engines.tflite.importer.folding import FOLDERS
+from mnv2_engines.tflite.importer.lowering import LOWERINGS
+from mnv2_engines.tflite.quantiser.calibration import normalised
 from mnv2_engines.tflite.runner import Runner
 from mnv2_engines.tflite.writer import write_tflite
 from support.compiling import (

@@ -5,7 +5,7 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, run_int8
 from support.compiling import compile_stages, delegated, float_error, step_error
 from support.onnx_networks import Network, random_pictures, run_onnx

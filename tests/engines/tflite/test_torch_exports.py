@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, read_model_interface, run_float, run_int8
 from support.compiling import compile_stages, delegated, float_error, step_error
 from support.onnx_networks import random_pictures

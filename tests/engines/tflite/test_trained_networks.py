@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mnv2_engines.geometry import plan_view
-from mnv2_engines.preprocess import Preprocess, ResizePolicy
-from mnv2_engines.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.engine.task_facts import DetectionFacts, SsdAnchors
+from mnv2_engines.preprocessing.geometry import plan_view
+from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tasks import TaskOptions
 from mnv2_engines.tasks.boxes import overlaps
 from mnv2_engines.tasks.detect import make_detect
@@ -131,7 +131,7 @@ MEASURE = """
     import sys, time
     from pathlib import Path
     import numpy as np
-    from mnv2_engines.preprocess import Preprocess
+    from mnv2_engines.preprocessing.preprocess import Preprocess
     from mnv2_engines.tflite import compile_model
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (224, 224, 3), dtype=np.uint8) for _ in range(50)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.preprocess import Preprocess
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite import compile_model, read_model_interface
 from support.onnx_networks import Network, random_pictures
 

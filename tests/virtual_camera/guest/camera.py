@@ -18,7 +18,7 @@ import virtual_pi
 
 from mnv2_edge.errors import EdgeError
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.picamera import PicameraSource, open_picamera
+from mnv2_edge.sources.ribbon.picamera import PicameraSource, open_picamera
 from mnv2_edge.testing import check_source
 
 sensor = virtual_pi.prepare()

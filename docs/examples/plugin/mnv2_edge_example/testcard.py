@@ -6,8 +6,8 @@ import numpy as np
 
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.options import read_fps, read_size, refuse_unknown
-from mnv2_edge.sources.pacer import Pacer
+from mnv2_edge.sources.files.pacer import Pacer
+from mnv2_edge.sources.uri import read_fps, read_size, refuse_unknown
 
 __all__ = ["ColorBars", "open_testcard"]
 

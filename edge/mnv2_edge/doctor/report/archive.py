@@ -13,8 +13,8 @@ from mnv2_edge.doctor import Finding, Machine
 from mnv2_edge.doctor.report.evidence import Part, collect
 from mnv2_edge.doctor.report.known import make_scrubber
 from mnv2_edge.errors import AccessError, TemporaryError
-from mnv2_engines.disk_errors import disk_error
-from mnv2_engines.regular_file import require_replaceable
+from mnv2_engines.files.disk_errors import disk_error
+from mnv2_engines.files.regular_file import require_replaceable
 
 __all__ = ["FOLDER", "write_report"]
 

@@ -11,17 +11,17 @@ import msgspec
 import yaml
 
 from mnv2_edge import __version__
-from mnv2_edge.board.files import read_text
-from mnv2_edge.board.storage import read_mounts
-from mnv2_edge.board.system import read_system
 from mnv2_edge.config.model import SINK_SETTINGS
 from mnv2_edge.config.show import effective
 from mnv2_edge.doctor import Finding, Machine
-from mnv2_edge.doctor.configured import Configured
 from mnv2_edge.doctor.report.known import foreign_schemes
 from mnv2_edge.doctor.report.scrub import HIDDEN, Scrubber
+from mnv2_edge.doctor.service.configured import Configured
 from mnv2_edge.doctor.summary import as_plain, describe
-from mnv2_edge.service.places import Places, unit_of
+from mnv2_edge.host.files import read_text
+from mnv2_edge.host.storage import read_mounts
+from mnv2_edge.host.system import read_system
+from mnv2_edge.service.paths import Places, unit_of
 
 __all__ = ["Part", "collect"]
 

@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import yaml
 
-from mnv2_edge.board.files import read_text
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.doctor import Machine
-from mnv2_edge.doctor.configured import mqtt_settings, read_instances
 from mnv2_edge.doctor.report.scrub import NAMED_SECRET, Scrubber, is_public
 from mnv2_edge.doctor.report.units import SECRET_VARIABLE, lines_of, unit_secrets
-from mnv2_edge.identity import read_identity
+from mnv2_edge.doctor.service.configured import mqtt_settings, read_instances
+from mnv2_edge.host.files import read_text
+from mnv2_edge.host.identity import read_identity
 from mnv2_edge.plugins import Plugin
 
 __all__ = ["foreign_schemes", "make_scrubber"]

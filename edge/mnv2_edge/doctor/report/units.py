@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.board.files import list_files, read_text
+from mnv2_edge.host.files import list_files, read_text
 from mnv2_engines.errors import DiskError
-from mnv2_engines.regular_file import read_start
+from mnv2_engines.files.regular_file import read_start
 
 __all__ = ["SECRET_VARIABLE", "lines_of", "unit_secrets"]
 

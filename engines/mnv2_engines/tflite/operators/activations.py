@@ -10,8 +10,8 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.graph import Shape
-from mnv2_engines.tflite.lowering import Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Activation, Operator, Rule
 from mnv2_engines.tflite.operators.arithmetic import Add, Maximum, Minimum, Mul, combine
 from mnv2_engines.tflite.operators.shaping import reshape

@@ -10,8 +10,8 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.graph import Scales, Shape, Tensor
-from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Weighted
 from mnv2_engines.tflite.operators.joining import pad_picture
 from mnv2_engines.tflite.padding import read_window, window_size

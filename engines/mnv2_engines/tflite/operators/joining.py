@@ -9,11 +9,11 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite.graph import Shape, Tensor
-from mnv2_engines.tflite.lowering import Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.slicing import read_slice, split_sizes
 from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.padding import Pads
-from mnv2_engines.tflite.slicing import read_slice, split_sizes
 
 __all__ = ["Concatenation", "Pad", "Slice", "emit_concatenation", "emit_slice", "pad_picture"]
 

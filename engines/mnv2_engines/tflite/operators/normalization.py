@@ -3,8 +3,8 @@
 import numpy as np
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operators.arithmetic import Add, Mul, combine
 from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
 

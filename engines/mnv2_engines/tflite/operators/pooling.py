@@ -10,8 +10,8 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import FloatArray
 from mnv2_engines.tflite.graph import Shape, Tensor
-from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D

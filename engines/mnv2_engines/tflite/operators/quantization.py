@@ -10,8 +10,8 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import DTypeName
 from mnv2_engines.tflite.graph import Scales, Shape
-from mnv2_engines.tflite.lowering import Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator, Rule
 
 __all__ = ["Dequantize", "Quantize"]

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite.graph import Shape, Tensor
-from mnv2_engines.tflite.lowering import NHWC, Lowering, View, lowers
-from mnv2_engines.tflite.onnx_model import OnnxNode
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator, Rule
 from mnv2_engines.tflite.operators.joining import emit_concatenation
 from mnv2_engines.tflite.operators.shaping import reshape

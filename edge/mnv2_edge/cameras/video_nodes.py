@@ -1,0 +1,107 @@
+"""Read what the kernel says about its video nodes, without opening them."""
+
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mnv2_edge.host.files import read_text
+from mnv2_engines.printable import printable
+
+__all__ = ["VideoNode", "read_nodes"]
+
+_NODE = re.compile(r"video([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoNode:
+    """One /dev/videoN as sysfs describes it."""
+
+    path: Path
+    """Its node; changes when cameras are plugged in another order."""
+    name: str
+    """What the driver calls it, for a USB camera its product name."""
+    index: int
+    """Its place among the nodes of the same device; a USB camera's pictures come from 0."""
+    driver: str
+    """Empty for a virtual device."""
+    device: str
+    """Where the device hangs in sysfs; the same for all nodes of one device."""
+    usb_id: str = ""
+    """`vendor:product`, as lsusb prints it; empty when it is no USB device."""
+    serial: str = ""
+    """The USB device's serial number; many have none."""
+    stable: Path | None = None
+    """A link of udev that names the same camera after a reboot: by-id, else by-path.
+
+    Of cameras that nothing tells apart it is by-path: udev has one name by-id for all of them, and gives it to any.
+    """
+
+
+def read_nodes(root: Path = Path("/")) -> tuple[VideoNode, ...]:
+    """Return every video node, by number. `root` holds `sys` and `dev`. Nothing when there are none."""
+    found = []
+    for entry in _entries(root / "sys/class/video4linux"):
+        match = _NODE.fullmatch(entry.name)
+        if match:
+            found.append((int(match[1]), _read_node(entry, root)))
+    nodes = [node for _, node in sorted(found, key=lambda numbered: numbered[0])]
+    by_id, by_path = (_links(root / "dev/v4l" / kind) for kind in ("by-id", "by-path"))
+    alike = Counter(_identity(node) for node in nodes)
+    return tuple(
+        replace(
+            node,
+            stable=(by_path.get(node.path.name) if node.usb_id and alike[_identity(node)] > 1 else None)
+            or by_id.get(node.path.name)
+            or by_path.get(node.path.name),
+        )
+        for node in nodes
+    )
+
+
+def _read_node(entry: Path, root: Path) -> VideoNode:
+    link = entry / "device"
+    device = link.resolve() if link.exists() else entry.resolve()
+    driver = device / "driver"
+    usb = next((folder for folder in (device, *device.parents) if (folder / "idVendor").is_file()), None)
+    index = _read(entry / "index")
+    return VideoNode(
+        path=root / "dev" / entry.name,
+        name=_read(entry / "name"),
+        index=int(index) if index.isdecimal() else 0,
+        driver=driver.resolve().name if driver.exists() else "",
+        device=str(device),
+        usb_id=f"{_read(usb / 'idVendor')}:{_read(usb / 'idProduct')}" if usb else "",
+        serial=_read(usb / "serial") if usb else "",
+    )
+
+
+def _identity(node: VideoNode) -> tuple[str, str, int]:
+    """Return what udev makes a name by-id of."""
+    return node.usb_id, node.serial, node.index
+
+
+def _links(folder: Path) -> dict[str, Path]:
+    """Map `videoN` to udev's first link to it. Links that point elsewhere or nowhere do no harm."""
+    links: dict[str, Path] = {}
+    for link in _entries(folder):
+        with suppress(OSError):  # it is no link, or is going
+            links.setdefault(link.readlink().name, link)
+    return links
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, which udev may remove at any time."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _read(path: Path) -> str:
+    """Return a sysfs attribute; empty when it is missing, or unreadable because the device is going.
+
+    Whoever makes a USB device writes its names: nothing in them reaches a terminal or a log but text.
+    """
+    return printable(read_text(path))

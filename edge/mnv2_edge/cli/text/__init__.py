@@ -1,0 +1,1 @@
+"""Words for what commands show: rows, lines and JSON."""

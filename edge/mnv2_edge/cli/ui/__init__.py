@@ -1,0 +1,1 @@
+"""What every command shares: flags, groups, tables, progress, prompts, signals."""

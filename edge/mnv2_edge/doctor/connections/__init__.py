@@ -1,0 +1,1 @@
+"""Checks of brokers and of certificates."""

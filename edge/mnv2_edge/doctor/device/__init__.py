@@ -1,0 +1,1 @@
+"""Checks of the device: board, system, software, cameras, engines."""

@@ -1,0 +1,1 @@
+"""A trial of the GPU: build the demo network with TensorRT, run it, report."""

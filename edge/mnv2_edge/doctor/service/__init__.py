@@ -1,0 +1,1 @@
+"""Checks of the service: its configurations and its instances."""

@@ -1,0 +1,1 @@
+"""Sources that read files: pictures, folders, videos, replays."""

@@ -1,0 +1,1 @@
+"""Sources that read cameras over a network: RTSP, motion JPEG over HTTP, GStreamer pipelines."""

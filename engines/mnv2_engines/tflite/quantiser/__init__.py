@@ -1,0 +1,1 @@
+"""Turn the float graph into an int8 graph."""

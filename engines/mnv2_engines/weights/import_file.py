@@ -1,0 +1,104 @@
+"""Import a weight file: find out what it is, read it, write MODEL.onnx and MODEL.yaml."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from mnv2_engines.engine.sidecar import sidecar_path
+from mnv2_engines.errors import ContractError, ModelError
+from mnv2_engines.files.regular_file import MODEL_LIMIT, open_regular
+from mnv2_engines.networks import write_network
+from mnv2_engines.printable import printable
+from mnv2_engines.weights.imported import Expected, ImportedNetwork
+from mnv2_engines.weights.keras.file import open_h5, open_keras
+from mnv2_engines.weights.keras.hdf5 import HDF5_START
+from mnv2_engines.weights.keras.model import network_from_keras
+from mnv2_engines.weights.pytorch.file import open_torch
+from mnv2_engines.weights.pytorch.safetensors import open_safetensors
+from mnv2_engines.weights.pytorch.state_dict import network_from_state_dict
+from mnv2_engines.weights.write import render_sidecar, write_model
+
+__all__ = ["ImportRequest", "import_weights", "read_weights"]
+
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """Say what to import, and where to."""
+
+    source: Path
+    output: Path
+    """Ends in .onnx; the sidecar goes beside it."""
+    expected: Expected
+    replace: bool = False
+    """Write over a model or a sidecar that is there."""
+
+
+def import_weights(request: ImportRequest) -> ImportedNetwork:
+    """Read `request.source` and write the model with its sidecar; return what was found.
+
+    Raises ModelError when the file is damaged, holds more than tensors, or is no MobileNetV2; ContractError when
+    something is in the way; BuildError when it cannot be written. Nothing is written then.
+    """
+    for target in (request.output, sidecar_path(request.output)):
+        if target.exists() and not request.replace:
+            raise ContractError(
+                f"{target} is there already: choose another name with -o, or write over it with --force"
+            )
+    found = read_weights(request.source, request.expected)
+    model = write_network(found.network, found.weights)
+    write_model(request.output, model, render_sidecar(found.preprocess, request.source.name, found.origin))
+    return found
+
+
+def read_weights(path: Path, expected: Expected) -> ImportedNetwork:
+    """Return the network in a weight file. Raises ModelError whose message begins with the path."""
+    try:
+        with open_regular(path, MODEL_LIMIT) as file, _named(path):
+            return _read(path, file, expected)
+    except OSError as exc:
+        raise ModelError(f"{path} cannot be read ({exc.strerror}): expected .pth, .safetensors, .keras or .h5") from exc
+
+
+def _read(path: Path, file: IO[bytes], expected: Expected) -> ImportedNetwork:
+    start = file.read(16)
+    file.seek(0)
+    if start.startswith(HDF5_START):
+        with open_h5(path, file) as keras:
+            return network_from_keras(keras, expected)
+    if start.startswith(_ZIP) and _is_keras(file):
+        with open_keras(path, file) as keras:
+            return network_from_keras(keras, expected)
+    if start.startswith((_ZIP, _PICKLE)):
+        with open_torch(path, file) as tensors:
+            return network_from_state_dict(tensors, expected)
+    if start[8:9] == b"{":
+        with open_safetensors(path, file) as tensors:
+            return network_from_state_dict(tensors, expected)
+    raise ModelError(f"{path} is no weight file known here: expected .pth, .safetensors, .keras or .h5")
+
+
+def _is_keras(file: IO[bytes]) -> bool:
+    """Say whether a zip lists Keras' parts in its directory, which is at its end."""
+    file.seek(0, 2)
+    file.seek(max(0, file.tell() - (1 << 16)))
+    directory = file.read()
+    file.seek(0)
+    return b"model.weights.h5" in directory and b"config.json" in directory
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the path before a message that does not begin with it: readers of parts do not know where these are from.
+
+    Names out of the file are in these messages, and must not steer a terminal.
+    """
+    try:
+        yield
+    except ModelError as exc:
+        message = printable(str(exc))
+        raise ModelError(message if message.startswith(str(path)) else f"{path}: {message}") from exc

@@ -1,0 +1,1 @@
+"""Read what PyTorch saves, without PyTorch: state dicts in .pth and .safetensors files."""
