@@ -30,7 +30,7 @@ from mnv2_edge.demo import render
 from mnv2_edge.environment import Environment
 from mnv2_edge.pipeline.meter import Percentiles, RunMeter
 from mnv2_edge.pipeline.pipeline import Network, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.records import Record, Result
 from mnv2_edge.sources.demo import DemoSource, Film
 from mnv2_edge.sources.files.pacer import Pacer
@@ -204,7 +204,7 @@ class Ages:
 
 def age_under_load(seconds: int) -> list[float]:
     ages = Ages()
-    camera = Camera("cam", DemoSource(Film(size=(128, 96), frames=30 * seconds), "cam", Pacer(30.0)))
+    camera = OpenedCamera("cam", DemoSource(Film(size=(128, 96), frames=30 * seconds), "cam", Pacer(30.0)))
     network = Network(SlowBackend(), NoTask(), Preprocess(), "slow@0")
     Pipeline([camera], network, [], observers=[ages]).run()
     return ages.ms

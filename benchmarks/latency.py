@@ -31,7 +31,7 @@ from mnv2_edge.environment import read_environment
 from mnv2_edge.frames import Frame
 from mnv2_edge.pipeline.meter import Percentiles
 from mnv2_edge.pipeline.pipeline import Network, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.records import Record, Result
 from mnv2_edge.sources.files.pacer import Pacer
 from mnv2_engines.backends import BackendReport
@@ -175,7 +175,7 @@ def watch(network: Network, pictures: Sequence[UInt8Array], count: int, seconds:
             stack.enter_context(contextlib.closing(SyntheticCamera(pictures, f"camera{number}")))
             for number in range(count)
         ]
-        cameras = [Camera(f"camera{number}", source) for number, source in enumerate(sources)]
+        cameras = [OpenedCamera(f"camera{number}", source) for number, source in enumerate(sources)]
         pipeline = Pipeline(cameras, network, [], observers=[ages])
         timer = threading.Timer(seconds, stop.set)
         timer.start()

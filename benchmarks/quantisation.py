@@ -122,7 +122,7 @@ def print_classifier(title: str, model: Path, calibration: Sequence[UInt8Array],
 
 
 def print_other(title: str, model: Path, calibration: Sequence[UInt8Array], judged: Sequence[UInt8Array]) -> None:
-    """Print a row per variant, for networks whose outputs are no classes."""
+    """Print a row per variant, for networks whose outputs are not classes."""
     for variant, options in VARIANTS.items():
         compiled = compile_model(model, pictures=calibration, preprocess=Preprocess(), options=options)
         exact, rounded = (list(zip(*run(compiled, judged), strict=True)) for run in (run_float, run_int8))

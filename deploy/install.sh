@@ -80,7 +80,7 @@ main() {
         usage
         exit 0
         ;;
-      *) die 2 "$1 is no option; see install.sh --help" ;;
+      *) die 2 "$1 is not an option; see install.sh --help" ;;
     esac
     shift
   done
@@ -432,7 +432,7 @@ install_files() {
   fi
 }
 
-# What was well before has to become ready again; what was just trying to start is no measure.
+# What was well before has to become ready again; an instance that was still starting is left out.
 find_instances() {
   ready=$(instances_that_are active,reloading) trying=$(instances_that_are activating)
 }

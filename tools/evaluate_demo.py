@@ -29,7 +29,7 @@ from mnv2_engines.tensors import TensorArray, TensorSpec
 
 
 def main() -> int:
-    """Judge the file, print what was found as JSON, and return 1 when less than --at-least was right."""
+    """Evaluate the file, print what was found as JSON, and return 1 when less than --at-least was right."""
     args = _parser().parse_args()
     cv2.setNumThreads(1)
     if args.file.suffix == ".tflite":

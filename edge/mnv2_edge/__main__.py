@@ -1,4 +1,4 @@
-"""Run the command line: the console script `mnv2-edge`, and `python -m mnv2_edge`."""
+"""The command line as a program: the console script `mnv2-edge`, and `python -m mnv2_edge`."""
 
 import faulthandler
 import os

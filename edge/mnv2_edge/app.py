@@ -1,4 +1,4 @@
-"""Build everything from a configuration and run it: the composition root.
+"""The composition root: it builds everything from a configuration and runs it.
 
 Nothing else knows both a camera and a sink, or decides what happens where the configuration is silent.
 """
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Final, cast
 
 from mnv2_edge.config.model import CameraConfig, Config, SaveConfig, SinkConfig, SlowdownConfig, camera_ids
-from mnv2_edge.environment import Environment
+from mnv2_edge.environment import Environment, read_environment
 from mnv2_edge.errors import RecordsLostError, SinkFailedError, SourceError
 from mnv2_edge.host.identity import Identity, read_identity
 from mnv2_edge.inference.hot_swap import EngineUpdates, RebuildingEngine
 from mnv2_edge.inference.loading import engine_reference, load_network, make_task, open_network
 from mnv2_edge.inference.network import Network
-from mnv2_edge.pipeline.board_limits import Limits, read_strains, why_blind
+from mnv2_edge.pipeline.board_limits import BoardLimits, explain_missing_sensor, read_limit_states
 from mnv2_edge.pipeline.frame_gate import GateSettings
 from mnv2_edge.pipeline.pipeline import Observer, Outcome, Pipeline
-from mnv2_edge.pipeline.reader import Camera, Supervision
+from mnv2_edge.pipeline.reader import OpenedCamera, Supervision
 from mnv2_edge.pipeline.throttle import Slowdown
 from mnv2_edge.pipeline.viewers import Viewer
 from mnv2_edge.plugins import load_plugin
@@ -48,8 +48,8 @@ __all__ = [
     "open_network",
     "open_runtime",
     "open_sinks",
-    "quieten_opencv",
     "run",
+    "silence_opencv",
 ]
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ _REPLAYED: Final = frozenset({"file", "replay"})
 
 def run(
     config: Config,
-    environment: Environment,
+    environment: Environment | None = None,
     *,
     max_frames: int | None = None,
     observers: Sequence[Observer] = (),
@@ -69,10 +69,11 @@ def run(
 ) -> Outcome:
     """Run what `config` describes until its sources end, `max_frames` results are out, or `stop` is set.
 
+    Secrets and folders come from `environment`; that is the process's own when none is given.
     Everything is opened before the first frame is read, so that a mistake ends the run at once. Raises EdgeError and
     EnginesError for all that can be foreseen, and what `check_outcome` and `check_losses` raise.
     """
-    with open_runtime(config, environment, observers=observers) as runtime:
+    with open_runtime(config, environment or read_environment(os.environ), observers=observers) as runtime:
         outcome = runtime.run(stop, max_frames=max_frames)
     outcome = dataclasses.replace(outcome, lost=runtime.lost)
     stopped = stop is not None and stop.is_set()
@@ -82,7 +83,7 @@ def run(
 
 
 class Runtime:
-    """What a configuration describes, open and connected."""
+    """The opened and connected parts that one configuration describes."""
 
     def __init__(self, pipeline: Pipeline, updates: EngineUpdates) -> None:
         self._pipeline = pipeline
@@ -120,7 +121,7 @@ def open_runtime(
     """Open cameras, engine and sinks, and connect them; close them at the end, the last one first."""
     identity = read_identity(name=config.device.name, instance=config.device.instance)
     ids = camera_ids(config.cameras)
-    quieten_opencv()
+    silence_opencv()
     with contextlib.ExitStack() as stack:
         # The cheapest first: a mistyped camera need not wait for an engine, nor a broker hear of a run that never was.
         cameras = stack.enter_context(open_cameras(config.cameras, environment))
@@ -170,7 +171,7 @@ def check_losses(outcome: Outcome, *, stopped: bool) -> None:
 
 
 @contextlib.contextmanager
-def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> Iterator[tuple[Camera, ...]]:
+def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> Iterator[tuple[OpenedCamera, ...]]:
     """Open every camera that is required; a reader opens the others, and again what it loses, in the same way."""
     with contextlib.ExitStack() as stack:
         opened = []
@@ -197,7 +198,7 @@ def open_cameras(cameras: Sequence[CameraConfig], environment: Environment) -> I
             wait = not config.required and not recorded
             source = None if wait else stack.enter_context(contextlib.closing(reopen()))
             supervision = _supervision(config, recorded=recorded)
-            opened.append(Camera(name, source, reopen, supervision, _gate_settings(config), max_age_s))
+            opened.append(OpenedCamera(name, source, reopen, supervision, _gate_settings(config), max_age_s))
         yield tuple(opened)
 
 
@@ -242,10 +243,10 @@ def _open_viewers(config: SaveConfig) -> Iterator[tuple[Viewer, ...]]:
 
 
 def _slowdown(config: SlowdownConfig) -> Slowdown:
-    limits = Limits(config.heat_c, config.free_memory_mib)
-    if blind := why_blind(limits):
+    limits = BoardLimits(config.heat_c, config.free_memory_mib)
+    if blind := explain_missing_sensor(limits):
         _log.warning("%s", blind)
-    return Slowdown(lambda: read_strains(limits))
+    return Slowdown(lambda: read_limit_states(limits))
 
 
 def _password_file(options: Mapping[str, object], environment: Environment) -> str | None:
@@ -262,7 +263,7 @@ def _gate_settings(config: CameraConfig) -> GateSettings:
     return GateSettings(max_rate=config.max_rate or 0.0, motion=config.motion or 0.0)
 
 
-def quieten_opencv() -> None:
+def silence_opencv() -> None:
     """Keep OpenCV to the thread that calls it, and its libraries' own lines off stderr: we say what went wrong."""
     bound_opencv()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")

@@ -1,4 +1,4 @@
-"""Read the environment, once: secrets, where files go, and what systemd says. Everything else is configured."""
+"""The environment, read once: secrets, where files go, and what systemd says. Everything else is configured."""
 
 import os
 import pwd
@@ -27,7 +27,7 @@ _KNOWN: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the process was given by its surroundings."""
+    """Paths, secrets and service manager settings that the process was started with."""
 
     home: Path
     """Where engines and models are kept: $MNV2_EDGE_HOME, else systemd's state folder, else the user's data folder."""
@@ -40,12 +40,12 @@ class Environment:
     notify_socket: str = ""
     """Where a service manager wants to hear of this process; empty when none does."""
     watchdog_s: float = 0.0
-    """How long it waits for a sign of life before it kills this process; 0: for ever."""
+    """How long it waits for a sign of life before it kills this process; 0: no limit."""
 
     def credential(self, name: str) -> str | None:
         """Return the file of a secret that systemd was told to load; None when there is none, or a line end alone.
 
-        That is what the unit has in the place of a secret that nobody wrote.
+        That is what the unit has in the place of a secret that was never written.
         """
         file = self.credentials / name if self.credentials else None
         return str(file) if file is not None and file.is_file() and read_start(file, _LONGEST_SECRET).strip() else None
@@ -84,7 +84,7 @@ def forget_unknown(variables: MutableMapping[str, str]) -> None:
 
 
 def _watchdog_s(variables: Mapping[str, str]) -> float:
-    """Return what sd_watchdog_enabled(3) does: both variables reach children, whom nobody waits for."""
+    """Return what sd_watchdog_enabled(3) does: both variables reach children, which are not supervised."""
     meant = variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     microseconds = variables.get("WATCHDOG_USEC", "")
     return int(microseconds) / 1e6 if meant and microseconds.isdecimal() else 0.0

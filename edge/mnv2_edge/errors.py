@@ -1,4 +1,4 @@
-"""Name everything that can go wrong at run time, each with the exit status that the command line ends with.
+"""The errors at run time, each with the exit status that the command line ends with.
 
     EdgeError                      70  our bug, if nothing better is known
     ├── UsageError                  2  the command line asks for something impossible      (ValueError)
@@ -49,25 +49,25 @@ __all__ = [
 
 
 class EdgeError(Exception):
-    """Be the root of every error that mnv2_edge raises on purpose."""
+    """Root of every error that mnv2_edge raises on purpose."""
 
     exit_status = 70
 
 
 class UsageError(EdgeError, ValueError):
-    """Say that the command line asks for something impossible."""
+    """A command line that asks for something impossible."""
 
     exit_status = 2
 
 
 class ConfigError(EdgeError, ValueError):
-    """Say where a configuration is wrong; the message may hold several lines, one a mistake."""
+    """Mistakes in a configuration; the message may hold several lines, one a mistake."""
 
     exit_status = 78
 
 
 class SourceError(EdgeError, OSError):
-    """Say that a camera or file cannot be opened or read."""
+    """A camera or file that cannot be opened or read."""
 
     exit_status = 69
 
@@ -77,39 +77,39 @@ class PictureError(SourceError):
 
 
 class SourceNotFoundError(SourceError):
-    """Say that a camera or file is not there, and what is."""
+    """A camera or file that is missing; the message lists what is there."""
 
 
 class SourcePermissionError(SourceError):
-    """Say that a camera or file may not be opened, and which group to join."""
+    """A camera or file that this user may not open; the message names the group to join."""
 
     exit_status = 77
 
 
 class SourceLoginError(SourcePermissionError):
-    """Say that a camera refuses the user or the password; asking again soon would lock the account."""
+    """A camera that refuses the user or the password; another attempt soon would lock the account."""
 
 
 class AccessError(EdgeError, PermissionError):
-    """Say that a folder for results may not be written by this user."""
+    """A folder for results that this user may not write to."""
 
     exit_status = 77
 
 
 class LibraryMissingError(EdgeError, ImportError):
-    """Say which library a source needs and how to install it; waiting for the camera would not bring it."""
+    """A library that a source needs and how to install it; to wait for the camera would not help."""
 
     exit_status = 69
 
 
 class SinkError(EdgeError, OSError):
-    """Say that a sink cannot be opened."""
+    """A sink that cannot be opened."""
 
     exit_status = 69
 
 
 class SinkFailedError(EdgeError, RuntimeError):
-    """Say that a sink broke while it ran, by its own fault."""
+    """A sink that failed while it ran, by its own fault."""
 
 
 class RecordsLostError(EdgeError, RuntimeError):
@@ -119,13 +119,13 @@ class RecordsLostError(EdgeError, RuntimeError):
 
 
 class PluginError(EdgeError, ImportError):
-    """Say which entry point is unknown or broken, and which there are."""
+    """An entry point that is unknown or broken; the message lists those that exist."""
 
     exit_status = 78
 
 
 class StepFailedError(EdgeError, RuntimeError):
-    """Say that a command that was run for the user did not work; the status is that command's own."""
+    """A command that was run for the user and failed; the exit status is that of the command."""
 
     exit_status = 1
 
@@ -135,13 +135,13 @@ class StepFailedError(EdgeError, RuntimeError):
 
 
 class TemporaryError(EdgeError, RuntimeError):
-    """Say that this process cannot go on and a new one may."""
+    """A fault that ends this process and that a new process may not meet."""
 
     exit_status = 75
 
 
 class ExitStatus(IntEnum):
-    """Name the exit statuses of `mnv2-edge`."""
+    """Exit statuses of `mnv2-edge`."""
 
     DONE = 0
     CHECK_FAILED = 1
@@ -158,7 +158,7 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
     """Ctrl-C, in a command that had more to do: 128 + SIGINT, as shells have it."""
     PIPE_CLOSED = 141
-    """Whoever read stdout has gone: 128 + SIGPIPE, as shells have it."""
+    """The reader of stdout has gone: 128 + SIGPIPE, as shells have it."""
 
 
 _ENGINES: Mapping[type[BaseException], ExitStatus] = {
@@ -182,7 +182,7 @@ _ENGINES: Mapping[type[BaseException], ExitStatus] = {
 
 
 def exit_status_of(error: BaseException) -> int | None:
-    """Return the status that the process ends with because of `error`; None when nobody foresaw it.
+    """Return the status that the process ends with because of `error`; None when it was not foreseen.
 
     An error that is foreseen explains itself in one line. For one that is not, the status is `ExitStatus.BUG`.
     """

@@ -1,4 +1,4 @@
-"""Hold one picture of a camera."""
+"""One picture of a camera."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["Cut", "Frame"]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Say where a part lies in the whole picture; in pixels."""
+    """Position of a part in the whole picture, in pixels."""
 
     left: int
     top: int
@@ -25,7 +25,7 @@ class Frame:
     """One picture and where it comes from."""
 
     pixels: UInt8Array
-    """Height x width x 3. It belongs to whoever receives the frame: a source never writes to it again."""
+    """Height x width x 3. It belongs to the receiver of the frame: a source never writes to it again."""
     color: ColorOrder
     """Order of the three channels; OpenCV's captures are BGR."""
     index: int

@@ -1,4 +1,4 @@
-"""Find sources, sinks, tasks and backends by name among the installed entry points.
+"""Sources, sinks, tasks and backends by name among the installed entry points.
 
 Ours are registered in pyproject.toml exactly as a third party's are. Nothing is imported before it is named.
 """

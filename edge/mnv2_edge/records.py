@@ -1,4 +1,4 @@
-"""Define what is published: one documented, versioned schema for stdout, MQTT and plug-ins.
+"""The published records: one documented, versioned schema for stdout, MQTT and plug-ins.
 
 A record is a `Result` (one a frame), a `CameraState` (on change) or an `Event` (something that happened once).
 `encode` gives the JSON that every sink writes, `json_schema` the schema that `mnv2-edge schema` prints. Fields are only
@@ -121,7 +121,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """How one camera is, published when it changes and retained by a broker."""
+    """State of one camera, published when it changes and retained by a broker."""
 
     device: _Device
     camera: _Camera
@@ -171,7 +171,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(record: Record) -> bytes:
-    """Return the record as one line of UTF-8 JSON without a line end; a file name that is no UTF-8 shows `?`."""
+    """Return the record as one line of UTF-8 JSON without a line end; a file name that is not UTF-8 shows `?`."""
     try:
         return _encoder.encode(record)
     except UnicodeEncodeError:  # the bytes of such a name are lone surrogates in Python, which JSON cannot carry

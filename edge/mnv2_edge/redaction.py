@@ -1,4 +1,4 @@
-"""Keep passwords out of logs, errors and argv; read them from files.
+"""Passwords: kept out of logs, errors and argv, and read from files.
 
 What is known to be secret is remembered for the whole process, as logging itself is: every log line and every error of
 the command line goes through `redact`, whichever thread or library it comes from.
@@ -121,7 +121,7 @@ def spellings(secret: str) -> set[str]:
 
 
 class RedactingFilter(logging.Filter):
-    """Redact what goes through a handler: `handler.addFilter(RedactingFilter())`."""
+    """Filter that redacts the records of a handler: `handler.addFilter(RedactingFilter())`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Put the redacted text in the place of message, arguments and traceback; keep the record."""
@@ -136,7 +136,7 @@ class RedactingFilter(logging.Filter):
 def read_secret(file: str | None, environment: str) -> str:
     """Return the password of the environment, else the one in `file` when one is named; remember it as a secret.
 
-    The file holds one line; its line end is no part of the password. Empty when there is neither. Raises ConfigError
+    The file holds one line; its line end is not part of the password. Empty when there is neither. Raises ConfigError
     for a file that cannot be read or holds no password.
     """
     secret = environment or (_read_password(Path(file)) if file is not None else "")
@@ -173,7 +173,7 @@ def _read_password(path: Path) -> str:
     except OSError as exc:
         raise ConfigError(f"password file {path} cannot be read ({exc.strerror}): expected a file of one line") from exc
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"password file {path} is no UTF-8 text: expected one line") from exc
+        raise ConfigError(f"password file {path} is not UTF-8 text: expected one line") from exc
     secret = secret.removesuffix("\n").removesuffix("\r")
     if not secret or len(raw) > _LONGEST_BYTES or not secret.isprintable():
         raise ConfigError(f"password file {path} holds {len(raw)} bytes: expected one line, the password")

@@ -1,4 +1,4 @@
-"""Check that a source or sink of your own keeps the contract of its seam; call these from your tests."""
+"""Checks that your own source or sink keeps the contract of its interface; call them from your tests."""
 
 import itertools
 import threading
@@ -25,7 +25,7 @@ _READ_LIMIT_S = 10.0
 
 
 class ContractBrokenError(EdgeError, AssertionError):
-    """Say which promise of a seam is not kept."""
+    """A promise of an interface that is not kept."""
 
 
 def check_source(open_source: Callable[[], FrameSource], *, frames: int = 3) -> None:

@@ -1,4 +1,4 @@
-"""Start this Python again so that it imports nothing from the current folder.
+"""A child process of this Python that imports nothing from the current folder.
 
 `python -m` and `python -c` look there first: a `json.py` in somebody's folder would run, also as root. Python 3.10 does
 not know `-P`, and `-I` hides what users have installed for themselves: a child is isolated where its parent is, as

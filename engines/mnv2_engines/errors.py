@@ -1,4 +1,4 @@
-"""Name everything that can go wrong with a model or an engine.
+"""The errors of models and engines.
 
     EnginesError
     ├── ModelError               a model file that cannot be read or compiled   (ValueError)
@@ -59,43 +59,43 @@ __all__ = [
 
 
 class EnginesError(Exception):
-    """Be the root of every error that mnv2_engines raises on purpose."""
+    """Root of every error that mnv2_engines raises on purpose."""
 
 
 class ModelError(EnginesError, ValueError):
-    """Say that a model file cannot be read or compiled."""
+    """A model file that cannot be read or compiled."""
 
 
 class UnsupportedOperatorError(ModelError):
-    """Say which operator of which node the compiler does not know."""
+    """An operator that the compiler does not know; the message names its node."""
 
 
 class EngineError(EnginesError, ValueError):
-    """Say that an engine file must not be run."""
+    """An engine file that must not be run."""
 
 
 class CorruptEngineError(EngineError):
-    """Say that an engine's bytes are not the ones that were verified."""
+    """An engine whose bytes are not the ones that were verified."""
 
 
 class StaleEngineError(EngineError):
-    """Say that an engine was built for another device or runtime."""
+    """An engine that was built for another device or runtime."""
 
 
 class UnbuiltEngineError(StaleEngineError):
-    """Say that a stored engine has to be built on this device first."""
+    """A stored engine that has to be built on this device first."""
 
 
 class UntestedEngineError(EngineError):
-    """Say that an engine could not be tested for a reason that is not its own; another attempt may."""
+    """An engine that could not be tested for a reason outside it; another attempt may succeed."""
 
 
 class UnknownEngineError(EngineError):
-    """Say that no engine of that name is in the store, and which are."""
+    """An engine name that is not in the store; the message lists the names that are."""
 
 
 class ArchiveError(EngineError):
-    """Say what is wrong with an exported engine."""
+    """An exported engine that cannot be read."""
 
 
 class SignatureError(EngineError):
@@ -103,27 +103,27 @@ class SignatureError(EngineError):
 
 
 class LabelsError(EnginesError, ValueError):
-    """Say that a label file is unreadable or does not fit the network."""
+    """A label file that is unreadable or does not fit the network."""
 
 
 class ContractError(EnginesError, ValueError):
-    """Say that preprocess or task options contradict themselves or the network."""
+    """Preprocess or task options that contradict each other or the network."""
 
 
 class CatalogueError(EnginesError, ValueError):
-    """Say where a catalogue of models is wrong."""
+    """A mistake in a catalogue of models, and its position."""
 
 
 class DownloadError(EnginesError, OSError):
-    """Say why a file cannot be fetched, from the network or from a mirror."""
+    """A file that cannot be fetched from the network or from a mirror."""
 
 
 class BackendUnavailableError(EnginesError, ImportError):
-    """Say which library is missing and how to install it."""
+    """A library that is missing; the message says how to install it."""
 
 
 class InferenceError(EnginesError, RuntimeError):
-    """Say that the runtime refused to run a loaded engine."""
+    """A loaded engine that the runtime refuses to run."""
 
 
 class DiskError(EnginesError):
@@ -134,7 +134,7 @@ class DiskError(EnginesError):
 
 
 class BuildError(EnginesError, RuntimeError):
-    """Say that an engine could not be built."""
+    """An engine that could not be built."""
 
 
 class PlaceClosedError(BuildError, PermissionError):
@@ -146,15 +146,15 @@ class PlaceFailedError(BuildError, DiskError):
 
 
 class MemoryShortageError(BuildError):
-    """Say that there is too little memory to build an engine now."""
+    """Too little memory to build an engine now."""
 
 
 class VerificationError(BuildError):
-    """Say that an engine was built and lost too much accuracy to be installed."""
+    """An engine that was built and lost too much accuracy to be installed."""
 
 
 class StoreError(EnginesError, OSError):
-    """Say that the store of engines and models cannot be read or written."""
+    """A store of engines and models that cannot be read or written."""
 
 
 class StoreAccessError(StoreError, PermissionError):

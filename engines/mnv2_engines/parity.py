@@ -1,4 +1,4 @@
-"""Measure how far two networks' outputs are apart: noise, equal classes, and how sure a count is."""
+"""Difference of two networks' outputs: noise, equal classes, and how certain a count is."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _NEGLIGIBLE: Final = 1e-17
 
 @dataclass(slots=True)
 class Noise:
-    """Add up signal and error, picture by picture, in double precision."""
+    """Sums of signal and error, picture by picture, in double precision."""
 
     signal: float = 0.0
     error: float = 0.0
@@ -50,7 +50,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TopClasses:
-    """Per position (one for a classifier, each pixel for a segmenter) what both networks put first; flat arrays."""
+    """Per position (one for a classifier, each pixel for a segmenter) the top class of both networks; flat arrays."""
 
     expected: npt.NDArray[np.intp]
     got: npt.NDArray[np.intp]
@@ -59,7 +59,7 @@ class TopClasses:
 
     @property
     def judged(self) -> int:
-        """Count the positions that are no near tie."""
+        """Count the positions that are not near ties."""
         return int(np.count_nonzero(~self.near_tie))
 
     @property

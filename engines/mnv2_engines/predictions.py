@@ -1,4 +1,4 @@
-"""Hold what a network says about one frame: labels, boxes, or areas.
+"""What a network says about one frame: labels, boxes, or areas.
 
 These are the values that records publish as they are, so nothing here needs numpy.
 """
@@ -62,7 +62,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One class and how much of what the network saw belongs to it."""
+    """One class and its share of what the network saw."""
 
     class_id: Annotated[int, Meta(ge=0, description="Index in the network's output, a background class included.")]
     label: str
@@ -90,7 +90,7 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that a task read off one frame; a task fills what it is about and leaves the rest empty.
+    """Everything that a task read from one frame; the fields that a task does not fill stay empty.
 
     A background class is in none of them: it is the absence of what the network knows.
     """
@@ -104,7 +104,7 @@ class Findings:
     mask: Mask | None = None
     """For records, when it was asked for."""
     class_map: "ClassMap | None" = field(default=None, compare=False)
-    """The class of every pixel, for whoever draws or measures; never published."""
+    """The class of every pixel, for drawing and measuring; never published."""
 
     @property
     def summary(self) -> str:
@@ -124,7 +124,7 @@ class Findings:
 
 
 UNSEEN: Final = 255
-"""Stands for pixels without a class; VOC marks what nobody has labelled by it, too."""
+"""Stands for pixels without a class; VOC marks unlabelled pixels by it, too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +132,6 @@ class ClassMap:
     """Class ids, height x width, and where they belong."""
 
     pixels: UInt8Array
-    """`UNSEEN` where the network has seen nothing. Belongs to whoever holds the map."""
+    """`UNSEEN` where the network has seen nothing. Belongs to the holder of the map."""
     box_px: Box
     """The part of the whole upright picture that the map covers."""

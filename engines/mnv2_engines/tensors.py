@@ -1,4 +1,4 @@
-"""Describe the tensors at a network's ends."""
+"""The tensors at a network's ends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ DTYPES: Mapping[DTypeName, type[np.generic]] = {
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """Map integers to reals: ``real = (integer - zero_point) * scale``, one pair for the whole tensor."""
+    """Mapping of integers to reals: ``real = (integer - zero_point) * scale``, one pair for the whole tensor."""
 
     scale: float
     zero_point: int
@@ -36,14 +36,14 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Describe one input or output of a network."""
+    """One input or output of a network."""
 
     name: str
     shape: tuple[int, ...]
     """With the batch dimension, which is always 1."""
     dtype: DTypeName
     layout: Layout = "flat"
-    """Where height, width and channels are; `flat` for everything that is no picture."""
+    """Where height, width and channels are; `flat` for everything that is not a picture."""
     quantization: Quantization | None = None
 
     @property
@@ -56,4 +56,6 @@ class TensorSpec:
             return self.shape[1], self.shape[2]
         if self.layout == "NCHW":
             return self.shape[2], self.shape[3]
-        raise ValueError(f"tensor {self.name!r} of shape {list(self.shape)} is no picture: NHWC or NCHW was expected")
+        raise ValueError(
+            f"tensor {self.name!r} of shape {list(self.shape)} is not a picture: NHWC or NCHW was expected"
+        )

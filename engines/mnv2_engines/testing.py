@@ -1,4 +1,4 @@
-"""Check that a task or backend of your own keeps the contract of its seam; call these from your tests."""
+"""Checks that your own task or backend keeps the contract of its interface; call them from your tests."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -20,7 +20,7 @@ _BOX_SLACK_PX = 0.1  # so are boxes
 
 
 class ContractBrokenError(EnginesError, AssertionError):
-    """Say which promise of a seam is not kept."""
+    """A promise of an interface that is not kept."""
 
 
 def check_task(task: Task, outputs: Sequence[TensorSpec], view: View | None = None) -> None:
@@ -124,7 +124,7 @@ def _check_scores(found: Sequence[Prediction | Detection | Segment], scores: Seq
     for one, score in zip(found, scores, strict=True):
         _require(type(score) is float, f"{one} has a score of {type(score)}: expected float")
         _require(0.0 <= score <= 1.0, f"{one} has a score out of 0 to 1")
-        _require(type(one.class_id) is int, f"{one} has a class_id that is no int")
+        _require(type(one.class_id) is int, f"{one} has a class_id that is not an int")
         _require(bool(one.label), f"{one} has no label")
 
 

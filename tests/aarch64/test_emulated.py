@@ -121,7 +121,7 @@ def test_records_of_every_frame_come_out(run):
 
 @pytest.mark.parametrize("cpu", ["cortex-a72"], indirect=True)
 def test_an_engine_that_is_built_on_arm64_gives_the_same_bits_here(run, installed, tmp_path):
-    """The compiler runs there as on a Pi 4; what it writes is no other on another machine."""
+    """The compiler runs there as on a Pi 4; it writes the same file on another machine."""
     photos = tmp_path / "photos"
     _write_film(photos, 12)
     engine = tmp_path / "built.tflite"

@@ -55,7 +55,7 @@ def test_every_change_to_the_system_is_among_what_a_dry_run_says(script):
 @pytest.mark.parametrize(
     ("args", "status", "words"),
     [
-        (["--ofline", "x"], 2, "--ofline is no option"),
+        (["--ofline", "x"], 2, "--ofline is not an option"),
         (["--offline"], 2, "--offline wants an archive"),
         (["--dry-run", "--offline", "/nowhere.tar"], 2, "/nowhere.tar is not there"),
     ],

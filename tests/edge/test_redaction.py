@@ -207,7 +207,7 @@ def test_a_password_file_that_cannot_be_read(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_secret(str(tmp_path), "")
     (tmp_path / "latin").write_bytes(b"\xfc\n")
-    with pytest.raises(ConfigError, match="no UTF-8"):
+    with pytest.raises(ConfigError, match="not UTF-8"):
         read_secret(str(tmp_path / "latin"), "")
 
 

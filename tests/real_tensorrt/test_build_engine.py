@@ -8,7 +8,7 @@ import pytest
 from mnv2_engines.building.build import build_engine
 from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
 from mnv2_engines.building.request import BuildRequest, Pictures
-from mnv2_engines.building.verification import Limits
+from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.preprocessing.frame_path import fit_picture
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from support.fake_jetson import FakeJetson
@@ -84,7 +84,7 @@ def test_a_real_network_is_built_verified_and_installed(name, gate, rtx, shared,
         name="network",
         target="tensorrt",
         precision="fp16",
-        limits=Limits.of("fp16"),
+        limits=AccuracyLimits.of("fp16"),
     )
     phases = {}
     result = build_engine(

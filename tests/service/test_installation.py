@@ -81,7 +81,9 @@ def test_the_path_of_a_bundle_may_be_any(bare):
     (folder / "usb:1.tar").write_text("no archive")
     done = bare.run("sh", "-c", "cd '/shared/my stick' && ../install.sh --offline usb:1.tar", check=False)
     assert done.returncode == 65
-    assert done.stderr.splitlines()[-1] == "install.sh: error: usb:1.tar is no archive, or is cut off: copy it again"
+    assert (
+        done.stderr.splitlines()[-1] == "install.sh: error: usb:1.tar is not an archive, or is cut off: copy it again"
+    )
 
 
 def test_it_installs_and_again_changes_nothing(machine):

@@ -158,7 +158,7 @@ def test_installed_again_it_goes_on_with_them(machine):
 
 
 def test_purging_leaves_nothing_even_while_an_instance_runs(machine, files_before):
-    """Twice: the second time there is nothing, which is no mistake."""
+    """Twice: the second time there is nothing, which is not a mistake."""
     machine.write("/etc/systemd/system/mnv2-edge@stays.service.d/own.conf", "[Service]\nNice=1\n")
     machine.run("mkdir", "-p", "/run/kept")
     machine.run("cp", "/opt/mnv2-edge/current/install.sh", "/run/kept/")

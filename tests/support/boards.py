@@ -7,7 +7,7 @@ import yaml
 
 from mnv2_edge.doctor import Machine
 from mnv2_edge.doctor.probe import Probe
-from mnv2_edge.host.storage import Usage
+from mnv2_edge.host.storage import DiskUsage
 
 RECORDINGS = Path(__file__).parents[1] / "edge/doctor/data/boards"
 
@@ -54,7 +54,7 @@ def make_machine(root: Path, commands: dict[str, str] | None = None, **changes: 
         "arch": "aarch64",
         "bits": 64,
         "uid": 1000,
-        "usage": lambda _folder: Usage(1, 5 << 30, 100_000),
+        "usage": lambda _folder: DiskUsage(1, 5 << 30, 100_000),
         "clock_synced": lambda: True,
     }
     return Machine(**(settings | changes))

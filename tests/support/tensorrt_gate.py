@@ -129,7 +129,7 @@ class Gate:
         names = {name for name, bit in self.record[enum]["enum"].items() if number >> bit & 1}
         known = sum(1 << bit for bit in set(self.record[enum]["enum"].values()))
         if number & ~known:
-            raise GateError(f"{number:#b} holds bits that are no {enum} of TensorRT {self.__version__}")
+            raise GateError(f"{number:#b} holds bits that are not in {enum} of TensorRT {self.__version__}")
         return names
 
     def _Builder_create_network(self, real, flags=0):  # noqa: N802
@@ -149,7 +149,7 @@ class Gate:
 
     def _IBuilderConfig_set_flag(self, real, flag):  # noqa: N802
         if not isinstance(flag, Member):
-            raise TypeError(f"set_flag(): incompatible function arguments: {flag!r} is no BuilderFlag")
+            raise TypeError(f"set_flag(): incompatible function arguments: {flag!r} is not a BuilderFlag")
         self.builder_flags.add(flag.name)
         if hasattr(self._rtx.BuilderFlag, flag.name):
             real.set_flag(self.unwrap(flag))

@@ -6,9 +6,9 @@ import numpy as np
 
 from mnv2_edge.frames import Frame
 from mnv2_edge.host.clock import Timer
-from mnv2_edge.pipeline.board_limits import Strain
+from mnv2_edge.pipeline.board_limits import LimitState
 from mnv2_edge.pipeline.frame_gate import FrameGate, GateSettings
-from mnv2_edge.pipeline.throttle import Brake, Slowdown
+from mnv2_edge.pipeline.throttle import RateLimiter, Slowdown
 from mnv2_edge.records import Details
 
 STEP_S = 0.01
@@ -67,19 +67,19 @@ class WarmBoard:
         self.limit_c = limit_c
         self.shares: list[tuple[float, float]] = []
         """When the share changed, and to what."""
-        self.sense: Callable[[], tuple[Strain, ...]] = self.feel
+        self.sense: Callable[[], tuple[LimitState, ...]] = self.feel
         self._infer_s = infer_s
         self._engine_free_s = 0.0
         self._slowdown = Slowdown(lambda: self.sense())  # noqa: PLW0108 - a test may put another one there
-        self._brake = Brake(self._slowdown, cameras, self._changed, self.timer)
+        self._brake = RateLimiter(self._slowdown, cameras, self._changed, self.timer)
 
     @property
     def share(self) -> float:
         return self._slowdown.share
 
-    def feel(self) -> tuple[Strain, ...]:
+    def feel(self) -> tuple[LimitState, ...]:
         calm = self.celsius <= self.limit_c - 5
-        return (Strain("heat", self.celsius >= self.limit_c, calm, f"{self.celsius:.1f}", {}),)
+        return (LimitState("heat", self.celsius >= self.limit_c, calm, f"{self.celsius:.1f}", {}),)
 
     def run(self, seconds: float) -> list[float]:
         """Let time pass; return the results a second of each camera."""

@@ -8,8 +8,8 @@ import numpy as np
 from mnv2_edge.host.clock import Timer
 from mnv2_edge.pipeline.capture import Capture, CaptureListener, Outage
 from mnv2_edge.pipeline.frame_gate import FrameGate
-from mnv2_edge.pipeline.reader import Camera
-from mnv2_edge.pipeline.slots import Exchange
+from mnv2_edge.pipeline.reader import OpenedCamera
+from mnv2_edge.pipeline.slots import FrameSlots
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import TensorArray
 
@@ -47,14 +47,14 @@ class Blank:
 class Watched:
     """A capture whose states, outages and frames are kept."""
 
-    def __init__(self, camera: Camera, *, speed: float = 1.0, gate: FrameGate | None = None) -> None:
+    def __init__(self, camera: OpenedCamera, *, speed: float = 1.0, gate: FrameGate | None = None) -> None:
         self.states: list[tuple[str, str]] = []
         self.outages: list[Outage] = []
         self.indices: list[int] = []
         self.ended = threading.Event()
-        self.exchange = Exchange(Blank())
+        self.slots = FrameSlots(Blank())
         self.timer = FastTimer(speed)
-        lane = self.exchange.add_lane(live=camera.live)
+        lane = self.slots.add_lane(live=camera.live)
         listener = CaptureListener(
             on_state=lambda _, state, reason: self.states.append((state, reason)),
             on_outage=lambda _, outage: self.outages.append(outage),
@@ -78,13 +78,13 @@ class Watched:
     def go_on(self, seconds: float, *, until_frames: int | None = None) -> None:
         """Take frames from a capture that was started."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self.exchange.finished:
+        while time.monotonic() < deadline and not self.slots.finished:
             self.capture.check()
-            taken = self.exchange.take(0.002)
+            taken = self.slots.take(0.002)
             if taken is not None:
                 self.indices.append(taken[1].frame.index)
-                self.exchange.release(taken[1])
-                if self.exchange.told(taken[0]):
+                self.slots.release(taken[1])
+                if self.slots.told(taken[0]):
                     self.capture.conclude()
             if until_frames is not None and len(self.indices) >= until_frames:
                 return

@@ -179,7 +179,7 @@ def test_a_watchdogs_abort_leaves_the_stacks_of_all_threads(tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in err
-    for thread in ("pipeline.py", "exchange.py", "reader.py"):  # who watches, who infers, who reads
+    for thread in ("pipeline.py", "slots.py", "reader.py"):  # who watches, who infers, who reads
         assert re.search(rf'File ".*/{thread}", line \d+ in ', err), thread
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mnv2_edge.frames import Frame
 from mnv2_edge.pipeline.pipeline import Network, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.records import Result
 from mnv2_edge.sources.orientation import OrientedSource, orient
 from mnv2_edge.sources.region import Region, RegionSource
@@ -76,7 +76,7 @@ def look(source: object, backend: EchoBackend, task: Task, policy: str) -> Resul
     """Send one picture down the whole way."""
     preprocess = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize=ResizePolicy.parse(policy))
     sink = ListSink()
-    Pipeline([Camera("cam", source)], Network(backend, task, preprocess, "bright@0"), [sink]).run()
+    Pipeline([OpenedCamera("cam", source)], Network(backend, task, preprocess, "bright@0"), [sink]).run()
     (result,) = (record for record in sink.records if isinstance(record, Result))
     return result
 

@@ -1,4 +1,4 @@
-"""Take the pictures that an engine is calibrated on, or verified with, from a folder, a video or a camera."""
+"""Pictures for calibration or verification, from a folder, a video or a camera."""
 
 import contextlib
 import logging
@@ -36,7 +36,7 @@ _INTERVAL_S: Final = 0.2
 
 
 def _ignore(_done: int, _total: int) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 def take_pictures(
@@ -99,7 +99,7 @@ def spread_evenly(items: Sequence[_Item], limit: int) -> list[_Item]:
 
 
 class _FolderPictures(Sequence[UInt8Array]):
-    """Decode a picture when it is asked for."""
+    """Pictures of a folder, each decoded when it is asked for."""
 
     def __init__(self, paths: Sequence[Path], fit: _Fit, limits: PictureLimits) -> None:
         self._paths = paths
@@ -181,7 +181,7 @@ def _watch(source: FrameSource, limit: int, fit: _Fit) -> Iterator[UInt8Array]:
 
 
 def _spread(source: FrameSource, limit: int, fit: _Fit) -> Iterator[UInt8Array]:
-    """Thin a film of unknown length out as it goes by: every n-th frame is kept, n doubles when there are too many."""
+    """Thin out a film of unknown length while it is read: keep every n-th frame, double n when there are too many."""
     kept: list[UInt8Array] = []
     step = 1
     for index, frame in enumerate(source):

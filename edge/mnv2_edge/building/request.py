@@ -1,4 +1,4 @@
-"""Gather what a build needs from flags, MODEL.yaml, label files and cameras."""
+"""The request for a build, from flags, MODEL.yaml, label files and cameras."""
 
 import logging
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.building.build import BuildProgress
 from mnv2_engines.building.diagnosis import FEW_PICTURES
-from mnv2_engines.building.request import BuildRequest, Pictures, hold_back
-from mnv2_engines.building.verification import Limits, class_axis, class_count
+from mnv2_engines.building.request import BuildRequest, Pictures, hold_out
+from mnv2_engines.building.verification import AccuracyLimits, class_axis, class_count
 from mnv2_engines.engine.facts import EngineKind, Precision
 from mnv2_engines.engine.sidecar import Sidecar, TaskName, choose_preprocess, read_sidecar, sidecar_path
 from mnv2_engines.errors import ContractError
@@ -34,7 +34,7 @@ _VALIDATION_FRAMES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What the user asks for; `stated` is what flags say about the model, to which MODEL.yaml gives way."""
+    """What the user asks for; what `stated` (from flags) says about the model overrides MODEL.yaml."""
 
     model: Path
     output: Path
@@ -46,7 +46,7 @@ class BuildOptions:
     calibration_frames: int
     validation: Path | None
     stated: Sidecar
-    limits: Limits
+    limits: AccuracyLimits
     accept_loss: bool
     threads: int
     private: bool = False
@@ -153,13 +153,13 @@ def _take(
     )
     if options.precision != "int8":
         return nothing, taken
-    return hold_back(taken) if judged is None else (taken, judged)
+    return hold_out(taken) if judged is None else (taken, judged)
 
 
 def _picture_size(spec: TensorSpec) -> tuple[int, int]:
     if spec.layout == "flat":
         raise ContractError(
-            f"input {spec.name!r} of shape {list(spec.shape)} is no picture: [1, 3, height, width] or "
+            f"input {spec.name!r} of shape {list(spec.shape)} is not a picture: [1, 3, height, width] or "
             "[1, height, width, 3] was expected"
         )
     return spec.size_hw

@@ -1,4 +1,4 @@
-"""Find the cameras that this machine has, and say which of its many video nodes are none.
+"""The cameras of this machine, and which of its many video nodes are not cameras.
 
 A Raspberry Pi 5 without any camera shows 17 video nodes: codecs, the parts of its image processor, statistics. None
 of them gives a picture, so none of them is offered or counted.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnv2_edge.cameras.node_kind import Verdict, judge
+from mnv2_edge.cameras.node_kind import NodeKind, classify_node
 from mnv2_edge.cameras.v4l2_probe import NodeAbilities, probe_node
 from mnv2_edge.cameras.video_nodes import VideoNode, read_nodes
 
@@ -20,7 +20,7 @@ class Camera:
     """One video node of this machine."""
 
     camera: str
-    """What to type for `--camera`: a number, or `picamera:N` and the like; empty when it is no camera at all."""
+    """What to type for `--camera`: a number, or `picamera:N` and the like; empty when it is not a camera at all."""
     node: VideoNode
     hidden: str
     """Why it cannot be opened as /dev/videoN; empty when it can."""
@@ -38,21 +38,21 @@ def list_cameras(
 ) -> tuple[Camera, ...]:
     """Return every video node in the order of its number; usable ones are numbered from 0 among themselves.
 
-    `root` holds `sys` and `dev`. Nothing is streamed; a node that may not be opened is judged by its names alone.
+    `root` holds `sys` and `dev`. Nothing is streamed; a node that may not be opened is classified by its names alone.
     """
     cameras: list[Camera] = []
     ribbons: dict[str, list[str]] = {}
     usable = 0
     for node in read_nodes(root):
         abilities = probe(node.path)
-        verdict = judge(node, abilities)
+        verdict = classify_node(node, abilities)
         camera, hidden = "", verdict.words
-        if verdict is Verdict.USABLE:
+        if verdict is NodeKind.USABLE:
             camera, hidden = str(usable), ""
             usable += 1
         elif verdict.scheme:
             # All nodes of one receiver belong to one ribbon camera; on a Jetson each node is a camera.
-            receiver = node.device if verdict is Verdict.RIBBON else str(node.path)
+            receiver = node.device if verdict is NodeKind.RIBBON else str(node.path)
             known = ribbons.setdefault(verdict.scheme, [])
             if receiver not in known:
                 known.append(receiver)

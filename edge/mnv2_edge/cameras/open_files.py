@@ -1,4 +1,4 @@
-"""Say which processes have a device open, as far as this user may know."""
+"""The processes that have a device open, as far as this user may know."""
 
 import os
 from pathlib import Path

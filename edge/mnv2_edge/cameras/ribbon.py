@@ -1,7 +1,7 @@
-"""Find ribbon cameras: those of libcamera by asking it, those of a Jetson by what the kernel says.
+"""Ribbon cameras: a Raspberry Pi's as libcamera lists them, a Jetson's as the kernel describes them.
 
 A Jetson's are cameras of Argus, which cannot be asked without opening one. What is known is that the kernel has found
-the sensor; whether Argus counts in the same order nobody here has seen.
+the sensor; whether Argus counts in the same order was never seen here.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ import msgspec
 from mnv2_edge.cameras import Camera
 from mnv2_engines.child_python import module_command
 
-__all__ = ["RibbonCamera", "Ribbons", "ask_libcamera", "list_ribbons"]
+__all__ = ["RibbonCamera", "RibbonCameras", "ask_libcamera", "list_ribbons"]
 
 _TIMEOUT_S: Final = 20.0  # a cold Pi Zero 2 W takes a while to import picamera2
 _SENSOR: Final = re.compile(r"vi-output, *([^ ]+)")
@@ -39,8 +39,8 @@ class RibbonCamera:
 
 
 @dataclass(frozen=True, slots=True)
-class Ribbons:
-    """All of them, and why some may be missing."""
+class RibbonCameras:
+    """All ribbon cameras, and why some may be missing."""
 
     cameras: tuple[RibbonCamera, ...]
     trouble: str
@@ -59,7 +59,7 @@ class _Answer(msgspec.Struct):
     trouble: str
 
 
-def list_ribbons(cameras: Sequence[Camera], ask: Callable[[], Ribbons] | None = None) -> Ribbons:
+def list_ribbons(cameras: Sequence[Camera], ask: Callable[[], RibbonCameras] | None = None) -> RibbonCameras:
     """Return the ribbon cameras; `cameras` are the video nodes, which tell whether there may be some.
 
     `ask` asks libcamera, by default in a process that takes a second or two; it is left out where neither picamera2 nor
@@ -68,12 +68,14 @@ def list_ribbons(cameras: Sequence[Camera], ask: Callable[[], Ribbons] | None = 
     jetson = tuple(_of_jetson(camera) for camera in cameras if camera.camera.startswith("csi:"))
     has_receiver = any(camera.camera.startswith("picamera:") for camera in cameras)
     if not has_receiver and importlib.util.find_spec("picamera2") is None:
-        return Ribbons(jetson, "")
+        return RibbonCameras(jetson, "")
     found = (ask or ask_libcamera)()
-    return Ribbons((*found.cameras, *jetson), found.trouble)
+    return RibbonCameras((*found.cameras, *jetson), found.trouble)
 
 
-def ask_libcamera(timeout_s: float = _TIMEOUT_S, module: str = "mnv2_edge.sources.ribbon.libcamera_list") -> Ribbons:
+def ask_libcamera(
+    timeout_s: float = _TIMEOUT_S, module: str = "mnv2_edge.sources.ribbon.libcamera_list"
+) -> RibbonCameras:
     """Run the list in a process of its own, where libcamera may hang, crash and write what it likes."""
     try:
         done = subprocess.run(
@@ -97,11 +99,11 @@ def ask_libcamera(timeout_s: float = _TIMEOUT_S, module: str = "mnv2_edge.source
         for camera in answer.cameras
         if "/usb" not in camera.id  # which is a video node already
     )
-    return Ribbons(found, answer.trouble)
+    return RibbonCameras(found, answer.trouble)
 
 
-def _unasked(why: str) -> Ribbons:
-    return Ribbons((), f"libcamera could not be asked for its cameras: {why}")
+def _unasked(why: str) -> RibbonCameras:
+    return RibbonCameras((), f"libcamera could not be asked for its cameras: {why}")
 
 
 def _of_jetson(camera: Camera) -> RibbonCamera:

@@ -1,4 +1,4 @@
-"""Ask a video node what it can, by the three ioctls that need no library and start no stream.
+"""Abilities of a video node, by three ioctls that need no library and start no stream.
 
 Structures and numbers are those of <linux/videodev2.h>; they are the same on every architecture that we run on.
 """
@@ -34,7 +34,7 @@ _MOST: Final = 64  # of formats, and of sizes of one: a driver that never says E
 
 @dataclass(frozen=True, slots=True)
 class NodeAbilities:
-    """What a node says it can."""
+    """Abilities that a node reports."""
 
     captures: bool
     """It gives pictures."""
@@ -47,7 +47,7 @@ class NodeAbilities:
 
 
 def probe_node(path: Path) -> NodeAbilities | None:
-    """Open a node, ask it and close it again; None when it may not be opened or is no video node."""
+    """Open a node, ask it and close it again; None when it may not be opened or is not a video node."""
     try:
         node = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -114,5 +114,5 @@ def _sizes(ioctl: Ioctl, pixel_format: int) -> list[str]:
 
 
 def _fourcc(pixel_format: int) -> str:
-    """Return the four letters; the top bit, which marks big-endian variants, is no part of them."""
+    """Return the four letters; the top bit, which marks big-endian variants, is not part of them."""
     return struct.pack("=I", pixel_format & 0x7FFF_FFFF).decode("ascii", "replace").rstrip()

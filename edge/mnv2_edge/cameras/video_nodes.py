@@ -1,4 +1,4 @@
-"""Read what the kernel says about its video nodes, without opening them."""
+"""What the kernel says about its video nodes, without opening them."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ class VideoNode:
     device: str
     """Where the device hangs in sysfs; the same for all nodes of one device."""
     usb_id: str = ""
-    """`vendor:product`, as lsusb prints it; empty when it is no USB device."""
+    """`vendor:product`, as lsusb prints it; empty when it is not a USB device."""
     serial: str = ""
     """The USB device's serial number; many have none."""
     stable: Path | None = None
@@ -86,7 +86,7 @@ def _links(folder: Path) -> dict[str, Path]:
     """Map `videoN` to udev's first link to it. Links that point elsewhere or nowhere do no harm."""
     links: dict[str, Path] = {}
     for link in _entries(folder):
-        with suppress(OSError):  # it is no link, or is going
+        with suppress(OSError):  # it is not a link, or is going
             links.setdefault(link.readlink().name, link)
     return links
 
@@ -102,6 +102,6 @@ def _entries(folder: Path) -> list[Path]:
 def _read(path: Path) -> str:
     """Return a sysfs attribute; empty when it is missing, or unreadable because the device is going.
 
-    Whoever makes a USB device writes its names: nothing in them reaches a terminal or a log but text.
+    The maker of a USB device chooses its names: nothing in them reaches a terminal or a log but text.
     """
     return printable(read_text(path))

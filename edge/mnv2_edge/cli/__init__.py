@@ -1,4 +1,4 @@
-"""Offer the commands of `mnv2-edge`, each imported when it is called and not before.
+"""The commands of `mnv2-edge`; each is imported only when it is called.
 
 A command is a module that holds a `click.Command` named `command`, and a line in `COMMANDS`. Its callback returns
 nothing, or the exit status when that is not 0; it raises what goes wrong, and `mnv2_edge.__main__` says so. `--debug`
@@ -20,21 +20,21 @@ __all__ = ["COMMANDS", "cli"]
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "run": ("mnv2_edge.cli.run", "Tell what a camera sees: labels on stdout, and over MQTT."),
-        "demo": ("mnv2_edge.cli.demo", "Run the embedded network on embedded scenes, and judge it."),
+        "run": ("mnv2_edge.cli.run", "Run the network on a camera: labels on stdout, and over MQTT."),
+        "demo": ("mnv2_edge.cli.demo", "Run the embedded network on embedded scenes, and score it."),
         "setup": ("mnv2_edge.cli.setup", "Pick camera, model and broker, try each, write the configuration."),
         "cameras": ("mnv2_edge.cli.cameras", "List the cameras, and what to type for each."),
         "build-engine": ("mnv2_edge.cli.build_engine", "Turn an ONNX network into a verified engine for this device."),
-        "engines": ("mnv2_edge.cli.engines", "Look after the engines in the store."),
+        "engines": ("mnv2_edge.cli.engines", "List, check, export, import and remove stored engines."),
         "models": ("mnv2_edge.cli.models", "List, pull, add and remove networks."),
         "import-weights": ("mnv2_edge.cli.import_weights", "Turn PyTorch or Keras weights into an ONNX network."),
-        "evaluate": ("mnv2_edge.cli.evaluate", "Judge an engine by pictures whose truth is known."),
+        "evaluate": ("mnv2_edge.cli.evaluate", "Evaluate an engine on pictures whose truth is known."),
         "inspect": ("mnv2_edge.cli.inspect", "Show layers, work and memory of an ONNX or TFLite file."),
         "config": ("mnv2_edge.cli.config", "Write, check and show a configuration file."),
-        "service": ("mnv2_edge.cli.service", "Run configurations under systemd, and see how they are."),
+        "service": ("mnv2_edge.cli.service", "Run configurations under systemd, and show their state."),
         "schema": ("mnv2_edge.cli.schema", "Print the JSON Schema of what is published."),
         "plugins": ("mnv2_edge.cli.plugins", "List the installed sources, sinks, tasks and backends."),
-        "doctor": ("mnv2_edge.cli.doctor", "Check this machine, and say how to mend it."),
+        "doctor": ("mnv2_edge.cli.doctor", "Check this machine, and show how to repair it."),
     }
 )
 """Command to its module and what it is for, in the order of `--help`."""

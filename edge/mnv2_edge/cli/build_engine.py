@@ -20,7 +20,7 @@ from mnv2_engines.files.disk_errors import read_only_error
 if TYPE_CHECKING:
     from mnv2_edge.cli.build_inputs import TargetChoice
     from mnv2_engines.building.request import BuildRequest, BuildResult
-    from mnv2_engines.building.verification import Limits
+    from mnv2_engines.building.verification import AccuracyLimits
     from mnv2_engines.engine.facts import EngineKind, Precision
     from mnv2_engines.engine.sidecar import Sidecar, TaskName
     from mnv2_engines.preprocessing.preprocess import ColorOrder
@@ -52,7 +52,7 @@ the store.
 
 @dataclass(frozen=True, slots=True)
 class _Flags:
-    """What was given on the command line; None where nothing was."""
+    """Flags given on the command line; None for each that was not given."""
 
     model: str | None
     name: str | None
@@ -123,7 +123,7 @@ class _Flags:
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write what was measured.")
 @click.option("--min-sqnr", type=float, metavar="DB", help="Fail below it, for any output.")
 @click.option("--min-agreement", type=click.FloatRange(0, 1), metavar="F", help="Fail below this share of equal top-1.")
-@click.option("--accept-loss", is_flag=True, help="Install it although it fails, and record that.")
+@click.option("--accept-loss", is_flag=True, help="Install the engine although verification failed, and record that.")
 @click.option(
     "--private",
     is_flag=True,
@@ -133,7 +133,7 @@ class _Flags:
     "--workspace-mib",
     type=click.IntRange(1, 65536),
     metavar="N",
-    help="TensorRT: what a layer may use for itself while it runs. [default: 1024]",
+    help="TensorRT: memory that a layer may use while it runs. [default: 1024]",
 )
 @click.option(
     "--optimization-level",
@@ -276,11 +276,11 @@ def _state(flags: _Flags) -> "Sidecar":
     )
 
 
-def _limits(flags: _Flags, precision: "Precision") -> "Limits":
-    from mnv2_engines.building.verification import Limits
+def _limits(flags: _Flags, precision: "Precision") -> "AccuracyLimits":
+    from mnv2_engines.building.verification import AccuracyLimits
 
-    default = Limits.of(precision)
-    return Limits(
+    default = AccuracyLimits.of(precision)
+    return AccuracyLimits(
         sqnr_db=default.sqnr_db if flags.min_sqnr is None else flags.min_sqnr,
         agreement=default.agreement if flags.min_agreement is None else flags.min_agreement,
     )

@@ -1,4 +1,4 @@
-"""What `build-engine` works on: the network by name, the pictures, and the device that it builds for."""
+"""Inputs of `build-engine`: the network by name, the pictures, and the device that it builds for."""
 
 import logging
 import shlex
@@ -139,7 +139,7 @@ def require_ending(target: "EngineKind", output: Path | None) -> None:
 
 
 def is_catalogue_name(word: str, environment: Environment) -> bool:
-    """Tell whether `word` means a model of the catalogue: it has no folder and no ending, and no file is called so."""
+    """Return whether `word` means a model of the catalogue: it has no folder and no ending, and is not a file."""
     from mnv2_edge.inference.models import known_models, model_home
     from mnv2_engines.store.names import is_name
 
@@ -155,7 +155,7 @@ def find_model(name: str | None, environment: Environment) -> Path:
     what else `pull_model` raises.
     """
     from mnv2_edge.cli.ui.progress import show_downloads
-    from mnv2_edge.inference.models import known_models, model_home, storing
+    from mnv2_edge.inference.models import known_models, mapped_store_errors, model_home
     from mnv2_engines.catalogue import PullOptions, installed_model, pull_model
     from mnv2_engines.errors import DownloadError
 
@@ -172,7 +172,7 @@ def find_model(name: str | None, environment: Environment) -> Path:
     if path is not None:
         return path
     try:
-        with storing(home), show_downloads() as progress:
+        with mapped_store_errors(home), show_downloads() as progress:
             pulled = pull_model(chosen, entry, home, PullOptions(progress=progress))
     except DownloadError as exc:
         named = "" if name else f"no model is named, and the catalogue's {chosen} is not here: "

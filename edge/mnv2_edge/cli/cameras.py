@@ -1,4 +1,4 @@
-"""List the cameras and what to type for each."""
+"""`mnv2-edge cameras`: the cameras, and what to type for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
     from mnv2_edge.cameras import Camera
-    from mnv2_edge.cameras.ribbon import RibbonCamera, Ribbons
+    from mnv2_edge.cameras.ribbon import RibbonCamera, RibbonCameras
 
 __all__ = ["command"]
 
@@ -32,7 +32,7 @@ Examples:
   mnv2-edge cameras --json | jq -r '.[] | select(.usable) | .stable'
 """,
 )
-@click.option("--all", "show_all", is_flag=True, help="Show the nodes that are no cameras too, and why.")
+@click.option("--all", "show_all", is_flag=True, help="Show the nodes that are not cameras too, and why.")
 @json_option
 @click.pass_context
 def command(context: click.Context, *, show_all: bool, as_json: bool) -> None:
@@ -81,13 +81,13 @@ def _cells(camera: Camera) -> tuple[str, str, str, str]:
 
 
 def _unknown(camera: Camera) -> str:
-    """Say why the formats are not known, with the next command when this user can change it."""
+    """Return why the formats are not known, with the next command when this user can change it."""
     if os.access(camera.node.path, os.R_OK | os.W_OK):
         return "?"
     return "no permission: sudo usermod -aG video $USER, then log in again"
 
 
-def _tell_the_rest(cameras: tuple[Camera, ...], ribbons: Ribbons, *, quiet: bool) -> None:
+def _tell_the_rest(cameras: tuple[Camera, ...], ribbons: RibbonCameras, *, quiet: bool) -> None:
     """Say on stderr what may be missing, and when there is nothing to list, what to do."""
     if ribbons.trouble:
         click.echo(printable(redact(ribbons.trouble)), err=True)

@@ -1,4 +1,4 @@
-"""`mnv2-edge cameras test`: try one camera out."""
+"""`mnv2-edge cameras test`: a trial of one camera."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Examples:
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where the last picture goes; one that is there is written over, and that is said. "
+    help="Where the last picture goes; an existing file is overwritten, with a message. "
     "[default: mnv2-edge-camera.png, or the next free number]",
 )
 @json_option
@@ -125,7 +125,7 @@ def _encode(frame: Frame, path: Path) -> bytes:
     try:
         done, data = cv2.imencode(path.suffix or ".png", pixels)
     except cv2.error as exc:
-        raise UsageError(f"{path} is no picture's name: expected one that ends in .png or .jpg") from exc
+        raise UsageError(f"{path} is not a picture's name: expected one that ends in .png or .jpg") from exc
     if not done:
         raise UsageError(f"this OpenCV writes no {path.suffix}: expected a name that ends in .png or .jpg")
     return bytes(data)

@@ -1,4 +1,4 @@
-"""Write, check and show a configuration file."""
+"""`mnv2-edge config`: write, check and show a configuration file."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from mnv2_edge.cli.ui.groups import HelpfulGroup
 
 __all__ = ["command"]
 
-_FILE = click.Path(path_type=Path, readable=False)  # whoever reads it says why it cannot, with the right status
+_FILE = click.Path(path_type=Path, readable=False)  # the code that reads it reports faults, with the right status
 
 
 @click.group(
@@ -30,7 +30,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=_FILE, default=Path("mnv2-edge.yaml"))
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(file: Path, *, force: bool) -> None:
     """Write a file to begin with.
 
@@ -45,7 +45,7 @@ def init(file: Path, *, force: bool) -> None:
 @command.command()
 @click.argument("file", type=_FILE)
 def check(file: Path) -> None:
-    """Say all that is wrong with FILE.
+    """Show all mistakes in FILE.
 
     Each mistake comes with its line, its key and what was expected; then the exit status is 78.
     """

@@ -1,18 +1,18 @@
-"""`mnv2-edge demo`: the whole way on an embedded network and an embedded film, judged."""
+"""`mnv2-edge demo`: the whole way on an embedded network and an embedded film, scored."""
 
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from mnv2_edge.cli.run_pipeline import leave_if_stuck, run_to_the_end, status_of_losses
+from mnv2_edge.cli.run_pipeline import exit_if_threads_hang, run_until_stopped, status_of_losses
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig, TaskConfig
 from mnv2_edge.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from mnv2_edge.demo.scoring import Judge
+    from mnv2_edge.demo.scoring import Scorer
     from mnv2_engines.demo import DemoTask
 
-__all__ = ["REQUIRED", "command", "make_judge", "run_demo"]
+__all__ = ["REQUIRED", "command", "make_scorer", "run_demo"]
 
 REQUIRED: Final = {"classify": 0.95, "detect": 0.9, "segment": 0.85}
 """The share of frames named rightly; of signs found, and of detections that are right; the mean IoU."""
@@ -27,34 +27,40 @@ _FILMS: Final = {"classify": "signs", "detect": "street", "segment": "street"}
     show_default=True,
     help="Name the one sign, find each of several, or outline them.",
 )
-@click.option("--frames", type=click.IntRange(min=1), default=200, show_default=True, help="How many to look at.")
+@click.option("--frames", type=click.IntRange(min=1), default=200, show_default=True, help="How many frames to run.")
 @click.option(
-    "--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True, help="Which film to show."
+    "--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True, help="Seed of the film."
 )
-@click.option("--fps", type=click.FloatRange(min=1, max=1000), default=30.0, show_default=True, help="Its rate.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=1, max=1000),
+    default=30.0,
+    show_default=True,
+    help="Frames per second of the film.",
+)
 def command(task: "DemoTask", frames: int, seed: int, fps: float) -> int:
-    """Read road signs off a rendered film and count how many are right.
+    """Recognise road signs in a rendered film and count how many are right.
 
-    Frames go through the same capture thread, engine and sink as a camera's. The film's truth is known to the judge
+    Frames go through the same capture thread, engine and sink as a camera's. The film's truth is known to the scorer
     alone. Exit status 1 when less than 95 % is named rightly, 90 % is found, or the mean IoU is below 0.85.
     """
-    return run_demo(task, frames, seed, fps, make_judge(task, seed))
+    return run_demo(task, frames, seed, fps, make_scorer(task, seed))
 
 
-def make_judge(task: "DemoTask", seed: int) -> "Judge":
-    """Return the judge that knows the film."""
+def make_scorer(task: "DemoTask", seed: int) -> "Scorer":
+    """Return the scorer that knows the film."""
     from mnv2_edge import demo as scenes
-    from mnv2_edge.demo import scoring as judge
+    from mnv2_edge.demo import scoring
 
     if task == "classify":
-        return judge.LabelJudge(lambda index: scenes.true_label(seed, index))
+        return scoring.LabelScorer(lambda index: scenes.true_label(seed, index))
     if task == "detect":
-        return judge.BoxJudge(lambda index: scenes.true_signs(seed, index))
+        return scoring.BoxScorer(lambda index: scenes.true_signs(seed, index))
     labels = ("background", *scenes.SIGN_NAMES)
-    return judge.AreaJudge(lambda index, size: scenes.true_mask(seed, index, size), labels)
+    return scoring.AreaScorer(lambda index, size: scenes.true_mask(seed, index, size), labels)
 
 
-def run_demo(task: "DemoTask", frames: int, seed: int, fps: float, judge: "Judge") -> int:
+def run_demo(task: "DemoTask", frames: int, seed: int, fps: float, scorer: "Scorer") -> int:
     """Run the demo, print what is found as it changes and then the summary; return the exit status."""
     from mnv2_edge.pipeline.meter import RunMeter
     from mnv2_engines.demo import demo_engine_path
@@ -67,9 +73,9 @@ def run_demo(task: "DemoTask", frames: int, seed: int, fps: float, judge: "Judge
         sinks=({"stdout": {"format": "text"}},),
     )
     meter = RunMeter()
-    outcome, stopped = run_to_the_end(config, observers=[judge, meter], max_frames=frames)
+    outcome, stopped = run_until_stopped(config, observers=[scorer, meter], max_frames=frames)
     summary = meter.summary()
-    passed = judge.score >= REQUIRED[task]
+    passed = scorer.score >= REQUIRED[task]
     interrupted = stopped and outcome.results < frames
     verdict = "interrupted" if interrupted else "passed" if passed else "failed"
     click.echo(
@@ -77,9 +83,9 @@ def run_demo(task: "DemoTask", frames: int, seed: int, fps: float, judge: "Judge
         f"{outcome.dropped} dropped\n"
         f"age at publish: {summary.age}\n"
         f"inference:      {summary.infer}\n"
-        f"{judge.verdict} ({verdict}, {100 * REQUIRED[task]:g} % are required)"
+        f"{scorer.verdict} ({verdict}, {100 * REQUIRED[task]:g} % are required)"
     )
     status = ExitStatus.INTERRUPTED if interrupted else ExitStatus.DONE if passed else ExitStatus.CHECK_FAILED
     status = status if status != ExitStatus.DONE else ExitStatus(status_of_losses(outcome, stopped=stopped))
-    leave_if_stuck(outcome, status)
+    exit_if_threads_hang(outcome, status)
     return status

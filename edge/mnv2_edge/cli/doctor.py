@@ -1,4 +1,4 @@
-"""Check this machine, and say how to mend it."""
+"""`mnv2-edge doctor`: checks of this machine, each with the command that repairs it."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from mnv2_engines.printable import printable
 
 if TYPE_CHECKING:
     from mnv2_edge.doctor import Finding, Fix, Machine
-    from mnv2_edge.doctor.fixes import Attempt
+    from mnv2_edge.doctor.fixes import FixAttempt
     from mnv2_edge.doctor.gpu.trial import GpuTrial
 
 __all__ = ["command"]
@@ -56,21 +56,21 @@ Exit status: 0 all well, or warnings alone; 1 a check failed (with --strict: or 
     "config_file",
     type=click.Path(path_type=Path, readable=False),
     metavar="FILE.yaml",
-    help="Look at this configuration: its broker, certificates, secrets. [default: those of the service]",
+    help="Check this configuration: its broker, certificates, secrets. [default: those of the service]",
 )
 @click.option("--mqtt", metavar="URI", help="Try to log in to this broker.")
 @click.option("--strict", is_flag=True, help="End with status 1 for a warning too.")
 @click.option(
-    "--fix", is_flag=True, help="Do what is safe and can be undone, then look again. Never sudo, never a reboot."
+    "--fix", is_flag=True, help="Do what is safe and can be undone, then check again. Never sudo, never a reboot."
 )
-@click.option("--dry-run", is_flag=True, help="With --fix: say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="With --fix: show what would be done, and do nothing.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE.tar.gz",
     help="Write what was found, versions, logs and configurations for a bug report, without secrets.",
 )
-@click.option("--force", is_flag=True, help="With --report: write over a file that is there.")
+@click.option("--force", is_flag=True, help="With --report: overwrite an existing file.")
 @click.option(
     "--tensorrt",
     is_flag=True,
@@ -89,7 +89,7 @@ def command(
     tensorrt: bool,
     as_json: bool,
 ) -> int:
-    """Check this machine, and say how to mend it.
+    """Check this machine, and show how to repair it.
 
     It looks at the board, at what is installed, at cameras, power, heat, memory and disk, and at the service, whose
     brokers it tries. On a Jetson that includes what TensorRT needs. Nothing is changed without --fix.
@@ -152,7 +152,7 @@ def _look_around(config_file: Path | None, mqtt: str | None) -> "Machine":
     return this_machine(brokers, environment.home, cache_folder=environment.cache, configurations=configurations)
 
 
-def _fix(machine: "Machine", findings: "Sequence[tuple[str, Finding]]", *, dry_run: bool) -> "tuple[Attempt, ...]":
+def _fix(machine: "Machine", findings: "Sequence[tuple[str, Finding]]", *, dry_run: bool) -> "tuple[FixAttempt, ...]":
     from mnv2_edge.doctor.fixes import fix_all
 
     def confirm(fix: "Fix") -> bool:
@@ -165,15 +165,15 @@ def _fix(machine: "Machine", findings: "Sequence[tuple[str, Finding]]", *, dry_r
 
 def _try_gpu(machine: "Machine") -> "tuple[Finding, GpuTrial | None]":
     from mnv2_edge.doctor import Finding
-    from mnv2_edge.doctor.gpu.report import TRIAL, TRIAL_TIMEOUT_S, judge_trial, read_trial
+    from mnv2_edge.doctor.gpu.report import TRIAL, TRIAL_TIMEOUT_S, assess_trial, read_trial
 
     _log.info("TensorRT builds the demo network now: some minutes on a Jetson")
     found = read_trial(machine.run_python(TRIAL, str(machine.root), timeout_s=TRIAL_TIMEOUT_S))
-    return (found, None) if isinstance(found, Finding) else (judge_trial(found), found)
+    return (found, None) if isinstance(found, Finding) else (assess_trial(found), found)
 
 
 def _print_json(
-    findings: "Sequence[tuple[str, Finding]]", trial: "GpuTrial | None", attempts: "Sequence[Attempt] | None"
+    findings: "Sequence[tuple[str, Finding]]", trial: "GpuTrial | None", attempts: "Sequence[FixAttempt] | None"
 ) -> None:
     import msgspec
 
@@ -219,7 +219,7 @@ def _require_new(path: Path, *, force: bool) -> None:
         if path.exists() and not force:
             raise UsageError(f"{path} is there already: choose another name, or write over it with --force")
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder: expected the name of a file in one")
+            raise UsageError(f"{folder} is not a folder: expected the name of a file in one")
         is_ours = os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
     except PermissionError:
         is_ours = False
@@ -240,14 +240,14 @@ def _require_broker(uri: str) -> None:
         raise UsageError(f"--mqtt: {exc}") from exc
 
 
-def _print(findings: "Sequence[tuple[str, Finding]]", attempts: "Sequence[Attempt]", uid: int) -> None:
+def _print(findings: "Sequence[tuple[str, Finding]]", attempts: "Sequence[FixAttempt]", uid: int) -> None:
     """Show what was done, then findings, and below them each command in one piece, so that it can be copied."""
-    from mnv2_edge.doctor.summary import by_severity, describe_mends, offer_fixes, summarise
+    from mnv2_edge.doctor.summary import by_severity, describe_commands, offer_fixes, summarise
 
     for attempt in attempts:
         why = f" ({attempt.why})" if attempt.why else ""
         click.echo(printable(redact(f"{attempt.check}: {_OUTCOMES[attempt.outcome]}{why}: {attempt.command}")))
     rows = [(name, finding.verdict, redact(finding.why)) for name, finding in by_severity(findings)]
     print_table(("check", "verdict", "why"), rows, colors=_COLORS)
-    mends, offers = describe_mends(findings), () if attempts else offer_fixes(findings, uid)
+    mends, offers = describe_commands(findings), () if attempts else offer_fixes(findings, uid)
     click.echo("\n".join(["", *([redact(mends), ""] if mends else []), summarise(findings), *offers]))

@@ -1,4 +1,4 @@
-"""`mnv2-edge engines`: look after the engines in the store."""
+"""`mnv2-edge engines`: list, check, export, import and remove the engines in the store."""
 
 import json
 import os
@@ -53,7 +53,7 @@ docs/engines.md tells more.
 """,
 )
 def command() -> None:
-    """Look after the engines in the store.
+    """List, check, export, import and remove stored engines.
 
     `mnv2-edge build-engine` puts them there, `mnv2-edge run --model NAME` runs them.
     """
@@ -117,7 +117,7 @@ def verify(names: Sequence[str], *, as_json: bool) -> int:
 
 @command.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--stale", is_flag=True, help="All that do not pass here any more, and those that are still to be built.")
+@click.option("--stale", is_flag=True, help="All engines that no longer pass here, and those that are not built yet.")
 @_threads
 def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
     """Build engines again from what was kept with them.

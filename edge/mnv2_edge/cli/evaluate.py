@@ -1,4 +1,4 @@
-"""`mnv2-edge evaluate`: judge an engine by pictures whose truth is known."""
+"""`mnv2-edge evaluate`: measure an engine on pictures whose truth is known."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ docs/own-model.md says what to do when the accuracy is lower than in training.
 
 @dataclass(frozen=True, slots=True)
 class _Flags:
-    """What was given on the command line; None where nothing was."""
+    """Flags given on the command line; None for each that was not given."""
 
     model: str | None
     data: str
@@ -73,7 +73,10 @@ class _Flags:
     help="A stored engine, or an engine file. [default: the store's, else the demo network]",
 )
 @click.option(
-    "--data", required=True, metavar="DIR|FILE", help="What is true: class folders, COCO's JSON, or pictures and masks."
+    "--data",
+    required=True,
+    metavar="DIR|FILE",
+    help="The test data: class folders, COCO's JSON, or pictures and masks.",
 )
 @click.option(
     "--pictures",
@@ -92,13 +95,19 @@ class _Flags:
 @click.option(
     "--task", type=click.Choice(["classify", "detect", "segment"]), help="[default: the engine's, else classify]"
 )
-@click.option("--no-float", is_flag=True, help="Judge the engine alone.")
+@click.option("--no-float", is_flag=True, help="Evaluate the engine alone.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N pictures, spread over all.")
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the networks. [default: all cores]")
 @max_megapixels_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write all of it, with pictures.")
 @click.option(
-    "--min-accuracy", type=click.FloatRange(0, 1), metavar="F", help="Exit status 1 below it: top-1, AP or mean IoU."
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write the whole result, with pictures."
+)
+@click.option(
+    "--min-accuracy",
+    type=click.FloatRange(0, 1),
+    metavar="F",
+    help="Exit with status 1 below this top-1, AP or mean IoU.",
 )
 @preprocess_options
 @click.option(
@@ -106,7 +115,7 @@ class _Flags:
 )
 @json_option
 def command(**flags: Any) -> int:  # noqa: ANN401 - click's values, typed by _Flags
-    """Judge an engine by pictures whose truth is known.
+    """Evaluate an engine on pictures whose truth is known.
 
     Of a classifier: top-1 and top-5 with their confidence, what is taken for what, recall and precision of each class,
     and how many labels are right above each score. Of a detector COCO's average precision, of a segmenter the mean IoU.

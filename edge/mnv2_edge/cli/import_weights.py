@@ -17,7 +17,7 @@ def _parse_resolution(text: str) -> tuple[int, int]:
     """Read `R` for a square, or `HEIGHTxWIDTH`, in pixels. Raises click.BadParameter."""
     match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
     if match is None:
-        raise click.BadParameter(f"{text!r} is no resolution: expected e.g. 224, or HEIGHTxWIDTH as in 192x256")
+        raise click.BadParameter(f"{text!r} is not a resolution: expected e.g. 224, or HEIGHTxWIDTH as in 192x256")
     return int(match[1]), int(match[2] or match[1])
 
 
@@ -37,13 +37,13 @@ h5py: pip install h5py. docs/networks.md says what is understood.
 @click.argument("source", type=click.Path(path_type=Path, readable=False), metavar="FILE")
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="MODEL.onnx")
 @click.option("--arch", type=click.Choice(["mobilenet_v2"]), default="mobilenet_v2", help="[default: mobilenet_v2]")
-@click.option("--width", type=click.FloatRange(0.01, 10), metavar="W", help="[default: told by the shapes]")
+@click.option("--width", type=click.FloatRange(0.01, 10), metavar="W", help="[default: found from the shapes]")
 @click.option(
     "--resolution", type=_parse_resolution, metavar="R", help="Pixels a side, or HxW. [default: the file's, else 224]"
 )
 @click.option("--classes", type=click.IntRange(min=1), metavar="N", help="Refuse a file that has another number.")
 @click.option("--part", metavar="NAME", help="Which network of a checkpoint that holds several.")
-@click.option("--force", is_flag=True, help="Write over MODEL.onnx and MODEL.yaml.")
+@click.option("--force", is_flag=True, help="Overwrite MODEL.onnx and MODEL.yaml.")
 def command(
     *,
     source: Path,
@@ -86,7 +86,7 @@ def command(
 
 
 def _uncompiled(model: Path) -> list[str]:
-    """Say which operators of a model `build-engine` does not compile: a head may have more than it knows."""
+    """Return which operators of a model `build-engine` does not compile: a head may have more than it knows."""
     import mnv2_engines.tflite.operators  # noqa: F401 - fills the table
     from mnv2_engines.tflite.importer.lowering import LOWERINGS
     from mnv2_engines.tflite.importer.onnx_reader import read_onnx

@@ -1,4 +1,4 @@
-"""`mnv2-edge inspect`: what a model costs, read off its file without running it."""
+"""`mnv2-edge inspect`: what a model costs, read from its file without running it."""
 
 from __future__ import annotations
 

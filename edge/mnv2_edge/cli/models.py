@@ -55,7 +55,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_models(*, as_json: bool) -> None:
-    """Show the models that there are, and which are here."""
+    """List the models, and which are on this device."""
     from mnv2_edge.cli.text.models import describe_model, download_size
     from mnv2_engines.catalogue import installed_model
 
@@ -83,7 +83,7 @@ def list_models(*, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @json_option
-@click.option("--urls", is_flag=True, help="Print the addresses of the files alone, a line each.")
+@click.option("--urls", is_flag=True, help="Print only the addresses of the files, one per line.")
 def show(*, name: str, as_json: bool, urls: bool) -> None:
     """Show all that is known about the model NAME."""
     from mnv2_edge.cli.text.models import describe_model
@@ -114,20 +114,28 @@ def _patience_options(function: _Function) -> _Function:
         type=click.FloatRange(0.1, 3600),
         default=20.0,
         metavar="S",
-        help="Wait so long for a server, each time. [20]",
+        help="Time limit for each answer of a server. [20]",
     )
     tries = click.option(
-        "--tries", type=click.IntRange(1, 100), default=5, metavar="N", help="In a row without getting further. [5]"
+        "--tries", type=click.IntRange(1, 100), default=5, metavar="N", help="Attempts in a row without progress. [5]"
     )
     return timeout(tries(function))
 
 
 @command.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--mirror", metavar="DIR|URL", help="Take the files from there, by their names. Works offline.")
-@click.option("--accept", metavar="SHA256", help="Trust this file from now on; the refusal tells the hash.")
 @click.option(
-    "--fill-mirror", "folder", type=_FOLDER, metavar="DIR", help="Put the checked files there; install nothing."
+    "--mirror", metavar="DIR|URL", help="Take the files from this folder or address, by their names. Works offline."
+)
+@click.option(
+    "--accept", metavar="SHA256", help="Trust the file with this hash from now on; the refusal shows the hash."
+)
+@click.option(
+    "--fill-mirror",
+    "folder",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Put the checked files into this folder; install nothing.",
 )
 @_patience_options
 def pull(
@@ -141,11 +149,11 @@ def pull(
 ) -> None:
     """Fetch, check and install models for `build-engine` and `run`.
 
-    What breaks off goes on with the next call. A file whose hash nobody publishes is remembered when it is first seen;
+    What breaks off goes on with the next call. Without a published hash, the first one seen is remembered;
     another one in its place is refused from then on.
     """
     from mnv2_edge.cli.text.models import tell_pulled
-    from mnv2_edge.inference.models import storing
+    from mnv2_edge.inference.models import mapped_store_errors
     from mnv2_engines.catalogue import fill_mirror, pull_model
 
     if accept is not None and (len(names) != 1 or not re.fullmatch("[0-9a-f]{64}", accept)):
@@ -155,7 +163,7 @@ def pull(
     home, known = _open()
     for name, entry in [(name, known.find(name)) for name in names]:
         pulled, filled = None, []
-        with storing(home), _options(name, timeout_s, tries, mirror=mirror, accept=accept) as options:
+        with mapped_store_errors(home), _options(name, timeout_s, tries, mirror=mirror, accept=accept) as options:
             if folder is None or not entry.files:
                 pulled = pull_model(name, entry, home, options)
             else:
@@ -199,7 +207,7 @@ def add(
     says.
     """
     from mnv2_edge.cli.text.models import tell_pulled
-    from mnv2_edge.inference.models import storing
+    from mnv2_edge.inference.models import mapped_store_errors
     from mnv2_engines.catalogue import CatalogueModel, NewModel, StatedPreprocess, add_model
 
     for address in (source, labels or ""):
@@ -214,7 +222,7 @@ def add(
         description=description, licence=licence, task=task, resolution=resolution, preprocess=preprocess
     )
     home, known = _open()
-    with storing(home), _options(name, timeout_s, tries, local=Path(source).is_file()) as options:
+    with mapped_store_errors(home), _options(name, timeout_s, tries, local=Path(source).is_file()) as options:
         pulled = add_model(NewModel(name, source, labels, stated), known, home, options)
     tell_pulled(name, None, pulled)
 
@@ -227,7 +235,7 @@ def remove(names: tuple[str, ...]) -> None:
     With what was fetched of them so far and the hashes that were remembered; one that you added leaves your catalogue.
     Engines that were built from them stay, and so do the copies that services have.
     """
-    from mnv2_edge.inference.models import engines_built_from, storing
+    from mnv2_edge.inference.models import engines_built_from, mapped_store_errors
     from mnv2_engines.catalogue import read_pulled, remove_model, require_removable
 
     environment = read_environment(os.environ)
@@ -237,7 +245,7 @@ def remove(names: tuple[str, ...]) -> None:
     for name in dict.fromkeys(names):
         record = read_pulled(home.folder(name))
         built = engines_built_from(record.model_sha256, environment) if record else ()
-        with storing(home):
+        with mapped_store_errors(home):
             removed = remove_model(name, known, home, partial(_say_waiting, name))
         back = "it left your catalogue too" if removed.own else f"`mnv2-edge models pull {name}` brings it again"
         click.echo(f"{name} is removed, {removed.size / (1 << 20):.1f} MiB freed; {back}")
@@ -255,9 +263,9 @@ def _options(
     accept: str | None = None,
     local: bool = False,
 ) -> "Iterator[PullOptions]":
-    """Give what a pull goes by, and show its progress meanwhile; `local` says that files are taken from a disk."""
+    """Yield the options of a pull, and show its progress meanwhile; `local` says that files are taken from a disk."""
     from mnv2_edge.cli.ui.progress import show_downloads
-    from mnv2_engines.catalogue import Patience, PullOptions, parse_mirror
+    from mnv2_engines.catalogue import PullOptions, RetryPolicy, parse_mirror
 
     refuse_password_in_argv(mirror or "")
     place = None if mirror is None else parse_mirror(mirror)
@@ -265,7 +273,7 @@ def _options(
         yield PullOptions(
             mirror=place,
             accept=accept,
-            patience=Patience(timeout_s=timeout_s, tries=tries),
+            retries=RetryPolicy(timeout_s=timeout_s, tries=tries),
             progress=progress,
             waiting=partial(_say_waiting, name),
         )

@@ -1,4 +1,4 @@
-"""List the installed sources, sinks, tasks and backends."""
+"""`mnv2-edge plugins`: the installed sources, sinks, tasks and backends."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`mnv2-edge run`: tell what cameras see."""
+"""`mnv2-edge run`: publish what cameras see."""
 
 import dataclasses
 import logging
@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from mnv2_edge.cli.run_pipeline import leave_if_stuck, run_to_the_end, status_of_losses
+from mnv2_edge.cli.run_pipeline import exit_if_threads_hang, run_until_stopped, status_of_losses
 from mnv2_edge.cli.ui.common import current_session
 from mnv2_edge.cli.ui.parameters import Triple, preprocess_options
 from mnv2_edge.config.model import CameraConfig, Config, SinkConfig
 from mnv2_edge.config.read import read_config
-from mnv2_edge.config.rules import require_sound
+from mnv2_edge.config.rules import require_valid
 from mnv2_edge.errors import UsageError
 from mnv2_edge.plugins import plugin_names
 from mnv2_edge.redaction import refuse_password_in_argv
@@ -45,7 +45,7 @@ the configuration. A flag wins over the configuration file.
 
 @dataclass(frozen=True, slots=True)
 class _Flags:
-    """What was given on the command line; None where nothing was."""
+    """Flags given on the command line; None for each that was not given."""
 
     camera: tuple[str, ...]
     model: str | None
@@ -75,7 +75,7 @@ class _Flags:
 
 @click.command(epilog=_EPILOG)
 @click.option(
-    "--camera", metavar="URI", multiple=True, help="What to look at; may be given several times. [default: 0]"
+    "--camera", metavar="URI", multiple=True, help="A camera or a file; may be given several times. [default: 0]"
 )
 @click.option("--model", metavar="NAME|FILE", help="The engine. [default: the store's, else the demo network]")
 @click.option(
@@ -84,17 +84,17 @@ class _Flags:
     help="Build an engine of the store first: one not built on this device yet, or one that does not pass. [never]",
 )
 @click.option(
-    "--watch-engines", is_flag=True, help="When another engine takes its place, change to that one while running."
+    "--watch-engines", is_flag=True, help="Change to a newer engine while running, when one replaces this engine."
 )
 @click.option("--labels", metavar="FILE", help="Names of the classes; or imagenet, coco, pascal-voc. [the engine's]")
 @click.option("--task", metavar="NAME", help="What the outputs mean. [default: the engine's, else classify]")
 @click.option(
-    "--top-k", type=click.IntRange(min=1), help="How many a frame at most. [default: 3 labels, 100 detections]"
+    "--top-k", type=click.IntRange(min=1), help="At most N results a frame. [default: 3 labels, 100 detections]"
 )
 @click.option(
     "--score-threshold",
     type=click.FloatRange(0, 1),
-    help="Leave out what scores less. [default: 0; for detections 0.5]",
+    help="Leave out lower scores. [default: 0; for detections 0.5]",
 )
 @click.option(
     "--threads", type=click.IntRange(1, 64), help="CPU threads for the network. [default: cores - 1, up to 4]"
@@ -106,17 +106,24 @@ class _Flags:
     type=click.Choice(["auto", "text", "jsonl", "none"]),
     help="auto: text on a terminal, JSON lines in a pipe. [default: auto]",
 )
-@click.option("--mqtt", metavar="URI", help="Publish to mqtt[s]://[user@]host[:port][/prefix] too.")
+@click.option("--mqtt", metavar="URI", help="Also publish to mqtt[s]://[user@]host[:port][/prefix].")
 @click.option("--homeassistant", is_flag=True, help="With --mqtt: let Home Assistant discover this device.")
-@click.option("--save", metavar="DIR", help="Save pictures with what was seen drawn in, 256 MiB at most.")
+@click.option("--save", metavar="DIR", help="Save pictures with the results drawn in, 256 MiB at most.")
 @click.option(
-    "--save-every", type=click.FloatRange(0, 86400), metavar="S", help="Of a camera one in S seconds. [default: 1]"
+    "--save-every",
+    type=click.FloatRange(0, 86400),
+    metavar="S",
+    help="For a camera: one picture in S seconds. [default: 1]",
 )
 @preprocess_options
 @click.option("--resize-quality", type=click.Choice(["antialias", "fast"]), help="[default: antialias]")
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), help="Turn pictures clockwise.")
-@click.option("--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), help="Mirror them after that.")
-@click.option("--pace", type=click.Choice(["realtime", "max"]), help="Of files: at their own rate, or all of it. [max]")
+@click.option(
+    "--flip", type=click.Choice(["none", "horizontal", "vertical", "both"]), help="Mirror pictures, after the turn."
+)
+@click.option(
+    "--pace", type=click.Choice(["realtime", "max"]), help="For files: at their own rate, or as fast as possible. [max]"
+)
 @click.option("--wait-for-camera", is_flag=True, help="Wait for cameras that are not there at the start.")
 @click.option("--device-name", metavar="NAME", help="Name of this device in records and topics.")
 @click.option(
@@ -124,7 +131,7 @@ class _Flags:
     "config_file",
     type=click.Path(path_type=Path, readable=False),
     metavar="FILE.yaml",
-    help="All of it, in a file.",
+    help="A configuration file with every option.",
 )
 def command(config_file: Path | None, max_frames: int | None, rotate: str | None, **flags: Any) -> int:  # noqa: ANN401
     """Read frames, run the network on them, and publish what it sees.
@@ -137,7 +144,7 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     def read() -> Config:
         config = configure(read_config(config_file) if config_file else Config(version=1), given)
-        require_sound(config)
+        require_valid(config)
         session.set_log_level(config.log.level)
         return config
 
@@ -147,7 +154,7 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
 
     meter = RunMeter()
     reread = read if config_file is not None and max_frames is None else None
-    outcome, stopped = run_to_the_end(config, observers=[meter], max_frames=max_frames, reread=reread)
+    outcome, stopped = run_until_stopped(config, observers=[meter], max_frames=max_frames, reread=reread)
     _log.info(
         "%s; %d dropped, %d skipped; %d records lost",
         meter.summary(),
@@ -156,7 +163,7 @@ def command(config_file: Path | None, max_frames: int | None, rotate: str | None
         outcome.lost,
     )
     status = status_of_losses(outcome, stopped=stopped)
-    leave_if_stuck(outcome, status)
+    exit_if_threads_hang(outcome, status)
     return status
 
 

@@ -1,4 +1,4 @@
-"""Run a pipeline from the command line, to its end or until a signal; SIGHUP has it look for what is new."""
+"""A pipeline's run from the command line, to its end or a signal; SIGHUP reloads what is new."""
 
 import contextlib
 import dataclasses
@@ -20,14 +20,14 @@ if TYPE_CHECKING:  # the pipeline needs numpy, and `--help` does not
     from mnv2_edge.pipeline.pipeline import Observer, Outcome
     from mnv2_edge.service.run_status import ServiceReport
 
-__all__ = ["leave_if_stuck", "run_to_the_end", "status_of_losses"]
+__all__ = ["exit_if_threads_hang", "run_until_stopped", "status_of_losses"]
 
 _log = logging.getLogger(__name__)
 _OPENING_S: Final = 300.0
 """The first load of an engine may take two minutes, and a camera that does not answer half a minute."""
 
 
-def run_to_the_end(
+def run_until_stopped(
     config: Config,
     *,
     observers: "Sequence[Observer]",
@@ -41,7 +41,7 @@ def run_to_the_end(
     present: cameras, engine and sinks are closed and opened anew in this process. With the same one, and without
     `reread`, another engine in the place of the present one is put to work between two frames. A configuration or an
     engine that is wrong or cannot be opened changes nothing, and the log says why.
-    After the run the caller says what it has to say, and calls `leave_if_stuck`.
+    After the run the caller says what it has to say, and calls `exit_if_threads_hang`.
     """
     from mnv2_edge.app import check_outcome
     from mnv2_edge.service.run_status import ServiceReport
@@ -80,7 +80,7 @@ def status_of_losses(outcome: "Outcome", *, stopped: bool) -> int:
     return ExitStatus.DONE
 
 
-def leave_if_stuck(outcome: "Outcome", status: int) -> None:
+def exit_if_threads_hang(outcome: "Outcome", status: int) -> None:
     """End the process here when threads hang in foreign code: all is closed, and waiting would take for ever."""
     if outcome.stuck:
         _log.warning("%s did not answer and was left behind", ", ".join(outcome.stuck))
@@ -88,7 +88,7 @@ def leave_if_stuck(outcome: "Outcome", status: int) -> None:
 
 
 class _Reloading:
-    """Do what SIGHUP asks for, on the thread that watches over the run: `on_alive` is what the pipeline calls."""
+    """Reaction to SIGHUP, on the thread that supervises the run; the pipeline calls `on_alive`."""
 
     def __init__(
         self, reread: Callable[[], Config] | None, hangup: Hangup, stop: StopSignal, report: "ServiceReport"
@@ -101,7 +101,7 @@ class _Reloading:
         self._hangup = hangup
 
     def begin(self, config: Config, runtime: "Runtime") -> None:
-        """Hear what is about to run."""
+        """Note the engine that starts to run."""
         self._running = config, runtime
 
     def on_alive(self) -> None:

@@ -1,4 +1,4 @@
-"""Print the JSON Schema of what is published."""
+"""`mnv2-edge schema`: the JSON Schema of what is published."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`mnv2-edge service`: run configurations under systemd, and see how they are."""
+"""`mnv2-edge service`: run configurations under systemd, and show their state."""
 
 import os
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from mnv2_edge.cli.ui.tables import print_table
 from mnv2_edge.errors import AccessError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from mnv2_edge.service.paths import Places
+    from mnv2_edge.service.paths import ServicePaths
     from mnv2_engines.store import Store
 
 __all__ = ["command"]
@@ -38,13 +38,13 @@ docs/operations.md explains every state and what restarts a service.
 """,
 )
 def command() -> None:
-    """Run configurations under systemd, and see how they are."""
+    """Run configurations under systemd, and show their state."""
 
 
 @command.command()
 @click.argument("file", type=_FILE, metavar="FILE.yaml")
 @click.option("--name", help="What to call it. [default: the file's name]")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     """Run a configuration now and at each boot.
 
@@ -55,27 +55,27 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     from mnv2_edge.config.read import read_config
     from mnv2_edge.service.installation import carry_out, plan_installation
     from mnv2_edge.service.libraries import require_libraries
-    from mnv2_edge.service.paths import Places, instance_name
+    from mnv2_edge.service.paths import ServicePaths, instance_name
     from mnv2_edge.service.systemd import start_and_wait
 
-    places = Places()
+    paths = ServicePaths()
     name = instance_name(name or file.stem)
-    plan = plan_installation(file, name, places, lambda word: _find_pulled(word, places))
-    bring = None if plan.engine_file else _plan_engine(plan.engine_name, places)
+    plan = plan_installation(file, name, paths, lambda word: _find_pulled(word, paths))
+    bring = None if plan.engine_file else _plan_engine(plan.engine_name, paths)
     if dry_run:
         if bring is not None:
-            click.echo(f"mnv2-edge engines export {bring[1]} FILE, and import it into {places.state}")
+            click.echo(f"mnv2-edge engines export {bring[1]} FILE, and import it into {paths.state}")
         for copy in plan.copies:
             click.echo(f"cp {copy.source} {copy.target}" + ("  # and verify it there" if copy.is_engine else ""))
         click.echo(f"cp {file} {plan.configuration}\nsystemctl enable --now mnv2-edge@{name}.service")
         return ExitStatus.DONE
-    _require_installation(places)
+    _require_installation(paths)
     _require_root(f"service install {file}")
     require_libraries(read_config(file))
     os.umask(0o077)
     if bring is not None:
-        _bring_engine(*bring, places, as_default=plan.engine_name is None)
-    carry_out(plan, places, _verify)
+        _bring_engine(*bring, paths, as_default=plan.engine_name is None)
+    carry_out(plan, paths, _verify)
     unit = start_and_wait(name)
     click.echo(f"{name}: {unit.state}, {unit.why}")
     if unit.state != "active":
@@ -93,20 +93,20 @@ def uninstall(name: str | None) -> int:
     """
     import shutil
 
-    from mnv2_edge.service.paths import Places
+    from mnv2_edge.service.paths import ServicePaths
     from mnv2_edge.service.service_user import acting_as_service
     from mnv2_edge.service.systemd import stop
 
-    places = Places()
+    paths = ServicePaths()
     _require_root("service uninstall")
     if name is None:
-        _require_installation(places)
-        os.execv(places.installer, [str(places.installer), "--uninstall"])  # noqa: S606 - it removes this very program
-    _require_instance(places, name)
+        _require_installation(paths)
+        os.execv(paths.installer, [str(paths.installer), "--uninstall"])  # noqa: S606 - it removes this very program
+    _require_instance(paths, name)
     stop([name])
-    places.configuration(name).unlink()
+    paths.configuration(name).unlink()
     with acting_as_service():
-        shutil.rmtree(places.files(name), ignore_errors=True)
+        shutil.rmtree(paths.files(name), ignore_errors=True)
     click.echo(f"{name} is gone")
     return ExitStatus.DONE
 
@@ -115,18 +115,18 @@ def uninstall(name: str | None) -> int:
 @click.argument("name", required=False)
 @json_option
 def status(name: str | None, *, as_json: bool) -> int:
-    """Say how NAME is, or every instance, and why.
+    """Show the state of NAME, or of every instance, and the reason.
 
     Exit status 1 when one is not active.
     """
     from mnv2_edge.redaction import redact, redact_json
-    from mnv2_edge.service.paths import Places
+    from mnv2_edge.service.paths import ServicePaths
     from mnv2_edge.service.systemd import read_state
 
-    places = Places()
+    paths = ServicePaths()
     if name is not None:
-        _require_instance(places, name)
-    names = (name,) if name else places.instances()
+        _require_instance(paths, name)
+    names = (name,) if name else paths.instances()
     units = {one: read_state(one) for one in names}
     if as_json:
         listed = [{"name": one, **asdict(unit), "why": unit.why} for one, unit in units.items()]
@@ -142,8 +142,8 @@ def status(name: str | None, *, as_json: bool) -> int:
 
 @command.command()
 @click.argument("name")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what comes.")
-@click.option("--lines", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log.")
+@click.option("--lines", "-n", type=click.IntRange(min=1), default=50, show_default=True, help="How many lines.")
 def logs(name: str, *, follow: bool, lines: int) -> None:
     """Show the log of NAME."""
     from mnv2_edge.service.paths import instance_name, unit_of
@@ -156,27 +156,27 @@ def logs(name: str, *, follow: bool, lines: int) -> None:
         raise AccessError(f"journalctl cannot be run ({exc.strerror}): a service needs systemd") from exc
 
 
-def _plan_engine(name: str | None, places: "Places") -> "tuple[Store, str] | None":
+def _plan_engine(name: str | None, paths: "ServicePaths") -> "tuple[Store, str] | None":
     from mnv2_edge.service.engines import find_engine, stores_of_installer
     from mnv2_engines.store import Store
 
-    return find_engine(name, stores_of_installer(os.environ), Store(places.state))
+    return find_engine(name, stores_of_installer(os.environ), Store(paths.state))
 
 
-def _find_pulled(name: str, places: "Places") -> Path | None:
+def _find_pulled(name: str, paths: "ServicePaths") -> Path | None:
     from mnv2_edge.service.engines import find_pulled, stores_of_installer
     from mnv2_engines.store import Store
 
-    return find_pulled(name, stores_of_installer(os.environ), Store(places.state))
+    return find_pulled(name, stores_of_installer(os.environ), Store(paths.state))
 
 
-def _bring_engine(source: "Store", name: str, places: "Places", *, as_default: bool) -> None:
+def _bring_engine(source: "Store", name: str, paths: "ServicePaths", *, as_default: bool) -> None:
     """Copy an engine into the service's store; one that has to be built here is, before the instance starts."""
-    from mnv2_edge.service.engines import bring_engine
+    from mnv2_edge.service.engines import copy_engine
     from mnv2_edge.service.systemd import systemctl
     from mnv2_engines.store import Store
 
-    if not bring_engine(source, name, Store(places.state), as_default=as_default):
+    if not copy_engine(source, name, Store(paths.state), as_default=as_default):
         click.echo(f"{name} is being built on this device", err=True)
         systemctl("systemctl", "restart", "mnv2-edge-engines.service")
 
@@ -189,9 +189,9 @@ def _verify(engine: Path) -> None:
     ensure_tested(read_engine(engine), None)
 
 
-def _require_installation(places: "Places") -> None:
-    if not places.installer.is_file():
-        raise UsageError(f"{places.software} holds no installation: sudo deploy/install.sh")
+def _require_installation(paths: "ServicePaths") -> None:
+    if not paths.installer.is_file():
+        raise UsageError(f"{paths.software} holds no installation: sudo deploy/install.sh")
 
 
 def _require_root(what: str) -> None:
@@ -199,9 +199,9 @@ def _require_root(what: str) -> None:
         raise AccessError(f"only root may do that: sudo mnv2-edge {what}")
 
 
-def _require_instance(places: "Places", name: str) -> None:
-    if name not in places.instances():
-        known = ", ".join(places.instances()) or "none"
+def _require_instance(paths: "ServicePaths", name: str) -> None:
+    if name not in paths.instances():
+        known = ", ".join(paths.instances()) or "none"
         raise UsageError(
             f"there is no instance {name!r}: expected one of {known}; `mnv2-edge service install` makes one"
         )

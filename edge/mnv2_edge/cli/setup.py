@@ -1,4 +1,4 @@
-"""`mnv2-edge setup`: from nothing to a configuration that was tried, in a conversation."""
+"""`mnv2-edge setup`: a conversation that writes a configuration and tries it."""
 
 import os
 import socket
@@ -16,9 +16,9 @@ from mnv2_edge.errors import AccessError, EdgeError, ExitStatus, UsageError, exi
 from mnv2_engines.errors import EnginesError
 
 if TYPE_CHECKING:
-    from mnv2_edge.setup.conversation import Plan
-    from mnv2_edge.setup.machine import Surroundings
-    from mnv2_edge.setup.prompts import Asker
+    from mnv2_edge.setup.conversation import SetupPlan
+    from mnv2_edge.setup.machine import SetupHost
+    from mnv2_edge.setup.prompts import Prompts
 
 __all__ = ["command"]
 
@@ -46,17 +46,17 @@ go into files beside the configuration that its owner alone may read.
 @click.option(
     "--seconds", type=click.FloatRange(0.2, 60), default=2.0, show_default=True, help="How long to try each camera."
 )
-@click.option("--yes", is_flag=True, help="Take every default; exit with an error where something does not work.")
+@click.option("--yes", is_flag=True, help="Take every default; exit with an error if something fails.")
 def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool) -> int:
     """Pick camera, model and broker, try each, and write the configuration.
 
     Enter takes what is offered. A FILE.yaml that is there gives the answers to begin with. In the end it offers to run
     the configuration as a service.
     """
-    from mnv2_edge.setup.conversation import Plan
-    from mnv2_edge.setup.machine import Surroundings
+    from mnv2_edge.setup.conversation import SetupPlan
+    from mnv2_edge.setup.machine import SetupHost
 
-    asker = _asker(yes=yes)
+    prompts = _prompts(yes=yes)
     session = current_session()
     session.set_log_level("warning")
     base = file or _DEFAULT
@@ -65,7 +65,7 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
         _require_own(begin_with)
     if file is not None and output is not None and begin_with is None:
         raise UsageError(f"there is no {file} to begin with: leave it out, or name a file that is there")
-    around = Surroundings(
+    host = SetupHost(
         environment=read_environment(os.environ),
         hostname=socket.gethostname(),
         is_root=os.geteuid() == 0,
@@ -73,7 +73,7 @@ def command(file: Path | None, output: Path | None, seconds: float, *, yes: bool
     )
     before = set(threading.enumerate())
     try:
-        status = _talk(Plan((output or base).resolve(), begin_with), asker, around)
+        status = _talk(SetupPlan((output or base).resolve(), begin_with), prompts, host)
     except (EdgeError, EnginesError) as exc:
         if not _leaves_behind(before):
             raise
@@ -100,20 +100,20 @@ def _require_own(path: Path) -> None:
 
 
 def _leaves_behind(before: set[threading.Thread]) -> bool:
-    """Say whether threads hang in foreign code, of a camera's driver say: the interpreter would wait or crash."""
+    """Return whether threads hang in foreign code, of a camera's driver say: the interpreter would wait or crash."""
     return any(thread.daemon for thread in threading.enumerate() if thread not in before)
 
 
-def _talk(plan: "Plan", asker: "Asker", around: "Surroundings") -> int:
+def _talk(plan: "SetupPlan", prompts: "Prompts", host: "SetupHost") -> int:
     """Hold the conversation, and return the exit status; a signal ends it at once."""
-    from mnv2_edge.setup.conversation import hold_conversation, offer_service
+    from mnv2_edge.setup.conversation import offer_service, run_setup
 
     written: Path | None = None
     with stop_on_signals(interrupting=True):
         try:
-            written = hold_conversation(plan, asker, around)
+            written = run_setup(plan, prompts, host)
             if written is not None:
-                offer_service(written, asker, around)
+                offer_service(written, prompts, host)
         except (KeyboardInterrupt, click.Abort):
             click.echo(f"\nstopped: {'nothing was written' if written is None else f'{written} stays'}", err=True)
             return ExitStatus.INTERRUPTED
@@ -123,17 +123,17 @@ def _talk(plan: "Plan", asker: "Asker", around: "Surroundings") -> int:
     return ExitStatus.DONE
 
 
-def _asker(*, yes: bool) -> "Asker":
-    """Return who answers. Raises UsageError where nobody could."""
-    from mnv2_edge.cli.ui.terminal import TerminalAsker, show_line
-    from mnv2_edge.setup.prompts import DefaultAsker
+def _prompts(*, yes: bool) -> "Prompts":
+    """Return where the answers come from. Raises UsageError when no one can be asked."""
+    from mnv2_edge.cli.ui.terminal import TerminalPrompts, show_line
+    from mnv2_edge.setup.prompts import DefaultPrompts
 
     if yes:
-        return DefaultAsker(show_line)
+        return DefaultPrompts(show_line)
     if sys.stdin is None or sys.stdout is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "setup asks questions, and there is no terminal: `mnv2-edge config init FILE` writes a file to edit, "
             "`mnv2-edge setup --yes` takes every default"
         )
     show_line("Enter takes what stands in brackets. Ctrl-C ends it, with nothing written.")
-    return TerminalAsker()
+    return TerminalPrompts()

@@ -1,1 +1,1 @@
-"""Read, check and write the configuration file."""
+"""The configuration file: its types, how it is read, checked and written."""

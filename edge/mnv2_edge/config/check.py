@@ -1,4 +1,4 @@
-"""Hold a document against the types of a configuration, and name everything that does not fit.
+"""Comparison of a document with the types of a configuration; it names everything that does not fit.
 
 The types are walked by hand and not by `msgspec.convert` alone, which stops at the first mistake and knows no lines.
 It has the last word all the same: what comes out was converted by it.
@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from mnv2_edge.config.document import INVALID, Invalid, Node
+from mnv2_edge.config.document import INVALID, Invalid, YamlNode
 from mnv2_edge.config.key_paths import describe_misfit, expected, found, join, line_of, nearest_key
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.config.problems import Mistakes, did_you_mean
-from mnv2_edge.config.rules import Registered, broken_rules, path_of
+from mnv2_edge.config.rules import Registered, find_violations, path_of
 
 __all__ = ["check_document"]
 
@@ -24,7 +24,7 @@ _Plain: TypeAlias = object
 """What `msgspec.convert` takes; INVALID where there is a mistake."""
 
 
-def check_document(root: Node, registered: Registered, mistakes: Mistakes) -> Config:
+def check_document(root: YamlNode, registered: Registered, mistakes: Mistakes) -> Config:
     """Return the configuration that the document holds. Raises ConfigError with all mistakes if there is any."""
     walk = _Walk(registered, mistakes)
     plain = walk.value(root, inspect.type_info(Config), "")
@@ -38,12 +38,12 @@ def check_document(root: Node, registered: Registered, mistakes: Mistakes) -> Co
 
 
 class _Walk:
-    """Go through a document and a type side by side."""
+    """Walk through a document and a type side by side."""
 
     def __init__(self, registered: Registered, mistakes: Mistakes) -> None:
         self._registered = registered
         self._mistakes = mistakes
-        self._readers: Mapping[type, Callable[[Node, Any, str], _Plain]] = {
+        self._readers: Mapping[type, Callable[[YamlNode, Any, str], _Plain]] = {
             inspect.StructType: self._struct,
             inspect.DictType: self._dict,
             inspect.ListType: self._list,
@@ -51,7 +51,7 @@ class _Walk:
             inspect.TupleType: self._list,
         }
 
-    def value(self, node: Node, kind: inspect.Type, path: str) -> _Plain:
+    def value(self, node: YamlNode, kind: inspect.Type, path: str) -> _Plain:
         """Return what the node holds as plain data, without what is wrong in it."""
         if isinstance(node.value, Invalid):
             return INVALID
@@ -61,7 +61,7 @@ class _Walk:
         read = self._readers.get(type(inner))
         return read(node, inner, path) if read else self._leaf(node, kind, path)
 
-    def _struct(self, node: Node, kind: inspect.StructType, path: str) -> _Plain:
+    def _struct(self, node: YamlNode, kind: inspect.StructType, path: str) -> _Plain:
         if not isinstance(node.value, dict):
             return self._wrong(node, kind, path)
         fields = {field.encode_name: field for field in kind.fields}
@@ -70,7 +70,7 @@ class _Walk:
             where = join(path, name)
             field = fields.get(name)
             if field is None:
-                self._mistakes.add(child.key_line, where, f"is no key{nearest_key(name, fields)}")
+                self._mistakes.add(child.key_line, where, f"is not a key{nearest_key(name, fields)}")
             elif child.value is not None or field.required:
                 plain[name] = self._sinks(child) if where == "sinks" else self.value(child, field.type, where)
         for name, field in fields.items():
@@ -80,44 +80,44 @@ class _Walk:
         self._apply_rules(node, kind, plain, path)
         return plain
 
-    def _apply_rules(self, node: Node, kind: inspect.StructType, plain: dict[str, _Plain], path: str) -> None:
+    def _apply_rules(self, node: YamlNode, kind: inspect.StructType, plain: dict[str, _Plain], path: str) -> None:
         """Apply what types cannot say, to what is left without the mistakes found so far."""
         if "version" in {field.encode_name for field in kind.fields}:
             plain = {**plain, "version": 1}
         if any(field.required and field.encode_name not in plain for field in kind.fields):
             return
         written = node.value if isinstance(node.value, dict) else {}
-        for broken in broken_rules(msgspec.convert(plain, kind.cls), self._registered):
+        for broken in find_violations(msgspec.convert(plain, kind.cls), self._registered):
             if broken.lacks not in written:  # else it is there, and wrong, and among the mistakes already
                 self._mistakes.add(line_of(node, broken.place), path_of(path, broken.place), broken.message)
 
-    def _sinks(self, node: Node) -> _Plain:
+    def _sinks(self, node: YamlNode) -> _Plain:
         if isinstance(node.value, Invalid):
             return INVALID
         if not isinstance(node.value, list):
             return self._wrong(node, inspect.type_info(list), "sinks")
         return [self._sink(item, f"sinks[{index}]") for index, item in enumerate(node.value)]
 
-    def _sink(self, node: Node, path: str) -> _Plain:
+    def _sink(self, node: YamlNode, path: str) -> _Plain:
         """Read ``name: {option: value}``, or the name alone, which is a sink with its defaults."""
         if isinstance(node.value, Invalid):
             return {}
         if isinstance(node.value, str):
-            node = Node({node.value: Node({}, node.line, key_line=node.line)}, node.line)
+            node = YamlNode({node.value: YamlNode({}, node.line, key_line=node.line)}, node.line)
         if not isinstance(node.value, dict) or len(node.value) != 1:
             self._mistakes.add(node.line, path, f"{found(node)}, expected one sink, as in `- stdout: {{format: text}}`")
             return {}
         ((name, options),) = node.value.items()
         where = f"{path}.{name}"
         if options.value is None:
-            options = Node({}, options.line, key_line=options.key_line)
+            options = YamlNode({}, options.line, key_line=options.key_line)
         plain: _Plain = {}
         if name in SINK_SETTINGS:
             plain = self.value(options, inspect.type_info(SINK_SETTINGS[name]), where)
         elif name not in self._registered.sinks:
             known = sorted({*SINK_SETTINGS, *self._registered.sinks})
             hint = did_you_mean(name, known) or f", expected one of {', '.join(known)}"
-            self._mistakes.add(options.key_line, where, f"is no installed sink{hint}")
+            self._mistakes.add(options.key_line, where, f"is not an installed sink{hint}")
         elif isinstance(options.value, dict):
             plain = _as_it_is(options)  # what they mean is for the plug-in to say, but for this one, which we read
             secret = options.value.get("password_file")
@@ -127,13 +127,15 @@ class _Walk:
             self._wrong(options, inspect.type_info(dict), where)
         return {} if plain is INVALID else {name: plain}
 
-    def _dict(self, node: Node, kind: inspect.DictType, path: str) -> _Plain:
+    def _dict(self, node: YamlNode, kind: inspect.DictType, path: str) -> _Plain:
         if not isinstance(node.value, dict):
             return self._wrong(node, kind, path)
         items = {name: self.value(child, kind.value_type, join(path, name)) for name, child in node.value.items()}
         return {name: value for name, value in items.items() if value is not INVALID}
 
-    def _list(self, node: Node, kind: inspect.VarTupleType | inspect.ListType | inspect.TupleType, path: str) -> _Plain:
+    def _list(
+        self, node: YamlNode, kind: inspect.VarTupleType | inspect.ListType | inspect.TupleType, path: str
+    ) -> _Plain:
         if not isinstance(node.value, list):
             return self._wrong(node, kind, path)
         if isinstance(kind, inspect.TupleType):
@@ -154,7 +156,7 @@ class _Walk:
         ]
         return INVALID if INVALID in items else items
 
-    def _leaf(self, node: Node, kind: inspect.Type, path: str) -> _Plain:
+    def _leaf(self, node: YamlNode, kind: inspect.Type, path: str) -> _Plain:
         inner = _inner(kind)
         value = node.value
         if isinstance(inner, inspect.StrType) and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -163,7 +165,7 @@ class _Walk:
             return value
         return self._wrong(node, kind, path)
 
-    def _wrong(self, node: Node, kind: inspect.Type, path: str) -> Invalid:
+    def _wrong(self, node: YamlNode, kind: inspect.Type, path: str) -> Invalid:
         self._mistakes.add(node.line, path, describe_misfit(node, kind))
         return INVALID
 
@@ -194,7 +196,7 @@ def _fits(value: object, kind: inspect.Type) -> bool:
     )
 
 
-def _as_it_is(node: Node) -> _Plain:
+def _as_it_is(node: YamlNode) -> _Plain:
     if isinstance(node.value, dict):
         return {name: _as_it_is(child) for name, child in node.value.items()}
     if isinstance(node.value, list):

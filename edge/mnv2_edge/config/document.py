@@ -1,4 +1,4 @@
-"""Read YAML as `yaml.safe_load` does, and remember the line of everything.
+"""YAML, read as `yaml.safe_load` does, with the line of every value.
 
 A configuration is trusted no more than any other file: its size and depth are bounded, aliases (which let ten lines
 unfold into gigabytes) are refused, tags make no objects, and a key that stands twice is a mistake.
@@ -11,7 +11,7 @@ import yaml
 
 from mnv2_edge.config.problems import Mistakes
 
-__all__ = ["INVALID", "MAX_BYTES", "MAX_DEPTH", "Invalid", "Node", "Scalar", "parse_document"]
+__all__ = ["INVALID", "MAX_BYTES", "MAX_DEPTH", "Invalid", "Scalar", "YamlNode", "parse_document"]
 
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
@@ -21,7 +21,7 @@ _KINDS: Final = {"int": "whole number", "float": "number", "bool": "truth value"
 
 
 class Invalid:
-    """Stand where the document holds something that is already among the mistakes."""
+    """Placeholder for a value of the document that is already among the mistakes."""
 
     def __repr__(self) -> str:
         return "INVALID"
@@ -32,10 +32,10 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """One value of the document and where it stands."""
+class YamlNode:
+    """One value of the document and its position."""
 
-    value: "Scalar | list[Node] | dict[str, Node] | Invalid"
+    value: "Scalar | list[YamlNode] | dict[str, YamlNode] | Invalid"
     line: int
     """From 1."""
     text: str = ""
@@ -44,7 +44,7 @@ class Node:
     """Where the key stands whose value this is; 0 where there is none."""
 
 
-def parse_document(text: str, mistakes: Mistakes) -> Node:
+def parse_document(text: str, mistakes: Mistakes) -> YamlNode:
     """Return the one document that `text` holds; whatever cannot be read is added to `mistakes`, its node INVALID.
 
     An empty document is an empty mapping.
@@ -60,7 +60,7 @@ def parse_document(text: str, mistakes: Mistakes) -> Node:
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
         mistakes.add(line, "", f"is not YAML: character {exc.character!r} is not allowed in it")
-    return Node(INVALID, 1)
+    return YamlNode(INVALID, 1)
 
 
 class _TooDeepError(Exception):
@@ -71,7 +71,7 @@ class _TooDeepError(Exception):
 
 @dataclass(slots=True)
 class _Builder:
-    """Build nodes from the parser's events, which cost neither recursion nor memory by themselves."""
+    """Builder of nodes from the parser's events, without recursion and with bounded memory."""
 
     text: str
     mistakes: Mistakes
@@ -80,9 +80,9 @@ class _Builder:
     def __post_init__(self) -> None:
         self._loader = yaml.SafeLoader(self.text)
 
-    def build(self) -> Node:
+    def build(self) -> YamlNode:
         self._next()  # the start of the stream
-        root = Node({}, 1)
+        root = YamlNode({}, 1)
         documents = 0
         while not isinstance(event := self._next(), yaml.StreamEndEvent):
             documents += 1
@@ -92,17 +92,17 @@ class _Builder:
             root = self._value(self._next(), "", 0)
             self._next()  # the end of the document
         if root.value is None:
-            return Node({}, root.line)
+            return YamlNode({}, root.line)
         return root
 
     def _next(self) -> yaml.Event:
         event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call]
         return event
 
-    def _value(self, event: yaml.Event, path: str, depth: int) -> Node:
+    def _value(self, event: yaml.Event, path: str, depth: int) -> YamlNode:
         if isinstance(event, yaml.AliasEvent):
             self.mistakes.add(_line(event), path, f"aliases (*{event.anchor}) are not supported: write the value again")
-            return Node(INVALID, _line(event))
+            return YamlNode(INVALID, _line(event))
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if depth >= MAX_DEPTH:  # ends here: the parser takes time that grows with the square of the depth
@@ -116,14 +116,14 @@ class _Builder:
     def _refuse_tag(self, tag: str, line: int, path: str) -> None:
         self.mistakes.add(line, path, f"the tag {tag} is not supported: expected a plain value")
 
-    def _sequence(self, start: yaml.Event, path: str, depth: int) -> Node:
-        items: list[Node] = []
+    def _sequence(self, start: yaml.Event, path: str, depth: int) -> YamlNode:
+        items: list[YamlNode] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._value(event, f"{path}[{len(items)}]", depth + 1))
-        return Node(items, _line(start))
+        return YamlNode(items, _line(start))
 
-    def _mapping(self, start: yaml.Event, path: str, depth: int) -> Node:
-        entries: dict[str, Node] = {}
+    def _mapping(self, start: yaml.Event, path: str, depth: int) -> YamlNode:
+        entries: dict[str, YamlNode] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._value(event, path, depth + 1)
             name = self._key_name(key, path)
@@ -133,40 +133,45 @@ class _Builder:
                 first = entries[name].key_line
                 self.mistakes.add(key.line, where, f"stands twice, first in line {first}: expected once")
             elif name:
-                entries[name] = Node(value.value, value.line, value.text, key.line)
-        return Node(entries, _line(start))
+                entries[name] = YamlNode(value.value, value.line, value.text, key.line)
+        return YamlNode(entries, _line(start))
 
-    def _key_name(self, key: Node, path: str) -> str:
+    def _key_name(self, key: YamlNode, path: str) -> str:
         """Return the key as text; empty when it is none, which is then among the mistakes."""
         if isinstance(key.value, Invalid):
             return ""
         if isinstance(key.value, (list, dict)) or not key.text:
-            self.mistakes.add(key.line, path, "a key is no text: expected `name: value`")
+            self.mistakes.add(key.line, path, "a key is not text: expected `name: value`")
             return ""
         if isinstance(key.value, bool):
             self.mistakes.add(key.line, path, f"{key.text!r} is a truth value in YAML: put the key in quotes")
             return ""
         return key.text
 
-    def _scalar(self, event: yaml.ScalarEvent, path: str) -> Node:
+    def _scalar(self, event: yaml.ScalarEvent, path: str) -> YamlNode:
         line = _line(event)
         tag: str | None = event.tag
         if tag is None or tag == "!":
             tag = str(self._loader.resolve(yaml.ScalarNode, event.value, event.implicit))  # type: ignore[no-untyped-call]
         kind = tag.removeprefix(_TAG)
         if kind in {"str", "timestamp", "merge", "value"}:  # a date is text here: no key holds one
-            return Node(event.value, line, event.value)
+            return YamlNode(event.value, line, event.value)
         if kind not in _KINDS:
             self._refuse_tag(tag, line, path)
-            return Node(INVALID, line, event.value)
+            return YamlNode(INVALID, line, event.value)
         try:
             if len(event.value) > _LONGEST_NUMBER:
-                raise ValueError("too long")  # noqa: TRY301 - as any other text that is no number
+                raise ValueError("too long")  # noqa: TRY301 - as any other text that is not a number
             value = self._loader.construct_object(yaml.ScalarNode(tag, event.value))
-        except (ValueError, LookupError):  # `0x_` looks like a number and is none, `!!bool maybe` is no truth value
-            self.mistakes.add(line, path, f"{event.value[:_LONGEST_NUMBER]!r} is no {_KINDS[kind]}: put text in quotes")
-            return Node(INVALID, line, event.value)
-        return Node(value, line, event.value)
+        except (
+            ValueError,
+            LookupError,
+        ):  # `0x_` looks like a number and is not one, `!!bool maybe` is not a truth value
+            self.mistakes.add(
+                line, path, f"{event.value[:_LONGEST_NUMBER]!r} is not a {_KINDS[kind]}: put text in quotes"
+            )
+            return YamlNode(INVALID, line, event.value)
+        return YamlNode(value, line, event.value)
 
 
 def _line(event: yaml.Event) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from mnv2_edge.config.document import Node
+from mnv2_edge.config.document import YamlNode
 from mnv2_edge.config.model import SINK_SETTINGS, Config
 from mnv2_edge.config.problems import did_you_mean
 from mnv2_edge.config.rules import Place
@@ -20,7 +20,7 @@ def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def line_of(node: Node, place: Place) -> int:
+def line_of(node: YamlNode, place: Place) -> int:
     """Return the line of what lies at `place` below the node, or of the last on the way there that exists."""
     for step in place:
         below = _below(node, step)
@@ -30,14 +30,14 @@ def line_of(node: Node, place: Place) -> int:
     return node.line
 
 
-def _below(node: Node, step: str | int) -> Node | None:
+def _below(node: YamlNode, step: str | int) -> YamlNode | None:
     if isinstance(step, str):
         return node.value.get(step) if isinstance(node.value, dict) else None
     return node.value[step] if isinstance(node.value, list) and step < len(node.value) else None
 
 
 def nearest_key(name: str, here: Collection[str]) -> str:
-    """Say which key was probably meant: the same one in another place, else a similar one here, else any here."""
+    """Return which key was probably meant: the same one in another place, else a similar one here, else any here."""
     elsewhere = all_paths().get(name, ())
     if elsewhere:
         return f", did you mean {' or '.join(elsewhere)}?"
@@ -64,18 +64,18 @@ def all_paths() -> Mapping[str, tuple[str, ...]]:
     return paths
 
 
-def describe_misfit(node: Node, kind: inspect.Type) -> str:
-    """Say what stands there, what was expected, and what was probably meant."""
+def describe_misfit(node: YamlNode, kind: inspect.Type) -> str:
+    """Return what stands there, what was expected, and what was probably meant."""
     return f"{found(node)}, expected {expected(kind)}{_hint(node, kind)}"
 
 
 def expected(kind: inspect.Type) -> str:
-    """Say what a value of this type looks like, as it follows "expected"."""
+    """Return what a value of this type looks like, as it follows "expected"."""
     return _WORDS.get(type(kind), _mapping)(kind)
 
 
-def found(node: Node) -> str:
-    """Say what stands there instead."""
+def found(node: YamlNode) -> str:
+    """Return what stands there instead."""
     value = node.value
     if value is None:
         return "is empty"
@@ -88,7 +88,7 @@ def found(node: Node) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _hint(node: Node, kind: inspect.Type) -> str:
+def _hint(node: YamlNode, kind: inspect.Type) -> str:
     if isinstance(kind, inspect.UnionType):
         return "".join(_hint(node, one) for one in kind.types)
     inner = kind.type if isinstance(kind, inspect.Metadata) else kind

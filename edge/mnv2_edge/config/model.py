@@ -1,4 +1,4 @@
-"""Type the configuration file: its keys, their types and their defaults.
+"""Types of the configuration file: its keys and their defaults.
 
 Nothing here reads a file or the environment; `mnv2_edge.config.read` does the former, `mnv2_edge.app` the latter.
 """
@@ -40,7 +40,7 @@ CameraId: TypeAlias = Annotated[
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who this device is."""
+    """Identity of this device."""
 
     name: str | None = None
     """For people, and the id in records and topics; the board's serial number when absent."""
@@ -142,7 +142,7 @@ SINK_SETTINGS: Mapping[str, type[msgspec.Struct]] = {"stdout": StdoutSettings, "
 
 
 class SaveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pictures with what the network saw drawn in, for people to look at."""
+    """Saved pictures with the results drawn in, for people to look at."""
 
     folder: FileName | None = None
     """Where they go; when absent none are saved."""
@@ -153,7 +153,7 @@ class SaveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class SlowdownConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When live cameras are looked at less often, before the board slows itself down or runs out of memory."""
+    """When the frame rate of live cameras is reduced, before the board throttles itself or runs out of memory."""
 
     heat_c: Annotated[float, msgspec.Meta(ge=0, le=120)] | None = None
     """From so many °C of a processor on; when absent 2 below where the board slows itself down; 0: never."""
@@ -168,7 +168,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of it. Everything has a default but `version`."""
+    """The whole configuration. Every key except `version` has a default."""
 
     version: Literal[1]
     device: DeviceConfig = DeviceConfig()

@@ -1,4 +1,4 @@
-"""Collect what is wrong with a configuration, so that all of it is said at once."""
+"""The mistakes in a configuration, collected so that all of them are reported at once."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,12 @@ __all__ = ["Mistake", "Mistakes", "did_you_mean"]
 _MOST = 100
 """More mistakes than this are counted, not printed: the file is then of another kind altogether."""
 _LONGEST = 400
-"""Characters of one message; only a file that is no configuration has values so long."""
+"""Characters of one message; only a file that is not a configuration has values so long."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
-    """One thing that is wrong."""
+    """One mistake in a file."""
 
     line: int
     """In the file, from 1."""
@@ -29,7 +29,7 @@ class Mistake:
 
 @dataclass(slots=True)
 class Mistakes:
-    """All that is wrong with one file."""
+    """All mistakes of one file."""
 
     file: str
     found: list[Mistake] = field(default_factory=list)

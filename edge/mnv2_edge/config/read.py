@@ -1,4 +1,4 @@
-"""Read a configuration file."""
+"""The reader of configuration files."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def parse_config(data: bytes, file: str, registered: Registered) -> Config:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        mistakes.add(data.count(b"\n", 0, exc.start) + 1, "", f"is no UTF-8 text: byte {data[exc.start]:#04x}")
+        mistakes.add(data.count(b"\n", 0, exc.start) + 1, "", f"is not UTF-8 text: byte {data[exc.start]:#04x}")
         mistakes.raise_if_any()
         raise
     if not text.strip():

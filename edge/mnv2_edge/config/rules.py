@@ -1,4 +1,4 @@
-"""State what a configuration must hold to beyond its types: what contradicts itself, or names what is not there.
+"""Rules of a configuration beyond its types: contradictions, and names of things that do not exist.
 
 The rules look at values alone, so they hold for a file and for what flags made of it.
 """
@@ -30,7 +30,7 @@ from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.errors import ContractError
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 
-__all__ = ["Broken", "Place", "Registered", "broken_rules", "path_of", "registered_names", "require_sound"]
+__all__ = ["Place", "Registered", "RuleViolation", "find_violations", "path_of", "registered_names", "require_valid"]
 
 _LONGEST_NAME: Final = 256
 _LONGEST_CLIENT_ID: Final = 256
@@ -40,8 +40,8 @@ Place: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """One rule that does not hold."""
+class RuleViolation:
+    """One rule that is not met."""
 
     place: Place
     message: str
@@ -67,7 +67,7 @@ def registered_names() -> Registered:
     )
 
 
-def broken_rules(struct: msgspec.Struct, registered: Registered | None) -> Iterator[Broken]:
+def find_violations(struct: msgspec.Struct, registered: Registered | None) -> Iterator[RuleViolation]:
     """Yield where and how one structure of a configuration contradicts itself; not the structures within it.
 
     Names of plug-ins are held against `registered`, unless that is None.
@@ -77,7 +77,7 @@ def broken_rules(struct: msgspec.Struct, registered: Registered | None) -> Itera
         yield from rule(struct, registered)
 
 
-def require_sound(config: Config) -> None:
+def require_valid(config: Config) -> None:
     """Raise UsageError when a configuration that flags were merged into breaks a rule.
 
     A file is checked as it is read; only there can every mistake be told with its line. Names of plug-ins are not
@@ -93,7 +93,7 @@ def require_sound(config: Config) -> None:
     mistakes = [
         f"{path_of(path, broken.place)}: {broken.message}"
         for path, struct in structs
-        for broken in broken_rules(struct, None)
+        for broken in find_violations(struct, None)
     ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -113,130 +113,136 @@ def path_of(path: str, place: Place) -> str:
     return path
 
 
-def _config(config: Config, _registered: Registered | None) -> Iterator[Broken]:
+def _config(config: Config, _registered: Registered | None) -> Iterator[RuleViolation]:
     ids = camera_ids(config.cameras)
     for index, name in enumerate(ids):
         if name in ids[:index]:
             where = f"cameras[{ids.index(name)}]"
-            yield Broken(("cameras", index, "id"), f"{name!r} is the id of {where} already, expected one of its own")
+            yield RuleViolation(
+                ("cameras", index, "id"), f"{name!r} is the id of {where} already, expected one of its own"
+            )
     seen: set[str] = set()
     for index, sink in enumerate(config.sinks):
         for name in sink:
             if name == "stdout" and name in seen:
-                yield Broken(("sinks", index), "there is a stdout already, and one process has one: expected it once")
+                yield RuleViolation(
+                    ("sinks", index), "there is a stdout already, and one process has one: expected it once"
+                )
             seen.add(name)
 
 
-def _device(device: DeviceConfig, _registered: Registered | None) -> Iterator[Broken]:
+def _device(device: DeviceConfig, _registered: Registered | None) -> Iterator[RuleViolation]:
     for key, text, what in (("name", device.name, "device name"), ("instance", device.instance, "instance")):
         if text and not is_mqtt_text(text, _LONGEST_NAME):
-            yield Broken((key,), f"{text[:40]!r} is too long or not printable, expected {_LONGEST_NAME} bytes at most")
+            yield RuleViolation(
+                (key,), f"{text[:40]!r} is too long or not printable, expected {_LONGEST_NAME} bytes at most"
+            )
         elif text or (text is not None and key == "name"):
             try:
                 topic_safe(text, what)
             except ConfigError as exc:
-                yield Broken((key,), str(exc))
+                yield RuleViolation((key,), str(exc))
 
 
-def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[Broken]:
+def _camera(camera: CameraConfig, registered: Registered | None) -> Iterator[RuleViolation]:
     if camera.roi is not None:
         try:
             Region.of(camera.roi)
         except UsageError as exc:
-            yield Broken(("roi",), str(exc))
+            yield RuleViolation(("roi",), str(exc))
     if holds_password(camera.uri):
         in_pipeline = camera.uri.lower().startswith("gst:")
         what = ", which a pipeline takes from nowhere else: use rtsp://USER@HOST/PATH, and" if in_pipeline else ":"
-        yield Broken(
+        yield RuleViolation(
             ("uri",), f"holds a password{what} put it in a file that only you can read, and name that as password_file"
         )
     try:
         kind = parse_uri(camera.uri).kind
     except UsageError as exc:
-        yield Broken(("uri",), str(exc))
+        yield RuleViolation(("uri",), str(exc))
         return
     except (OSError, ValueError) as exc:
-        yield Broken(("uri",), f"{camera.uri[:80]!r} cannot be a path: {exc}")
+        yield RuleViolation(("uri",), f"{camera.uri[:80]!r} cannot be a path: {exc}")
         return
     if registered is not None and kind not in registered.sources:
         known = sorted(registered.sources)
         hint = did_you_mean(kind, known) or f", expected one of {', '.join(known)}"
-        yield Broken(("uri",), f"no installed source is called {kind!r}{hint}")
+        yield RuleViolation(("uri",), f"no installed source is called {kind!r}{hint}")
 
 
-def _signed(engine: EngineConfig) -> Iterator[Broken]:
+def _signed(engine: EngineConfig) -> Iterator[RuleViolation]:
     if engine.require_signed and engine.trusted_keys is None:
-        yield Broken(
+        yield RuleViolation(
             ("require_signed",), "stands without trusted_keys, expected a file of public keys", lacks="trusted_keys"
         )
     if engine.trusted_keys is not None and not engine.require_signed:
-        yield Broken(
+        yield RuleViolation(
             ("trusted_keys",), "has no effect without require_signed, expected `require_signed: true` beside it"
         )
     if engine.require_signed and engine.build != "never":
-        yield Broken(
+        yield RuleViolation(
             ("build",),
             f"is {engine.build!r}, and nobody has signed what is built here: expected never, with require_signed",
         )
 
 
-def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[Broken]:
+def _engine(engine: EngineConfig, _registered: Registered | None) -> Iterator[RuleViolation]:
     yield from _signed(engine)
     for given, other in (("mean", "std"), ("std", "mean")):
         if getattr(engine, given) is not None and getattr(engine, other) is None:
-            yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
+            yield RuleViolation((given,), f"stands without {other}, expected both or neither", lacks=other)
     for name in ("mean", "std"):
         value = getattr(engine, name)
         if value is not None:
             try:
                 Preprocess(**{name: value})
             except ContractError as exc:
-                yield Broken((name,), str(exc))
+                yield RuleViolation((name,), str(exc))
     if engine.resize is not None:
         try:
             ResizePolicy.parse(engine.resize)
         except ContractError as exc:
             near = did_you_mean(engine.resize, ["stretch", "center-crop", "letterbox"])
-            yield Broken(("resize",), f"{exc}{near}")
+            yield RuleViolation(("resize",), f"{exc}{near}")
 
 
-def _task(task: TaskConfig, registered: Registered | None) -> Iterator[Broken]:
+def _task(task: TaskConfig, registered: Registered | None) -> Iterator[RuleViolation]:
     if registered is not None and task.name is not None and task.name not in registered.tasks:
         known = sorted(registered.tasks)
         hint = did_you_mean(task.name, known) or f", expected one of {', '.join(known)}"
-        yield Broken(("name",), f"no installed task is called {task.name!r}{hint}")
+        yield RuleViolation(("name",), f"no installed task is called {task.name!r}{hint}")
     for group, members in task.groups.items():
         if not members:
-            yield Broken(("groups", group), "is empty, expected the labels whose scores it adds up")
+            yield RuleViolation(("groups", group), "is empty, expected the labels whose scores it adds up")
         for index, member in enumerate(members):
             if member in members[:index]:
-                yield Broken(("groups", group, index), f"{member!r} stands twice, expected it once")
+                yield RuleViolation(("groups", group, index), f"{member!r} stands twice, expected it once")
 
 
-def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[Broken]:
+def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[RuleViolation]:
     try:
         broker = parse_broker(mqtt.uri)
     except ConfigError as exc:
-        yield Broken(("uri",), str(exc))
+        yield RuleViolation(("uri",), str(exc))
     else:
         for name in ("ca_file", "cert_file", "key_file"):
             if not broker.tls and getattr(mqtt, name) is not None:
-                yield Broken((name,), "has no effect without TLS: write mqtts:// in uri, or leave it out")
+                yield RuleViolation((name,), "has no effect without TLS: write mqtts:// in uri, or leave it out")
     if mqtt.client_id is not None and not (mqtt.client_id and is_mqtt_text(mqtt.client_id, _LONGEST_CLIENT_ID)):
-        yield Broken(
+        yield RuleViolation(
             ("client_id",),
             f"{mqtt.client_id[:40]!r} is no client id, expected 1 to {_LONGEST_CLIENT_ID} printable bytes",
         )
     if not is_topic(mqtt.homeassistant_prefix):
-        yield Broken(
+        yield RuleViolation(
             ("homeassistant_prefix",), f"{mqtt.homeassistant_prefix[:40]!r} is no topic, expected e.g. homeassistant"
         )
     for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if getattr(mqtt, given) is not None and getattr(mqtt, other) is None:
-            yield Broken((given,), f"stands without {other}, expected both or neither", lacks=other)
+            yield RuleViolation((given,), f"stands without {other}, expected both or neither", lacks=other)
 
 
-_RULES: Mapping[type, Callable[[Any, Registered | None], Iterator[Broken]]] = {
+_RULES: Mapping[type, Callable[[Any, Registered | None], Iterator[RuleViolation]]] = {
     Config: _config,
     DeviceConfig: _device,
     CameraConfig: _camera,

@@ -1,4 +1,4 @@
-"""Describe the configuration as a JSON Schema, for editors that complete and check YAML."""
+"""The configuration as a JSON Schema, for editors that complete and check YAML."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Show the configuration that holds in the end, without secrets."""
+"""The effective configuration as text, without secrets."""
 
 from collections.abc import Mapping
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""Write a configuration to begin with: every key with its default, commented out, and what it means."""
+"""The template of a configuration: every key with its default, commented out, and its meaning."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Render synthetic scenes with road signs: the demo source's films and the demo networks' training data."""
+"""Synthetic scenes with road signs: the demo source's films and the demo networks' training data."""
 
 from mnv2_edge.demo.film import DEFAULT_SIZE, FRAMES_PER_SIGN, render, true_class, true_label
 from mnv2_edge.demo.signs import SIGN_NAMES

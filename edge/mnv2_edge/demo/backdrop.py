@@ -1,4 +1,4 @@
-"""Paint what is behind a sign: ground, walls, foliage, buildings and clutter.
+"""The background of a sign: ground, walls, foliage, buildings and clutter.
 
 Random numbers are drawn in units of the frame, never of its pixels, so a scene is the same scene at every size.
 """
@@ -120,7 +120,7 @@ def _wall(rng: np.random.Generator, width: int, height: int) -> Pixels:
 
 
 def _scatter_clutter(rng: np.random.Generator, pixels: Pixels) -> None:
-    """Add up to ten plain bars, boxes, triangles and blobs in any colour: things that are no signs."""
+    """Add up to ten plain bars, boxes, triangles and blobs in any colour: things that are not signs."""
     height, width = pixels.shape[:2]
     side = min(height, width)
     for _ in range(int(rng.integers(0, 11))):

@@ -1,4 +1,4 @@
-"""Compose the demo's endless film: one sign after another, each for a few frames, every frame with a known truth.
+"""The demo's endless film: one sign after another, each for a few frames, every frame with a known truth.
 
 Any frame can be rendered on its own: all of its random numbers come from (seed, index). The truth comes from a hash,
 not from numpy, so it is the same under every version of numpy and OpenCV; pixels may differ by rounding.
@@ -12,7 +12,7 @@ import numpy as np
 
 from mnv2_edge.demo.backdrop import Pixels, paint_backdrop
 from mnv2_edge.demo.imaging import add_sensor_noise, blur, draw_pose, expose, light_scene
-from mnv2_edge.demo.signpost import draw_look, paint_pole, paint_sign
+from mnv2_edge.demo.signpost import draw_sign, paint_pole, paint_sign
 from mnv2_edge.demo.signs import SIGN_NAMES, sign_patches
 
 FRAMES_PER_SIGN = 10
@@ -33,7 +33,7 @@ def true_class(seed: int, index: int) -> int:
 
 
 def true_label(seed: int, index: int) -> str:
-    """Return the name of the sign in a frame: for whoever judges predictions, never for a source."""
+    """Return the name of the sign in a frame: for code that scores predictions, never for a source."""
     return SIGN_NAMES[true_class(seed, index)]
 
 
@@ -71,6 +71,6 @@ def panned_backdrop(rng: np.random.Generator, size: tuple[int, int], progress: f
 
 
 def _draw_sign(rng: np.random.Generator, pixels: Pixels, class_id: int, progress: float) -> None:
-    look = draw_look(rng, draw_pose(rng, sign_patches(class_id)[0].outline))
+    look = draw_sign(rng, draw_pose(rng, sign_patches(class_id)[0].outline))
     paint_pole(pixels, look, progress)
     paint_sign(pixels, class_id, look, progress)

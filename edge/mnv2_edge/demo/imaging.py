@@ -1,4 +1,4 @@
-"""Draw where the sign stands before the lens, and what light, lens and sensor do to the picture."""
+"""The sign's place before the lens, and the effects of light, lens and sensor on the picture."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Judge what is found in frames whose truth is known.
+"""Scores of results on frames whose truth is known.
 
-A judge is an observer of the pipeline. It is given the truth as a function of a frame's index and asks it here and
+A scorer is an observer of the pipeline. It is given the truth as a function of a frame's index and asks it here and
 nowhere else, so nothing on the way from the source to a result can know it.
 """
 
@@ -14,13 +14,13 @@ from mnv2_edge.demo import TrueSign
 from mnv2_edge.records import Record, Result
 from mnv2_engines.predictions import Box, Detection, Mask
 
-__all__ = ["AreaJudge", "BoxJudge", "Judge", "LabelJudge"]
+__all__ = ["AreaScorer", "BoxScorer", "LabelScorer", "Scorer"]
 
 _SAME_PLACE: Final = 0.5  # intersection over union, as PASCAL VOC counts a box as found
 
 
-class Judge(Protocol):
-    """Whoever compares results with the truth."""
+class Scorer(Protocol):
+    """Comparison of results with the truth."""
 
     @property
     def score(self) -> float:
@@ -29,16 +29,16 @@ class Judge(Protocol):
 
     @property
     def verdict(self) -> str:
-        """Say in words and numbers what was right."""
+        """Return in words and numbers what was right."""
         ...
 
     def publish(self, record: Record) -> None:
-        """Judge a result; other records are passed over."""
+        """Score a result; other records are passed over."""
         ...
 
 
-class LabelJudge:
-    """Compare the best label of every result with the true one; no label at all is wrong."""
+class LabelScorer:
+    """Comparison of every result's best label with the true one; a result without a label is wrong."""
 
     def __init__(self, truth: Callable[[int], str]) -> None:
         self._truth = truth
@@ -47,17 +47,17 @@ class LabelJudge:
 
     @property
     def score(self) -> float:
-        """Return how many of the judged frames were right."""
-        judged = self.right + self.wrong
-        return self.right / judged if judged else 0.0
+        """Return how many of the scored frames were right."""
+        scored = self.right + self.wrong
+        return self.right / scored if scored else 0.0
 
     @property
     def verdict(self) -> str:
-        """Say how many were right."""
+        """Return how many were right."""
         return f"{self.right} right, {self.wrong} wrong: {100 * self.score:.1f} %"
 
     def publish(self, record: Record) -> None:
-        """Judge a result."""
+        """Score a result."""
         if not isinstance(record, Result):
             return
         if record.predictions and record.predictions[0].label == self._truth(record.frame):
@@ -66,8 +66,8 @@ class LabelJudge:
             self.wrong += 1
 
 
-class BoxJudge:
-    """Match detections with the true signs: the same label, and boxes that overlap by half or more.
+class BoxScorer:
+    """Comparison of detections with the true signs: the same label, and boxes that overlap by half or more.
 
     Each sign is found once at most; what finds none is false, be it the second box on one sign.
     """
@@ -87,14 +87,14 @@ class BoxJudge:
 
     @property
     def verdict(self) -> str:
-        """Say how many were found, missed and made up."""
+        """Return how many were found, missed and made up."""
         return (
             f"{self.found} of {self.found + self.missed} signs found, {self.false} detections false: "
             f"{100 * self.score:.1f} %"
         )
 
     def publish(self, record: Record) -> None:
-        """Judge a result."""
+        """Score a result."""
         if not isinstance(record, Result):
             return
         left = list(self._truth(record.frame))
@@ -110,8 +110,8 @@ class BoxJudge:
         self.false += false
 
 
-class AreaJudge:
-    """Compare the mask of every result with the true one, pixel by pixel: mean intersection over union of all classes.
+class AreaScorer:
+    """Comparison of every result's mask with the true one: mean intersection over union of all classes.
 
     `truth` is asked for a frame's index and the mask's width and height, and gives class ids as uint8 (height, width);
     0 is background. A result without a mask counts as one that is all background.
@@ -134,12 +134,12 @@ class AreaJudge:
         """Say the mean and the worst class."""
         overlaps = self._overlaps()
         if not overlaps:
-            return "nothing was judged"
+            return "nothing was scored"
         label, worst = min(overlaps, key=lambda entry: entry[1])
         return f"mean IoU {self.score:.3f} over {len(overlaps)} classes, the worst is {label} with {worst:.3f}"
 
     def publish(self, record: Record) -> None:
-        """Judge a result."""
+        """Score a result."""
         if not isinstance(record, Result):
             return
         size = (record.width, record.height) if record.mask is None else (record.mask.width, record.mask.height)

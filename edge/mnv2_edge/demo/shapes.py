@@ -1,4 +1,4 @@
-"""Build the convex polygons that signs are cut from.
+"""The convex polygons that signs are cut from.
 
 Everything lives in the sign's own plane: x to the right, y down, the sign inside the unit circle. Polygons are convex
 because OpenCV fills those with smooth edges fastest, and because overlapping convex pieces never punch holes.

@@ -1,4 +1,4 @@
-"""Put up one sign: how worn it is, the pole that it hangs on, and its patches in the picture."""
+"""One sign: its wear, the pole that it hangs on, and its patches in the picture."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Pole:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """How one sign stands there."""
+class SignAppearance:
+    """Pose, wear and colour of one sign, and its pole."""
 
     pose: Pose
     fading: float
@@ -33,11 +33,11 @@ class Look:
     pole: Pole | None
 
 
-def draw_look(rng: np.random.Generator, pose: Pose) -> Look:
+def draw_sign(rng: np.random.Generator, pose: Pose) -> SignAppearance:
     """Return a random look of a sign in `pose`."""
     fading, tint = rng.uniform(0.0, 0.3), rng.uniform(-14.0, 14.0, 3)
     pole = Pole(rng.uniform(0.04, 0.09), rng.uniform(60.0, 180.0)) if rng.random() < 0.6 else None
-    return Look(pose, fading, tint, pole)
+    return SignAppearance(pose, fading, tint, pole)
 
 
 def project(pixels: Pixels, pose: Pose, points: NDArray[np.float64], progress: float) -> NDArray[np.float64]:
@@ -46,7 +46,7 @@ def project(pixels: Pixels, pose: Pose, points: NDArray[np.float64], progress: f
     return np.asarray(pose.project(points, progress) * min(height, width) + (width / 2, height / 2), np.float64)
 
 
-def paint_pole(pixels: Pixels, look: Look, progress: float) -> None:
+def paint_pole(pixels: Pixels, look: SignAppearance, progress: float) -> None:
     """Paint the pole, if there is one, in place."""
     if look.pole is None:
         return
@@ -58,7 +58,7 @@ def paint_pole(pixels: Pixels, look: Look, progress: float) -> None:
     fill(pixels, foot, np.full(3, look.pole.grey))
 
 
-def paint_sign(pixels: Pixels, class_id: int, look: Look, progress: float) -> None:
+def paint_sign(pixels: Pixels, class_id: int, look: SignAppearance, progress: float) -> None:
     """Paint the patches of the sign, in place."""
     for patch in sign_patches(class_id):
         colour = np.array(patch.colour, dtype=np.float64)

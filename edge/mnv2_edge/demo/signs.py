@@ -1,4 +1,4 @@
-"""Define the twelve road signs of the demo: their names, shapes and colours.
+"""The twelve road signs of the demo: their names, shapes and colours.
 
 The order is the class order of the demo network: changing it means training again. No sign turns into another one
 under the rotations and perspectives that `mnv2_edge.demo.imaging` draws; mirrored, left and right do change places.

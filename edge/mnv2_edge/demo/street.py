@@ -1,4 +1,4 @@
-"""Compose the film of streets: several signs at once, each with an outline that is known exactly.
+"""The film of streets: several signs at once, each with an outline that is known exactly.
 
 Like the film of single signs, any frame can be rendered on its own. Truth and picture are computed apart: a source asks
 for the picture alone.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mnv2_edge.demo.backdrop import Pixels, fill
 from mnv2_edge.demo.film import DEFAULT_SIZE, FRAMES_PER_SIGN, panned_backdrop, take_picture
 from mnv2_edge.demo.imaging import draw_pose
-from mnv2_edge.demo.signpost import Look, draw_look, paint_pole, paint_sign, project
+from mnv2_edge.demo.signpost import SignAppearance, draw_sign, paint_pole, paint_sign, project
 from mnv2_edge.demo.signs import SIGN_NAMES, sign_patches
 
 _MOST = 4
@@ -49,7 +49,7 @@ class TrueSign:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Standing:
     class_id: int
-    look: Look
+    look: SignAppearance
 
 
 def render_street(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> Pixels:
@@ -71,7 +71,7 @@ def render_street(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -
 
 
 def true_signs(seed: int, index: int, size: tuple[int, int] = DEFAULT_SIZE) -> tuple[TrueSign, ...]:
-    """Return the signs in a frame: for whoever judges predictions, never for a source."""
+    """Return the signs in a frame: for code that scores predictions, never for a source."""
     number, progress = _moment(index)
     width, height = size
     frame = np.empty((height, width, 3), np.uint8)  # only its shape is asked for
@@ -111,15 +111,15 @@ def _signs(seed: int, number: int, size: tuple[int, int]) -> tuple[_Standing, ..
         class_id = _class(seed, number, place)
         for _ in range(_TRIES):
             pose = draw_pose(rng, _outline(class_id), reaches=_REACHES, half_window=half_window)
-            look = draw_look(rng, pose)
+            look = draw_sign(rng, pose)
             if all(_apart(look, other.look) for other in signs):
                 signs.append(_Standing(class_id, look))
                 break
     return tuple(signs)
 
 
-def _apart(one: Look, other: Look) -> bool:
-    """Tell whether two signs keep clear of each other all the way, by the circles around them."""
+def _apart(one: SignAppearance, other: SignAppearance) -> bool:
+    """Return whether two signs keep clear of each other all the way, by the circles around them."""
     clear = 1.15 * (max(one.pose.reach) + max(other.pose.reach))
     return all(
         float(np.linalg.norm(here - there)) > clear

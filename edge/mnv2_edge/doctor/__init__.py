@@ -1,4 +1,4 @@
-"""Check this machine, and say how to mend it.
+"""Checks of this machine, each with the command that repairs it.
 
 A check is a function from a `Machine` to a `Finding` and a line in `mnv2_edge.doctor.checks.CHECKS`; nothing else needs
 to know of it. What it looks at beyond files it takes from the `Machine`, so that a test can invent it.
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from mnv2_edge.cameras import Camera
-from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginTrouble, read_certificate
+from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginFailure, read_certificate
 from mnv2_edge.doctor.probe import Probe
 from mnv2_edge.doctor.service.configured import Configured
 from mnv2_edge.errors import EdgeError
 from mnv2_edge.host.clock import clock_synced
-from mnv2_edge.host.storage import Usage, read_usage
+from mnv2_edge.host.storage import DiskUsage, read_usage
 from mnv2_edge.plugins import Plugin
 from mnv2_edge.service.systemd import UnitState, read_state
 from mnv2_engines.errors import EnginesError
@@ -31,7 +31,7 @@ _SEVERITY: Final = ("ok", "warn", "fail")
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What `--fix` may do by itself: it can be undone, and touches neither the boot files nor what is not ours."""
+    """A step that `--fix` may take by itself: one that can be undone, and changes only files of this project."""
 
     does: str
     """In words, to follow `to`: `close the store to other users`."""
@@ -40,12 +40,12 @@ class Fix:
     root: bool = False
     """Whether only root may do it. Others are shown the command: nothing here ever calls sudo."""
     slow: bool = False
-    """Whether it may take minutes: somebody at a terminal is asked first, and without one it is left alone."""
+    """Whether it may take minutes: a user at a terminal is asked first, and without one it is not done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """Result of one check."""
 
     verdict: Verdict
     """`warn`: works, but not as well as it could, or perhaps not what was meant. `fail`: does not work, or is about
@@ -81,7 +81,7 @@ class Machine:
     may_open: Callable[[Path], bool]
     """Whether this user may read and write a device."""
     brokers: Sequence[BrokerLogin]
-    log_in: Callable[[BrokerLogin], LoginTrouble | None]
+    log_in: Callable[[BrokerLogin], LoginFailure | None]
     """`mnv2_edge.doctor.connections.broker_login.log_in` or what stands for it."""
     read_unit: Callable[[str], UnitState] = read_state
     """How an instance of the service is."""
@@ -96,7 +96,7 @@ class Machine:
     bits: int = 64 if sys.maxsize > 2**32 else 32
     """Of this Python."""
     uid: int = os.geteuid()
-    usage: Callable[[Path], Usage | None] = read_usage
+    usage: Callable[[Path], DiskUsage | None] = read_usage
     """How full the file system is on which a folder lies."""
     clock_synced: Callable[[], bool] = clock_synced
     now: Callable[[], float] = time.time
@@ -106,7 +106,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to look at."""
+    """One check of the doctor."""
 
     name: str
     look: Callable[[Machine], Finding]

@@ -1,4 +1,4 @@
-"""List the checks of `mnv2-edge doctor`, in the order in which they run and are shown.
+"""The checks of `mnv2-edge doctor`, in the order in which they run and are shown.
 
 To add one, write a function from `Machine` to `Finding` and add its line here.
 """

@@ -1,4 +1,4 @@
-"""Look around on the machine that this runs on."""
+"""What the checks look at, on the machine that this runs on."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from mnv2_edge.doctor.probe import run_command, run_python
 from mnv2_edge.doctor.service.configured import Configured
 from mnv2_edge.errors import AccessError
 from mnv2_edge.host.storage import read_usage
-from mnv2_edge.host.timeout import Patient
+from mnv2_edge.host.timeout import TimedCall
 from mnv2_edge.plugins import installed_plugins
 from mnv2_edge.service.systemd import read_state
 from mnv2_engines.demo import demo_engine_path
@@ -53,7 +53,7 @@ def this_machine(
         log_in=log_in,
         cache=cache_folder,
         configurations=configurations,
-        usage=Patient(read_usage, _PATIENCE_S),
+        usage=TimedCall(read_usage, _PATIENCE_S),
         read_unit=lambda name: read_state(name, _run_briefly),
     )
 
@@ -68,7 +68,7 @@ def _run_briefly(*command: str) -> "subprocess.CompletedProcess[str]":
 
 def _probe_patiently(path: Path) -> NodeAbilities | None:
     try:
-        return Patient(probe_node, _PATIENCE_S)(path)
+        return TimedCall(probe_node, _PATIENCE_S)(path)
     except TimeoutError as exc:
         why = "its driver does not answer: unplug it and plug it in again, or restart the board"
         raise TimeoutError(errno.ETIMEDOUT, why, str(path)) from exc

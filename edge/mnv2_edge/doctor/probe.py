@@ -1,4 +1,4 @@
-"""Try things in a child process, because what a doctor has to look at may crash or hang."""
+"""Trials in a child process, because what a doctor looks at may crash or hang."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Say in a few lines what was found: trouble last, where a reader's eyes are, with a command for each."""
+"""The summary of a check: faults last, where a reader looks, with a command for each."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Final
 
 from mnv2_edge.doctor import Finding
 
-__all__ = ["as_plain", "by_severity", "describe", "describe_mends", "offer_fixes", "summarise"]
+__all__ = ["as_plain", "by_severity", "describe", "describe_commands", "offer_fixes", "summarise"]
 
 _ORDER: Final = {"ok": 0, "warn": 1, "fail": 2}
 
@@ -33,11 +33,11 @@ def by_severity(findings: Sequence[tuple[str, Finding]]) -> list[tuple[str, Find
 def describe(findings: Sequence[tuple[str, Finding]]) -> str:
     """Return everything as plain text."""
     lines = [f"{finding.verdict:<4}  {name:<14}  {finding.why}" for name, finding in by_severity(findings)]
-    mends = describe_mends(findings)
+    mends = describe_commands(findings)
     return "\n".join([*lines, "", *([mends, ""] if mends else []), summarise(findings), ""])
 
 
-def describe_mends(findings: Sequence[tuple[str, Finding]]) -> str:
+def describe_commands(findings: Sequence[tuple[str, Finding]]) -> str:
     """Return each command in a line of its own, below the check that it is for; empty when there is none."""
     lines = []
     for name, finding in by_severity(findings):
@@ -56,7 +56,7 @@ def summarise(findings: Sequence[tuple[str, Finding]]) -> str:
 
 
 def offer_fixes(findings: Sequence[tuple[str, Finding]], uid: int) -> tuple[str, ...]:
-    """Say in a line what `--fix` could do, and in another what it could as root."""
+    """Return in a line what `--fix` could do, and in another what it could as root."""
     fixes = [fix for _, finding in findings for fix in finding.fixes]
     by_root = [fix.does for fix in fixes if fix.root and uid]
     by_us = [fix.does for fix in fixes if not (fix.root and uid)]

@@ -1,4 +1,4 @@
-"""Feed pictures whose truth is known through the frame path, and have the answers judged.
+"""Evaluation: pictures whose truth is known go through the frame path, and the answers are compared.
 
 `mnv2_engines.evaluation` does the counting; here is what reads folders and runs networks.
 """

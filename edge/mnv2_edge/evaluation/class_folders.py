@@ -1,4 +1,4 @@
-"""List a data set in which every class has a folder: ROOT/LABEL/**/*.jpg, as Keras and torchvision read it."""
+"""A data set in which every class has a folder: ROOT/LABEL/**/*.jpg, as Keras and torchvision read it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ __all__ = ["ClassFolders", "read_class_folders"]
 
 @dataclass(frozen=True, slots=True)
 class ClassFolders:
-    """The pictures of each class folder, which is not yet matched with a class."""
+    """The pictures of each class folder; the folders are not yet matched with classes."""
 
     root: Path
     pictures: Mapping[str, Sequence[Path]]
     """Folder to its pictures, at least one, those in its subfolders included."""
     ignored: Mapping[str, int]
-    """Suffix to the number of files that are no pictures which are read (.heic, say)."""
+    """Suffix to the number of files of a kind that is not read (.heic, say)."""
 
     @property
     def count(self) -> int:
@@ -59,13 +59,13 @@ def _find_root(data: str) -> Path:
     root = Path(parsed.target).expanduser()
     expected = "expected a folder that holds a folder of pictures for every class (--data DIR)"
     if parsed.kind != "file":
-        raise UsageError(f"--data {data} is a camera, and nobody knows what is true of its pictures: {expected}")
+        raise UsageError(f"--data {data} is a camera, and the truth about its pictures is not known: {expected}")
     place = what_is_at(root)
     if place == "nothing":
         raise SourceNotFoundError(f"there is no folder {root}: {expected}")
     if place != "folder":
         raise UsageError(
-            f"--data {root} is a file, and a classifier is judged by folders (a detector: --task detect): {expected}"
+            f"--data {root} is a file, and a classifier needs folders (a detector: --task detect): {expected}"
         )
     return root
 

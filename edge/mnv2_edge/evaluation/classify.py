@@ -1,4 +1,4 @@
-"""Judge a classifier by pictures in class folders, one picture in memory at a time."""
+"""Evaluation of a classifier on pictures in class folders, one picture in memory at a time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Final
 from mnv2_edge.building.pictures import spread_evenly
 from mnv2_edge.config.model import TaskConfig
 from mnv2_edge.evaluation.class_folders import ClassFolders, read_class_folders
-from mnv2_edge.evaluation.picture_inference import Eye, Labelled, PictureReader, Progress, describe_network
-from mnv2_edge.evaluation.subject import Bench
+from mnv2_edge.evaluation.picture_inference import Labelled, PictureInference, PictureReader, Progress, describe_network
+from mnv2_edge.evaluation.subject import EvaluationContext
 from mnv2_edge.evaluation.thumbnails import draw_thumbnail
-from mnv2_edge.evaluation.top_items import Greatest
+from mnv2_edge.evaluation.top_items import TopItems
 from mnv2_edge.inference.network import Network
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.evaluation.class_names import match_classes
@@ -20,15 +20,15 @@ from mnv2_engines.evaluation.comparison import PairedTally
 from mnv2_engines.evaluation.hints import find_hints
 from mnv2_engines.evaluation.result import (
     ClassificationResult,
-    Difference,
-    Mistake,
-    Reference,
+    Disagreement,
+    FloatResult,
+    Misclassification,
 )
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["TOP_K", "choose_pictures", "evaluate_classifier", "judge_classifier"]
+__all__ = ["TOP_K", "choose_pictures", "evaluate_class_folders", "evaluate_classifier"]
 
 TOP_K: Final = 5
 """What the networks' tasks have to give: top-5 accuracy needs no more, and a report shows no more."""
@@ -36,8 +36,8 @@ _SHOWN: Final = 48
 """Pictures that are kept to be shown: about 8 kB each."""
 
 
-def judge_classifier(bench: Bench) -> ClassificationResult:
-    """Judge the engine by class folders. Raises LabelsError for folders that are no classes of the network."""
+def evaluate_class_folders(bench: EvaluationContext) -> ClassificationResult:
+    """Evaluate the engine on class folders. Raises LabelsError for folders that are not classes of the network."""
     folders = read_class_folders(bench.options.data)
     task = TaskConfig(name="classify", top_k=TOP_K, score_threshold=0.0)
     with bench.open_engine(task) as network:
@@ -73,16 +73,16 @@ def evaluate_classifier(
     The networks' tasks give the best `TOP_K` classes without a score threshold; `labels` has one name per class. A
     picture that cannot be read is counted and named. Raises SourceError when none can be, and what a network raises.
     """
-    tally, worst = ClassificationTally(len(labels)), Greatest[Mistake](_SHOWN)
+    tally, worst = ClassificationTally(len(labels)), TopItems[Misclassification](_SHOWN)
     against = None if reference is None else _Against(reference, len(labels))
-    eye, reader = Eye(network), PictureReader(folders.root, progress, limits)
+    inference, reader = PictureInference(network), PictureReader(folders.root, progress, limits)
     for name, pixels, truth in reader.read(pictures):
-        findings, view = eye.look(pixels)
+        findings, view = inference.look(pixels)
         predictions = findings.predictions
         right = tally.add(truth, predictions)
         score = predictions[0].score if predictions else 0.0
         if not right and worst.takes(score):
-            worst.add(score, Mistake(name, truth, predictions, draw_thumbnail(pixels, view)))
+            worst.add(score, Misclassification(name, truth, predictions, draw_thumbnail(pixels, view)))
         if against is not None:
             against.look(name, truth, pixels, predictions, view)
     return ClassificationResult(
@@ -97,12 +97,12 @@ def evaluate_classifier(
     )
 
 
-def _note_data(bench: Bench, folders: ClassFolders, network: Network) -> None:
+def _note_data(bench: EvaluationContext, folders: ClassFolders, network: Network) -> None:
     if not network.labels:
         bench.notes.append("the engine has no labels: classes are called like the folders")
     if folders.ignored:
         left_out = ", ".join(f"{count} {suffix}" for suffix, count in sorted(folders.ignored.items()))
-        bench.notes.append(f"files that are no pictures which are read: {left_out}")
+        bench.notes.append(f"files of a kind that is not read: {left_out}")
 
 
 def _name_classes(ids: Mapping[str, int], classes: int) -> Sequence[str]:
@@ -111,25 +111,25 @@ def _name_classes(ids: Mapping[str, int], classes: int) -> Sequence[str]:
 
 
 class _Against:
-    """Hold the float network's answers against the engine's."""
+    """Comparison of the float network's answers with the engine's."""
 
     def __init__(self, network: Network, classes: int) -> None:
         self._network = network
-        self._eye = Eye(network)
+        self._inference = PictureInference(network)
         self._tally = ClassificationTally(classes)
         self._paired = PairedTally()
-        self._differences = Greatest[Difference](_SHOWN)
+        self._differences = TopItems[Disagreement](_SHOWN)
 
     def look(self, name: str, truth: int, pixels: UInt8Array, engine: tuple[Prediction, ...], view: View) -> None:
         """Count one picture that the engine has seen."""
-        own = self._eye.look(pixels)[0].predictions
+        own = self._inference.look(pixels)[0].predictions
         right = self._tally.add(truth, own)
         said, other = (found[0].class_id if found else None for found in (engine, own))
         self._paired.add(same=said == other, engine_right=said == truth, reference_right=right)
         score = engine[0].score if engine else 0.0
         if said != other and self._differences.takes(score):
-            self._differences.add(score, Difference(name, truth, engine, own, draw_thumbnail(pixels, view)))
+            self._differences.add(score, Disagreement(name, truth, engine, own, draw_thumbnail(pixels, view)))
 
-    def result(self) -> Reference:
+    def result(self) -> FloatResult:
         """Return what was counted."""
-        return Reference(describe_network(self._network), self._tally, self._paired, self._differences.items())
+        return FloatResult(describe_network(self._network), self._tally, self._paired, self._differences.items())

@@ -1,4 +1,4 @@
-"""Read a data set whose things have boxes: COCO's JSON, of `instances_val2017.json`'s kind."""
+"""A data set whose things have boxes: COCO's JSON, of `instances_val2017.json`'s kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class _Category(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """What is read of it; outlines are left where they are, which are most of its bytes."""
+    """The parts of the file that are read; outlines, most of its bytes, are skipped."""
 
     images: list[_Image]
     annotations: list[_Annotation]
@@ -42,7 +42,7 @@ class _File(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class BoxedPicture:
-    """A picture file and the things in it, with the file's category ids for classes."""
+    """A picture file and the things in it; the classes are the file's category ids."""
 
     path: Path
     boxes: tuple[TruthBox, ...]
@@ -50,7 +50,7 @@ class BoxedPicture:
 
 @dataclass(frozen=True, slots=True)
 class CocoData:
-    """A data set, not yet matched with a network's classes."""
+    """A data set that is not yet matched with a network's classes."""
 
     root: Path
     """Where the pictures are."""

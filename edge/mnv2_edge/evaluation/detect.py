@@ -1,4 +1,4 @@
-"""Judge a detector by COCO annotations, one picture in memory at a time."""
+"""Evaluation of a detector on COCO annotations, one picture in memory at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,10 +9,10 @@ from mnv2_edge.building.pictures import spread_evenly
 from mnv2_edge.config.model import TaskConfig
 from mnv2_edge.errors import UsageError
 from mnv2_edge.evaluation.coco import BoxedPicture, CocoData, read_coco
-from mnv2_edge.evaluation.picture_inference import Eye, Labelled, PictureReader, describe_network
-from mnv2_edge.evaluation.subject import Bench
+from mnv2_edge.evaluation.picture_inference import Labelled, PictureInference, PictureReader, describe_network
+from mnv2_edge.evaluation.subject import EvaluationContext
 from mnv2_edge.evaluation.thumbnails import draw_boxes
-from mnv2_edge.evaluation.top_items import Greatest
+from mnv2_edge.evaluation.top_items import TopItems
 from mnv2_edge.inference.network import Network
 from mnv2_engines.errors import LabelsError
 from mnv2_engines.evaluation.box_matching import match_boxes
@@ -21,26 +21,26 @@ from mnv2_engines.evaluation.detection import DetectionTally, TruthBox
 from mnv2_engines.evaluation.result import DetectionResult, PoorBoxes
 from mnv2_engines.predictions import Detection
 
-__all__ = ["judge_detector"]
+__all__ = ["evaluate_coco"]
 
 _TASK: Final = TaskConfig(name="detect", top_k=100, score_threshold=0.001)
-"""Average precision looks at every score, so hardly any detection is left out; COCO judges 100 a picture."""
+"""Average precision looks at every score, so hardly any detection is left out; COCO counts 100 a picture."""
 _SHOWN: Final = 5
 _WORST: Final = 48
 """Pictures that are kept to be shown: about 15 kB each."""
 
 
-def judge_detector(bench: Bench) -> DetectionResult:
-    """Judge the engine by COCO annotations, of the categories that it has a label for.
+def evaluate_coco(bench: EvaluationContext) -> DetectionResult:
+    """Evaluate the engine on COCO annotations, of the categories that it has a label for.
 
-    Raises UsageError when the data are no annotations or hold nothing to judge, LabelsError when the network knows none
-    of the categories, BackendUnavailableError without pycocotools.
+    Raises UsageError when the data are not annotations or hold nothing to judge, LabelsError when the network knows
+    none of the categories, BackendUnavailableError without pycocotools.
     """
     options = bench.options
     path = Path(options.data).expanduser()
     if path.suffix.lower() != ".json":
         raise UsageError(
-            f"--data {options.data} is no file of annotations: a detector is judged by COCO's JSON, whose pictures lie "
+            f"--data {options.data} is not a file of annotations: a detector needs COCO's JSON, whose pictures lie "
             "beside it or in --pictures DIR"
         )
     data = read_coco(path, options.pictures)
@@ -48,7 +48,7 @@ def judge_detector(bench: Bench) -> DetectionResult:
         known = _match(data, network)
         if left := [name for category, name in data.categories.items() if category not in known.values()]:
             more = ", ..." if len(left) > _SHOWN else ""
-            bench.notes.append(f"not judged, since the network has no such label: {', '.join(left[:_SHOWN])}{more}")
+            bench.notes.append(f"left out, since the network has no such label: {', '.join(left[:_SHOWN])}{more}")
         pictures = _choose(data.pictures, options.limit)
         with bench.open_reference(network, _TASK) as reference:
             result = _evaluate(bench, data, pictures, known, (network, reference))
@@ -75,21 +75,21 @@ def _choose(pictures: Sequence[BoxedPicture], limit: int | None) -> list[Labelle
 
 
 def _evaluate(
-    bench: Bench,
+    bench: EvaluationContext,
     data: CocoData,
     pictures: Sequence[Labelled[tuple[TruthBox, ...]]],
     known: Mapping[str, int],
     networks: tuple[Network, Network | None],
 ) -> DetectionResult:
     judged = [network for network in networks if network is not None]
-    eyes = [Eye(network) for network in judged]
+    inferences = [PictureInference(network) for network in judged]
     tallies = [DetectionTally(tuple(known.values())) for _ in judged]
     categories = frozenset(known.values())
-    reader, worst = PictureReader(data.root, bench.progress, bench.options.picture_limits), Greatest[PoorBoxes](_WORST)
+    reader, worst = PictureReader(data.root, bench.progress, bench.options.picture_limits), TopItems[PoorBoxes](_WORST)
     for name, pixels, truth in reader.read(pictures):
         boxes = [box for box in truth if box.class_id in categories]
-        for place, (eye, tally) in enumerate(zip(eyes, tallies, strict=True)):
-            found = _by_category(eye.look(pixels)[0].detections, known)
+        for place, (inference, tally) in enumerate(zip(inferences, tallies, strict=True)):
+            found = _by_category(inference.look(pixels)[0].detections, known)
             tally.add(boxes, found)
             matches = match_boxes(boxes, found)
             if place == 0 and matches.wrong and worst.takes(matches.wrong):
@@ -116,5 +116,5 @@ def _evaluate(
 
 
 def _by_category(detections: Sequence[Detection], known: Mapping[str, int]) -> list[Detection]:
-    """Return the detections of what is judged, with the category for the class."""
+    """Return the detections of what is evaluated, with the category for the class."""
     return [replace(found, class_id=known[found.label]) for found in detections if found.label in known]

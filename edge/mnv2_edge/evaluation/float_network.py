@@ -1,4 +1,4 @@
-"""Run the float network that an engine was made of beside it."""
+"""The float network that an engine was made of, run beside it."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Read a data set whose pixels have classes: DIR/images/NAME.jpg and DIR/masks/NAME.png, or VOC's folders."""
+"""A data set whose pixels have classes: DIR/images/NAME.jpg and DIR/masks/NAME.png, or VOC's folders."""
 
 import io
 import warnings
@@ -38,7 +38,7 @@ def read_mask_folders(root: Path) -> MaskedPictures:
         if (root / images).is_dir() and (root / masks).is_dir():
             return _pair(root, root / images, root / masks)
     raise UsageError(
-        f"{root} has no masks: a segmenter is judged by {root}/images/NAME.jpg and {root}/masks/NAME.png, whose pixels "
+        f"{root} has no masks: a segmenter needs {root}/images/NAME.jpg and {root}/masks/NAME.png, whose pixels "
         "are class numbers (or VOC's JPEGImages and SegmentationClass)"
     )
 

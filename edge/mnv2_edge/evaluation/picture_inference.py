@@ -1,4 +1,4 @@
-"""Take pictures the way that a camera's frames go: read, fit, infer, decode."""
+"""Inference of single pictures, on the way that a camera's frames go: read, fit, infer, decode."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ from mnv2_edge.errors import SourceError
 from mnv2_edge.inference.network import Network
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.files.pictures import read_picture
-from mnv2_engines.evaluation.result import Judged, Unreadable
+from mnv2_engines.evaluation.result import EvaluatedEngine, UnreadablePicture
 from mnv2_engines.predictions import Findings
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.printable import printable
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["Eye", "Labelled", "PictureReader", "Progress", "describe_network"]
+__all__ = ["Labelled", "PictureInference", "PictureReader", "Progress", "describe_network"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 _Truth = TypeVar("_Truth")
@@ -22,8 +22,8 @@ Labelled: TypeAlias = tuple[Path, _Truth]
 """A picture file and what is true of it."""
 
 
-class Eye:
-    """Look at pictures with one network, as `run` does."""
+class PictureInference:
+    """Inference of one network on single pictures, as `run` does it on frames."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -37,13 +37,13 @@ class Eye:
 
 
 class PictureReader:
-    """Read pictures one by one; keep count of those that cannot be read."""
+    """Reader of pictures, one by one, with a count of those that cannot be read."""
 
     def __init__(self, root: Path, progress: Progress, limits: PictureLimits = DEFAULT_LIMITS) -> None:
         self._root = root
         self._limits = limits
         self._progress = progress
-        self.unreadable: list[Unreadable] = []
+        self.unreadable: list[UnreadablePicture] = []
 
     def read(self, pictures: Sequence[Labelled[_Truth]]) -> Iterator[tuple[str, UInt8Array, _Truth]]:
         """Yield the name below the data's folder, upright BGR pixels, and the truth.
@@ -56,7 +56,7 @@ class PictureReader:
             try:
                 pixels = read_picture(path, self._limits)
             except SourceError as exc:
-                self.unreadable.append(Unreadable(name, printable(str(exc))))
+                self.unreadable.append(UnreadablePicture(name, printable(str(exc))))
                 continue
             yield name, pixels, truth
         self._progress(len(pictures), len(pictures))
@@ -70,6 +70,6 @@ class PictureReader:
         return printable(str(below).encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
-def describe_network(network: Network) -> Judged:
+def describe_network(network: Network) -> EvaluatedEngine:
     """Return what a result says about the network."""
-    return Judged(network.engine_id, network.backend.report().runtime, network.preprocess)
+    return EvaluatedEngine(network.engine_id, network.backend.report().runtime, network.preprocess)

@@ -1,4 +1,4 @@
-"""Open what is to be judged: an engine, and the float network that it was built from."""
+"""The subject of an evaluation: an engine, and the float network that it was built from."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from mnv2_edge.inference.network import Network
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.engine.engine import Engine
 
-__all__ = ["Bench", "EvaluationOptions", "EvaluationProgress"]
+__all__ = ["EvaluationContext", "EvaluationOptions", "EvaluationProgress"]
 
 EvaluationProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with the phase (float, evaluate), done, and in all."""
@@ -22,7 +22,7 @@ EvaluationProgress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """What to judge, and by what."""
+    """What is evaluated, and with which data."""
 
     engine: EngineConfig
     """Its `model` is a file or the name of a stored engine; None is the default one, as for `run`."""
@@ -42,8 +42,8 @@ class EvaluationOptions:
 
 
 @dataclass(slots=True)
-class Bench:
-    """Hold what every judge needs: the engine, how to open it, and what the reader of the result should know."""
+class EvaluationContext:
+    """What every evaluation needs: the engine, how to open it, and notes for the reader of the result."""
 
     options: EvaluationOptions
     engine: Engine
@@ -78,7 +78,7 @@ class Bench:
             yield reference
 
     def progress(self, done: int, total: int) -> None:
-        """Tell how many pictures are judged."""
+        """Report how many pictures are done."""
         self.on_progress("evaluate", done, total)
 
     def _find_float(self, network: Network) -> FloatModel | None:

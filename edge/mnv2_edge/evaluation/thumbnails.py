@@ -1,4 +1,4 @@
-"""Draw small pictures for a report."""
+"""Small pictures for a report."""
 
 from typing import Final
 

@@ -1,16 +1,16 @@
-"""Keep the few items of a long row that matter most."""
+"""The few items of a long series with the greatest scores."""
 
 import heapq
 import itertools
 from typing import Generic, TypeVar
 
-__all__ = ["Greatest"]
+__all__ = ["TopItems"]
 
 _Item = TypeVar("_Item")
 
 
-class Greatest(Generic[_Item]):
-    """Keep the items with the greatest scores; of equal ones the first."""
+class TopItems(Generic[_Item]):
+    """The items with the greatest scores; of items with equal scores, the first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,7 +18,7 @@ class Greatest(Generic[_Item]):
         self._places = itertools.count(0, -1)
 
     def takes(self, score: float) -> bool:
-        """Say whether an item of this score would be kept: drawing one that is not would be a waste."""
+        """Return whether an item of this score would be kept: drawing one that is not would be a waste."""
         return len(self._heap) < self._most or score > self._heap[0][0]
 
     def add(self, score: float, item: _Item) -> None:

@@ -1,4 +1,4 @@
-"""Tell the time: intervals from the monotonic clock, the wall clock only for what is published."""
+"""Time: intervals from the monotonic clock, the wall clock only for what is published."""
 
 import ctypes
 import threading
@@ -25,7 +25,7 @@ _DATE_TIME: Final = {"format": "date-time"}
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """Say when something happened, with what a reader needs to judge a clock that starts wrong and jumps."""
+    """Time of an event, with what a reader needs when a clock starts wrong and jumps."""
 
     time: Annotated[
         str, Meta(description="Wall clock, RFC 3339 in UTC with milliseconds.", extra_json_schema=_DATE_TIME)
@@ -66,7 +66,7 @@ def stamp(monotonic_ns: int, boot: str, *, synced: bool) -> Timestamp:
 
 
 class Clock:
-    """Make time stamps, asking the kernel only now and then whether the wall clock is right."""
+    """Source of time stamps; it asks the kernel only now and then whether the wall clock is right."""
 
     def __init__(self) -> None:
         self._boot = boot_id()
@@ -86,7 +86,7 @@ _OLDEST_NS: Final = 5_000_000_000
 
 
 def monotonic_stamp(stamp_ns: int, now_ns: int) -> int:
-    """Return a driver's stamp on the clock of `time.monotonic_ns()`; `now_ns`, the time of arrival, when it is no use.
+    """Return a driver's stamp on the clock of `time.monotonic_ns()`; `now_ns`, the time of arrival if it is not usable.
 
     V4L2 and libcamera stamp with CLOCK_MONOTONIC or CLOCK_BOOTTIME (which counts the time in suspend too). One that
     does otherwise is found out by a stamp in the future or of long ago.

@@ -1,4 +1,4 @@
-"""Read the small files of /proc and /sys."""
+"""The small files of /proc and /sys."""
 
 import os
 from pathlib import Path

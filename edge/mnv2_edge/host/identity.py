@@ -1,4 +1,4 @@
-"""Name this device: in topics, to a broker, and for people."""
+"""Names of this device: in topics, to a broker, and for people."""
 
 import hashlib
 import hmac
@@ -27,7 +27,7 @@ _UNSAFE: Final = re.compile(r"[^a-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Say who this runtime is."""
+    """Identity of this runtime."""
 
     device_id: str
     """In records and topics: lower-case letters, digits, `-`, `_`; with the instance when there is one."""

@@ -1,4 +1,4 @@
-"""Read how much memory is left, for this machine and for this process.
+"""Free memory, of this machine and of this process.
 
 The machine: `MemAvailable` of /proc/meminfo. The process: what its control groups may have (cgroup v2, `memory.high`
 and `memory.max`, the unit's MemoryHigh= and MemoryMax=), less what they hold and cannot give back. `memory.current`
@@ -20,7 +20,7 @@ from typing import Final
 from mnv2_edge.host.files import read_number, read_text
 from mnv2_engines.engine.device import read_meminfo
 
-__all__ = ["Contiguous", "Memory", "read_contiguous", "read_memory", "return_memory_early"]
+__all__ = ["CmaMemory", "Memory", "read_cma", "read_memory", "return_memory_early"]
 
 _MIB: Final = 1 << 20
 _WAITED: Final = re.compile(r"^some avg10=(?P<percent>[0-9.]+)", re.MULTILINE)
@@ -76,7 +76,7 @@ def _groups(root: Path) -> tuple[Path, ...]:
 
 
 def _left_mib(group: Path) -> int | None:
-    limits = [read_number(group / name) for name in ("memory.high", "memory.max")]  # "max" is no number: no limit
+    limits = [read_number(group / name) for name in ("memory.high", "memory.max")]  # "max" is not a number: no limit
     limit = min((value for value in limits if value is not None), default=None)
     current = read_number(group / "memory.current")
     if limit is None or current is None:
@@ -95,18 +95,18 @@ def _waited_percent(file: Path) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Contiguous:
-    """In MiB. What is not free may still be lent out to others, who have to give it back, and sometimes cannot."""
+class CmaMemory:
+    """CmaMemory memory in MiB. The kernel may lend a part of it to others, and cannot always get it back at once."""
 
     total: int
     free: int
 
 
-def read_contiguous(root: Path = Path("/")) -> Contiguous | None:
+def read_cma(root: Path = Path("/")) -> CmaMemory | None:
     """Read `CmaTotal` and `CmaFree` of /proc/meminfo; None for a kernel without CMA."""
     kib = read_meminfo(root)
     total, free = kib.get("CmaTotal", 0) // 1024, kib.get("CmaFree", 0) // 1024
-    return Contiguous(total, free) if total else None
+    return CmaMemory(total, free) if total else None
 
 
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h of glibc

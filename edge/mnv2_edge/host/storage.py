@@ -1,4 +1,4 @@
-"""Read how file systems are: full, read-only, or with errors."""
+"""State of file systems: full, read-only, or with errors."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Final
 
 from mnv2_edge.host.files import read_number, read_text
 
-__all__ = ["Flash", "Mount", "Usage", "mount_of", "read_flash", "read_mounts", "read_usage"]
+__all__ = ["DiskUsage", "FlashStorage", "Mount", "mount_of", "read_flash", "read_mounts", "read_usage"]
 
 _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 """How the kernel and fstab(5) write what separates fields: space, tab, line end, backslash and `#`."""
@@ -20,8 +20,8 @@ _AFTER_ERROR: Final = frozenset({"emergency_ro", "shutdown"})
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """How full a file system is, for somebody who is not root."""
+class DiskUsage:
+    """How full a file system is for a user who is not root."""
 
     device: int
     """The same for all folders of one file system."""
@@ -45,7 +45,7 @@ class Mount:
     """Whether somebody asked for that; if not, and it is, the kernel did it after an error."""
 
 
-def read_usage(folder: Path) -> Usage | None:
+def read_usage(folder: Path) -> DiskUsage | None:
     """Return how full the file system is on which the folder lies, or would lie; None when that cannot be told.
 
     Does not return while a share does not whose server is gone.
@@ -56,7 +56,7 @@ def read_usage(folder: Path) -> Usage | None:
         except OSError:
             continue
         inodes = found.f_favail if found.f_files else None
-        return Usage(device, found.f_bavail * found.f_frsize, inodes)
+        return DiskUsage(device, found.f_bavail * found.f_frsize, inodes)
     return None
 
 
@@ -119,7 +119,7 @@ _EXCEEDED: Final = 0x0B
 
 
 @dataclass(frozen=True, slots=True)
-class Flash:
+class FlashStorage:
     """One card, or one chip on the board."""
 
     device: str
@@ -135,7 +135,7 @@ class Flash:
     """`normal`, `warning` (80 % of the spare blocks are used), `urgent` (90 %); empty where it does not say."""
 
 
-def read_flash(root: Path = Path("/")) -> tuple[Flash, ...]:
+def read_flash(root: Path = Path("/")) -> tuple[FlashStorage, ...]:
     """Return every card and eMMC chip of this board; never its serial number."""
     found = []
     for folder in sorted((root / "sys/block").glob("mmcblk[0-9]")):
@@ -143,7 +143,7 @@ def read_flash(root: Path = Path("/")) -> tuple[Flash, ...]:
         kind = read_text(device / "type")
         if kind:
             found.append(
-                Flash(
+                FlashStorage(
                     folder.name,
                     kind,
                     read_text(device / "name"),

@@ -1,4 +1,4 @@
-"""Read which board this is and what runs on it."""
+"""The board and the system that runs on it."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _PI_ISSUE: Final = "etc/rpi-issue"  # "Raspberry Pi reference 2024-07-04": os-re
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a board and its system call themselves; each empty where they do not."""
+    """Names of a board and its system; a name that is not stated is empty."""
 
     model: str
     """`Raspberry Pi 5 Model B Rev 1.0`; of a PC what its maker calls it."""
@@ -28,7 +28,7 @@ class System:
 
     @property
     def is_pi(self) -> bool:
-        """Tell whether this is a Raspberry Pi."""
+        """Return whether this is a Raspberry Pi."""
         return self.model.startswith("Raspberry Pi")
 
 

@@ -1,4 +1,4 @@
-"""Read how hot a board is, and from where on it slows itself down.
+"""Temperature of a board, and the temperature from which it slows itself down.
 
 /sys/class/thermal/thermal_zone*: `type` names the sensor, `temp` is in thousandths of a degree Celsius, and
 `trip_point_N_type` and `_temp` say what the kernel does at which temperature: `active` starts a fan, `passive` slows
@@ -14,7 +14,7 @@ from typing import Final
 from mnv2_edge.host.files import list_files, read_number, read_text
 from mnv2_edge.host.system import read_system
 
-__all__ = ["Zone", "read_zones", "slows_at_c"]
+__all__ = ["ThermalZone", "read_zones", "slows_at_c"]
 
 _LOWEST_C: Final = -40.0
 _HIGHEST_C: Final = 125.0
@@ -30,8 +30,8 @@ _LEAST_TRIP_C: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
-    """One sensor that said something which can be true."""
+class ThermalZone:
+    """One sensor with a plausible reading."""
 
     name: str
     """What the kernel calls it: `cpu-thermal` on a Raspberry Pi; `cpu-thermal`, `tj-thermal` and others on a Jetson;
@@ -45,11 +45,11 @@ class Zone:
 
     @property
     def of_processor(self) -> bool:
-        """Tell whether the name says that this is about a processor."""
+        """Return whether the name says that this is about a processor."""
         return _PROCESSOR.search(self.name) is not None
 
 
-def read_zones(root: Path = Path("/")) -> tuple[Zone, ...]:
+def read_zones(root: Path = Path("/")) -> tuple[ThermalZone, ...]:
     """Return all sensors of this machine that can be read, hottest first. Some may be of a battery, or a radio."""
     found = []
     for folder in list_files(root / "sys/class/thermal", "thermal_zone*"):
@@ -59,11 +59,11 @@ def read_zones(root: Path = Path("/")) -> tuple[Zone, ...]:
             passive = [at for kind, at in trips if kind == "passive" and at >= _LEAST_TRIP_C]
             critical = [at for kind, at in trips if kind == "critical"]
             name = read_text(folder / "type")
-            found.append(Zone(name, celsius, max(passive, default=None), min(critical, default=None)))
+            found.append(ThermalZone(name, celsius, max(passive, default=None), min(critical, default=None)))
     return tuple(sorted(found, key=lambda zone: (-zone.celsius, zone.name)))
 
 
-def slows_at_c(zone: Zone, root: Path = Path("/")) -> float | None:
+def slows_at_c(zone: ThermalZone, root: Path = Path("/")) -> float | None:
     """Return from where on the board slows itself down for what this sensor says; None where that is not known.
 
     Known is it of a Raspberry Pi's processor, and where a board's device tree says it, as a Jetson's does: about 99 °C

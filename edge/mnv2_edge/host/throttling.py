@@ -1,4 +1,4 @@
-"""Read whether a board has slowed itself down, or has had too little voltage.
+"""Whether a board has slowed itself down, or has had too little voltage.
 
 A Raspberry Pi's firmware keeps eight bits: four for now and the same four, 16 higher, for any time since boot
 (vcgencmd(1), `get_throttled`). A Jetson counts since boot (hwmon `soctherm_oc`: OC1 under-voltage, OC2 average
@@ -43,7 +43,7 @@ def parse_throttled(answer: str) -> Throttling | None:
 
 
 def decode_throttled(bits: int) -> Throttling:
-    """Say which of the firmware's bits are set."""
+    """Return which of the firmware's bits are set."""
     now = tuple(words for bit, words in _BITS if bits >> bit & 1)
     before = tuple(words for bit, words in _BITS if bits >> bit + _SINCE_BOOT & 1 and words not in now)
     return Throttling(now, before)

@@ -1,16 +1,16 @@
-"""Wait for an answer only so long: a share without its server and a stuck driver give none."""
+"""A call with a timeout: a share without its server and a stuck driver never answer."""
 
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Patient"]
+__all__ = ["TimedCall"]
 
 _Answer = TypeVar("_Answer")
 
 
-class Patient(Generic[_Answer]):
-    """Ask in a thread of its own, which is left behind when it hangs: a whole process would cost a second on a Pi.
+class TimedCall(Generic[_Answer]):
+    """A question asked in a thread, which is abandoned when it hangs: a process would cost a second on a Pi.
 
     What is asked must be safe to leave, as a system call is, and no library's function whose locks are needed later.
     Ctrl-C ends the waiting at once, whatever the thread hangs in.
@@ -31,7 +31,7 @@ class Patient(Generic[_Answer]):
             except Exception as exc:  # noqa: BLE001 - the top of a thread: handed on below
                 errors.append(exc)
 
-        thread = threading.Thread(target=ask, name="patience", daemon=True)
+        thread = threading.Thread(target=ask, name="timed call", daemon=True)
         thread.start()
         thread.join(self._timeout_s)
         if errors:

@@ -1,4 +1,4 @@
-"""Replace the engine that serves while it serves: a newer one, or one that is being rebuilt."""
+"""Replacement of the engine while it serves, by a newer one or one that is being rebuilt."""
 
 import dataclasses
 import logging
@@ -22,7 +22,7 @@ _JOIN_S = 0.3  # Ctrl-C has to end the process within a second
 
 
 class EngineUpdates:
-    """Own `reference`, the network that serves, and the thread that looks for another one and opens it.
+    """Owner of `reference` (the network that serves) and of the thread that finds and opens its successor.
 
     Opens the first network at once and raises as `load` does. `watch`: look every `poll_s` whether `reference` has
     changed; else only when asked.
@@ -62,11 +62,11 @@ class EngineUpdates:
         return self._thread is not None and self._thread.is_alive()
 
     def ask(self) -> None:
-        """Have the thread look now, and say so when there is no other engine. Returns at once."""
+        """Make the thread look now, and log when there is no other engine. Returns at once."""
         self._asked.set()
 
     def start(self, change: Callable[[Network], bool]) -> None:
-        """Begin to look; `change` puts a network to work as `Pipeline.change_network` does."""
+        """Start to look; `change` puts a network to work as `Pipeline.change_network` does."""
         self._thread = threading.Thread(target=self._main, args=(change,), name="engine-updates", daemon=True)
         self._thread.start()
 
@@ -148,7 +148,7 @@ class EngineUpdates:
 
 
 def _serves_alike(one: Engine, other: Engine) -> bool:
-    """Say whether nobody could tell which of two engines runs; where they lie and when they were built is no matter."""
+    """Return whether two engines are the same except for their path and manifest."""
     return dataclasses.replace(one, path=other.path, manifest=None) == dataclasses.replace(other, manifest=None)
 
 
@@ -157,37 +157,37 @@ _END_S: Final = 0.3
 
 
 def begin_rebuilding(store: Store, name: str) -> "RebuildingEngine | None":
-    """Begin to build a stored TensorRT plan that does not fit any more, if another engine can serve meanwhile.
+    """Start to build a stored TensorRT plan that does not fit any more, if another engine can serve meanwhile.
 
     None when it fits, or none can. Raises as `why_rebuild` does.
     """
-    from mnv2_engines.store.readiness import find_stand_in, why_rebuild  # they know recipes of builds
+    from mnv2_engines.store.readiness import find_substitute, why_rebuild  # they know recipes of builds
 
     why = why_rebuild(store, name)
-    other = None if why is None else find_stand_in(store, name)
+    other = None if why is None else find_substitute(store, name)
     if why is None or other is None:
         return None
     command = ("nice", "-n", "10", *module_command("mnv2_edge", "engines", "rebuild", name))  # frames come first
     _log.warning("rebuilding %s, %s serves meanwhile: %s", name, other, why)
-    wanted, stand_in = StoredEngine(store, name), StoredEngine(store, other)
-    return RebuildingEngine(name, why, wanted=wanted, stand_in=stand_in, command=command)
+    wanted, substitute = StoredEngine(store, name), StoredEngine(store, other)
+    return RebuildingEngine(name, why, wanted=wanted, substitute=substitute, command=command)
 
 
 class RebuildingEngine:
-    """Point at `stand_in` until `command` has built what `wanted` points at; keeps the promises of `EngineReference`.
+    """Reference to `substitute` until `command` has built the engine of `wanted`; an `EngineReference`.
 
-    The build has a process of its own: minutes of a compiler that may crash or be killed for want of memory. Whoever
-    watches the reference sees its end as a new version. When it fails the stand-in stays.
+    The build has a process of its own: minutes of a compiler that may crash or be killed for lack of memory. Its end
+    shows as a new version of the reference. When it fails, the substitute stays.
     """
 
     def __init__(
-        self, name: str, why: str, *, wanted: EngineReference, stand_in: EngineReference, command: Sequence[str]
+        self, name: str, why: str, *, wanted: EngineReference, substitute: EngineReference, command: Sequence[str]
     ) -> None:
-        """Begin to build at once. Raises OSError when that cannot be started."""
+        """Start to build at once. Raises OSError when that cannot be started."""
         self._name = name
         self._why = why
         self._wanted = wanted
-        self._stand_in = stand_in
+        self._substitute = substitute
         self._lock = threading.Lock()
         self._built: bool | None = None
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -216,7 +216,7 @@ class RebuildingEngine:
                 self._child.kill()
                 self._child.wait()
         self._wanted.close()
-        self._stand_in.close()
+        self._substitute.close()
 
     def _serving(self) -> EngineReference:
         with self._lock:
@@ -232,4 +232,4 @@ class RebuildingEngine:
                         status,
                         self._name,
                     )
-            return self._wanted if self._built else self._stand_in
+            return self._wanted if self._built else self._substitute

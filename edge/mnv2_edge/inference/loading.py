@@ -1,4 +1,4 @@
-"""Choose the engine that a configuration means, and open it with all that it takes to feed and to read it."""
+"""The engine that a configuration means, opened with everything that feeds and reads it."""
 
 import contextlib
 import dataclasses
@@ -51,7 +51,7 @@ def open_network(
 def engine_reference(
     config: EngineConfig, environment: Environment, *, serve_meanwhile: bool = False
 ) -> EngineReference:
-    """Point at the engine that `config` means: stored, pulled or a file; the default one, else the demo's, when silent.
+    """Return a reference to the engine that `config` means: stored, pulled or a file; else the default or the demo's.
 
     With `build` a stored one is built first where that is needed; with `serve_meanwhile` another engine of the same
     network, if there is one, stands in for a TensorRT plan that has to be built again. Raises UnknownEngineError for a

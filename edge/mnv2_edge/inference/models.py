@@ -1,4 +1,4 @@
-"""Reach the models below this device's home: both catalogues, what is pulled, and what goes wrong with the disk."""
+"""Models below this device's home: both catalogues, what is pulled, and faults of the disk."""
 
 import errno
 import logging
@@ -16,7 +16,7 @@ from mnv2_engines.store.names import is_name
 if TYPE_CHECKING:  # it brings the readers of all formats along, and what starts as a service hardly ever needs them
     from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome
 
-__all__ = ["engines_built_from", "known_models", "missing_model", "model_home", "pulled_model", "storing"]
+__all__ = ["engines_built_from", "known_models", "mapped_store_errors", "missing_model", "model_home", "pulled_model"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def engines_built_from(model_sha256: str, environment: Environment) -> tuple[str
 
 
 @contextmanager
-def storing(home: "ModelHome") -> Iterator[None]:
+def mapped_store_errors(home: "ModelHome") -> Iterator[None]:
     """Say in one line what the disk has against writing below `home`: raises DiskError, StoreError and its kinds."""
     try:
         yield

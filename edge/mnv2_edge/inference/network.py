@@ -1,4 +1,4 @@
-"""Hold a loaded engine with all that is needed to feed it and to read its outputs."""
+"""A loaded engine with everything that feeds it and reads its outputs."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ __all__ = ["Network"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """A loaded engine, its task and its preprocessing. Whoever made it closes it."""
+    """A loaded engine, its task and its preprocessing. Its creator closes it."""
 
     backend: Backend
     task: Task
@@ -30,7 +30,7 @@ class Network:
         return FramePreparer(self.backend.input_spec, self.preprocess, self.resize_quality)
 
     def rehearse(self) -> None:
-        """Take a grey frame all the way, so that what is wrong shows before the first real one, and memory is warm.
+        """Run a grey frame all the way, so that faults show before the first real one, and memory is warm.
 
         Raises EnginesError, and whatever a plug-in's task or backend raises.
         """

@@ -1,1 +1,1 @@
-"""The life of one frame: captured, kept in a slot, inferred, published; and what watches over that."""
+"""The life of one frame: captured, kept in a slot, inferred, published; and the supervision of it."""

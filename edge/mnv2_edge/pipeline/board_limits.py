@@ -1,4 +1,4 @@
-"""Say what a board suffers from, and whether that calls for less work."""
+"""BoardLimits of heat and memory, and whether a board exceeds them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from mnv2_edge.host.memory import read_memory
-from mnv2_edge.host.thermal import Zone, read_zones, slows_at_c
+from mnv2_edge.host.thermal import ThermalZone, read_zones, slows_at_c
 
-__all__ = ["Limits", "Strain", "read_strains", "why_blind"]
+__all__ = ["BoardLimits", "LimitState", "explain_missing_sensor", "read_limit_states"]
 
 _BEFORE_C: Final = 2.0
 """So far below where the board slows itself down: it is read every few seconds, and goes on rising for a while."""
@@ -23,8 +23,8 @@ _NOT_WAITING_PERCENT: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """From where on there is too much."""
+class BoardLimits:
+    """BoardLimits of heat and memory."""
 
     heat_c: float | None = None
     """Of a processor, in °C; None: 2 °C below where the board slows itself down, if that is known; 0: never."""
@@ -33,8 +33,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Strain:
-    """One thing that may be too much."""
+class LimitState:
+    """One limit that may be exceeded."""
 
     cause: Literal["heat", "memory"]
     over: bool
@@ -47,12 +47,12 @@ class Strain:
     """The same for programs; units are in the names."""
 
 
-def read_strains(limits: Limits, root: Path = Path("/")) -> tuple[Strain, ...]:
+def read_limit_states(limits: BoardLimits, root: Path = Path("/")) -> tuple[LimitState, ...]:
     """Look at heat and memory; a tuple without what is unknown here, or not to be looked at. Takes a millisecond."""
     return (*_heat(limits, root), *_memory(limits, root))
 
 
-def why_blind(limits: Limits, root: Path = Path("/")) -> str:
+def explain_missing_sensor(limits: BoardLimits, root: Path = Path("/")) -> str:
     """Return why a limit that somebody has set can never be reached here; empty when all can."""
     if limits.heat_c and not any(_heat(limits, root)):
         return (
@@ -62,13 +62,13 @@ def why_blind(limits: Limits, root: Path = Path("/")) -> str:
     return ""
 
 
-def _heat(limits: Limits, root: Path) -> Iterator[Strain]:
+def _heat(limits: BoardLimits, root: Path) -> Iterator[LimitState]:
     if limits.heat_c == 0:
         return
     known = [(zone, limit) for zone in read_zones(root) if (limit := _limit_c(zone, limits, root)) is not None]
     if known:
         zone, limit = max(known, key=lambda pair: pair[0].celsius - pair[1])
-        yield Strain(
+        yield LimitState(
             "heat",
             over=zone.celsius >= limit,
             calm=zone.celsius <= limit - _COOLER_C,
@@ -77,14 +77,14 @@ def _heat(limits: Limits, root: Path) -> Iterator[Strain]:
         )
 
 
-def _limit_c(zone: Zone, limits: Limits, root: Path) -> float | None:
+def _limit_c(zone: ThermalZone, limits: BoardLimits, root: Path) -> float | None:
     if limits.heat_c is not None:
         return limits.heat_c if zone.of_processor else None
     slows = slows_at_c(zone, root)
     return None if slows is None else slows - _BEFORE_C
 
 
-def _memory(limits: Limits, root: Path) -> Iterator[Strain]:
+def _memory(limits: BoardLimits, root: Path) -> Iterator[LimitState]:
     memory = read_memory(root) if limits.free_memory_mib else None
     if memory is None:
         return
@@ -95,7 +95,7 @@ def _memory(limits: Limits, root: Path) -> Iterator[Strain]:
     words = f"{memory.left_mib} MiB of {whose} are left, limit {limits.free_memory_mib}"
     if waited > _NOT_WAITING_PERCENT:
         words += f"; programs wait for memory {waited:.0f} % of the time, limit {_WAITING_PERCENT:.0f}"
-    yield Strain(
+    yield LimitState(
         "memory",
         over=memory.left_mib < limits.free_memory_mib or waited >= _WAITING_PERCENT,
         calm=memory.left_mib >= _MORE * limits.free_memory_mib and waited <= _NOT_WAITING_PERCENT,

@@ -1,4 +1,4 @@
-"""Watch over one camera: its reader, its state, what it gives and what is held back.
+"""Supervision of one camera: its reader, its state, its frames and those that are held back.
 
 A source that ends, errs or stalls is closed and opened again for as long as it takes. One whose read hangs in C gets a
 new reader beside the hung one, once; the second ends the process, since only that frees the device.
@@ -15,13 +15,13 @@ from mnv2_edge.errors import SourceError, SourcePermissionError, TemporaryError
 from mnv2_edge.frames import Frame
 from mnv2_edge.host.clock import Timer
 from mnv2_edge.pipeline.frame_gate import FrameGate, GateSettings
-from mnv2_edge.pipeline.picture_health import PictureTrouble, PictureWatch
-from mnv2_edge.pipeline.reader import STOPPED, Camera, Reader, Supervision
+from mnv2_edge.pipeline.picture_health import PictureFault, PictureMonitor
+from mnv2_edge.pipeline.reader import STOPPED, OpenedCamera, Reader, Supervision
 from mnv2_edge.pipeline.slots import Lane
 from mnv2_edge.pipeline.timing import Backoff
 from mnv2_edge.records import StateName
 
-__all__ = ["WELL", "Camera", "Capture", "CaptureListener", "Outage", "StateListener", "Supervision"]
+__all__ = ["WELL", "Capture", "CaptureListener", "OpenedCamera", "Outage", "StateListener", "Supervision"]
 
 _log = logging.getLogger(__name__)
 WELL: Final[frozenset[StateName]] = frozenset({"starting", "streaming"})
@@ -50,7 +50,7 @@ OutageListener = Callable[["Capture", Outage], None]
 
 @dataclass(frozen=True, slots=True)
 class CaptureListener:
-    """Whoever wants to know how a camera is."""
+    """Receiver of a camera's changes of state."""
 
     on_state: StateListener
     on_outage: OutageListener
@@ -59,7 +59,7 @@ class CaptureListener:
 
 
 class Capture:
-    """Own one camera's reader and states.
+    """Owner of one camera's reader and states.
 
     Any error that is not the source's ends it and is kept in `error`; the pipeline hands it on. `check` has to be
     called several times a second.
@@ -67,7 +67,7 @@ class Capture:
 
     def __init__(
         self,
-        camera: Camera,
+        camera: OpenedCamera,
         lane: Lane,
         listener: CaptureListener,
         *,
@@ -91,7 +91,7 @@ class Capture:
         self._listener = listener
         self._timer = timer or Timer()
         policy = camera.supervision
-        self._watch = PictureWatch(frozen_s=policy.frozen_s, black_s=policy.black_s)
+        self._watch = PictureMonitor(frozen_s=policy.frozen_s, black_s=policy.black_s)
         self._lock = threading.RLock()  # holds states together: the reader and `check` both change them
         self._stopping = False
         self._state: StateName = "starting"
@@ -150,12 +150,12 @@ class Capture:
                 self._listener.on_state(self, self._state, self._reason)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         self._report("starting", "")
         self._reader.start()
 
     def check(self) -> None:
-        """See whether the reader gets on, and do something about it when it does not.
+        """Check whether the reader makes progress; reopen or abandon it when it does not.
 
         Raises TemporaryError when a thread hangs beyond repair.
         """
@@ -226,7 +226,7 @@ class Capture:
         self._skipped_before += skipped
 
     def ended(self, reader: Reader, reason: str, error: BaseException | None) -> None:
-        """Take note of the end, which is reported when nothing is left to be told; only the present reader's counts."""
+        """Note the end, which is reported after everything else; only the present reader's end counts."""
         with self._lock:
             if reader is not self._reader:
                 return
@@ -244,7 +244,7 @@ class Capture:
             if end is not None:
                 self._report(*end)
 
-    def _tell(self, trouble: PictureTrouble) -> None:
+    def _tell(self, trouble: PictureFault) -> None:
         """Report a lasting trouble; not again when a frozen camera is still so after a re-open."""
         if trouble.lasting and (self._state in WELL or trouble.kind == "black"):
             self._report("stalled", trouble.reason)
@@ -294,7 +294,7 @@ class Capture:
             _log.log(level, "%s: %s%s", self.camera_id, state, f" ({reason})" if reason else "")
 
     def _keep_outage(self, state: StateName, reason: str) -> None:
-        """Note when an outage begins, and tell of it when it is over."""
+        """Note when an outage begins, and report it when it is over."""
         if state in ("stalled", "reconnecting"):
             self._outage = self._outage or (self._last_ns, reason)
         elif self._outage is not None:

@@ -1,4 +1,4 @@
-"""Hold back frames that need no inference: above a rate, or of a scene in which nothing moves."""
+"""Frames that need no inference are held back: above a rate, or of a scene in which nothing moves."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class GateSettings:
 
 
 class FrameGate:
-    """Decide frame by frame, on the capture thread."""
+    """Decision per frame whether it passes, on the capture thread."""
 
     def __init__(self, settings: GateSettings) -> None:
         self._settings = settings
@@ -44,7 +44,7 @@ class FrameGate:
         return self._settings.max_rate
 
     def passes(self, frame: Frame) -> bool:
-        """Say whether this frame is to be looked at."""
+        """Return whether this frame is to be looked at."""
         return self._in_rate(frame.captured_ns) and self._moves(frame)
 
     def _in_rate(self, captured_ns: int) -> bool:

@@ -1,4 +1,4 @@
-"""Sum up a run: rate, latency, drops."""
+"""The summary of a run: rate, latency, drops."""
 
 import math
 import time
@@ -16,7 +16,7 @@ _KEPT: Final = 10_000  # results; 5 minutes at 30 frames/s, and bounded memory i
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Describe a distribution in milliseconds, by the nearest-rank method."""
+    """Percentiles of a distribution in milliseconds, by the nearest-rank method."""
 
     p50_ms: float
     p95_ms: float
@@ -34,7 +34,7 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run achieved."""
+    """Totals of a run."""
 
     results: int
     seconds: float
@@ -68,7 +68,7 @@ class _Newest:
 
 
 class RunMeter:
-    """Keep what a `Summary` needs; an observer of the pipeline."""
+    """Collector of the figures of a `Summary`; an observer of the pipeline."""
 
     def __init__(self) -> None:
         self._results = 0

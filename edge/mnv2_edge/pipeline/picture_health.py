@@ -1,4 +1,4 @@
-"""Notice pictures that a camera gives although it sees nothing: the same one for ever, or only black ones.
+"""Detection of a camera that sees nothing: it gives the same picture for ever, or only black ones.
 
 A sensor's noise makes any two pictures of a real camera differ somewhere, so a coarse grid of their pixels is enough to
 tell. What has no noise (a rendered film, a test pattern, a file) must not be watched.
@@ -11,7 +11,7 @@ import numpy as np
 
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["PictureTrouble", "PictureWatch"]
+__all__ = ["PictureFault", "PictureMonitor"]
 
 _GRID_ROWS = 60  # and as many columns as fit: 4,800 pixels of a 640x480 picture, looked at in 50 us
 _BLACK = 24
@@ -20,8 +20,8 @@ _BRIGHT_SHARE = 0.001  # of the grid may be brighter: hot pixels
 
 
 @dataclass(frozen=True, slots=True)
-class PictureTrouble:
-    """Why a picture is not worth a look."""
+class PictureFault:
+    """Why a picture is not worth an inference."""
 
     kind: Literal["frozen", "black"]
     reason: str
@@ -31,8 +31,8 @@ class PictureTrouble:
     """It is time to open the camera again, which may help."""
 
 
-class PictureWatch:
-    """Judge the pictures of one camera, in order; one thread at a time.
+class PictureMonitor:
+    """Check of one camera's pictures, in order; used by one thread at a time.
 
     It remembers across a re-open: a camera that comes back with the very picture that it was frozen at is not back.
     A time of 0 switches that part off.
@@ -46,7 +46,7 @@ class PictureWatch:
         self._reopen_ns = 0
         self._black_since_ns: int | None = None
 
-    def look(self, pixels: UInt8Array, now_ns: int) -> PictureTrouble | None:
+    def look(self, pixels: UInt8Array, now_ns: int) -> PictureFault | None:
         """Return what is wrong with the picture (height x width x 3); None when it is a live one."""
         if not self._frozen_s and not self._black_s:
             return None
@@ -54,7 +54,7 @@ class PictureWatch:
         sample = pixels[::step, ::step].copy()
         return self._frozen(sample, now_ns) or self._black(sample, now_ns)
 
-    def _frozen(self, sample: UInt8Array, now_ns: int) -> PictureTrouble | None:
+    def _frozen(self, sample: UInt8Array, now_ns: int) -> PictureFault | None:
         if not self._frozen_s:
             return None
         if self._last is None or not np.array_equal(sample, self._last):
@@ -68,14 +68,14 @@ class PictureWatch:
         reopen = now_ns >= self._reopen_ns
         if reopen:
             self._reopen_ns = now_ns + int(self._frozen_s * 1e9)
-        return PictureTrouble(
+        return PictureFault(
             "frozen",
             f"the picture is frozen: not a pixel changed in {self._frozen_s:g} s (frozen_s: 0 allows that)",
             lasting=True,
             reopen=reopen,
         )
 
-    def _black(self, sample: UInt8Array, now_ns: int) -> PictureTrouble | None:
+    def _black(self, sample: UInt8Array, now_ns: int) -> PictureFault | None:
         if not self._black_s:
             return None
         if np.count_nonzero(sample > _BLACK) > _BRIGHT_SHARE * sample.size:
@@ -84,7 +84,7 @@ class PictureWatch:
         if self._black_since_ns is None:
             self._black_since_ns = now_ns
         lasting = now_ns - self._black_since_ns >= self._black_s * 1e9
-        return PictureTrouble(
+        return PictureFault(
             "black",
             f"the picture has been black for {self._black_s:g} s: a covered lens, or no light (black_s: 0 allows that)",
             lasting=lasting,

@@ -1,4 +1,4 @@
-"""Run the frames of one or more cameras through one engine and publish what it sees."""
+"""The run of one or more cameras' frames through one engine, whose results are published."""
 
 import logging
 import threading
@@ -12,12 +12,12 @@ from mnv2_edge.inference.network import Network
 from mnv2_edge.pipeline.capture import Capture, CaptureListener
 from mnv2_edge.pipeline.frame_gate import FrameGate
 from mnv2_edge.pipeline.freshness import AgeClock
-from mnv2_edge.pipeline.reader import Camera
-from mnv2_edge.pipeline.slots import Exchange, Lane, Ready
+from mnv2_edge.pipeline.reader import OpenedCamera
+from mnv2_edge.pipeline.slots import FrameSlots, Lane, ReadyFrame
 from mnv2_edge.pipeline.state_reports import Reporter
-from mnv2_edge.pipeline.throttle import Brake, Slowdown
+from mnv2_edge.pipeline.throttle import RateLimiter, Slowdown
 from mnv2_edge.pipeline.timing import Heartbeat
-from mnv2_edge.pipeline.viewers import Sighting, Viewer
+from mnv2_edge.pipeline.viewers import InferredFrame, Viewer
 from mnv2_edge.records import Details, Latency, Record, Result
 from mnv2_edge.sinks import BACKLOG, Sink
 from mnv2_edge.sinks.losses import Losses
@@ -31,10 +31,10 @@ _WAIT_S = 0.1
 
 
 class Observer(Protocol):
-    """See every record in this process, before the sinks; raising ends the run."""
+    """Receiver of every record in this process, before the sinks; an error that it raises ends the run."""
 
     def publish(self, record: Record) -> None:
-        """Look at the record and return at once."""
+        """Handle the record and return at once."""
         ...
 
 
@@ -56,22 +56,22 @@ class Outcome:
 
 
 class Pipeline:
-    """Connect cameras, a network and sinks. It owns none of them: whoever opened them closes them after `run`.
+    """Connection of cameras, a network and sinks. It owns none of them: their opener closes them after `run`.
 
-    Camera ids must differ. `observers` see every record before the sinks do; a run does not end for want of them.
+    OpenedCamera ids must differ. `observers` see every record before the sinks do; a run does not end for want of them.
     `viewers` see every frame with what was found in it, after its result was published.
 
-    Threads: one per camera (`Capture`), one for inference; `run` watches over them on the caller's thread, by the clock
-    that `timer` is. While none of them hangs it calls `on_alive` there, ten times a second, the first time when all
-    have been started. A camera that is away or being opened again does not hang, an inference that never returns does.
+    Threads: one per camera (`Capture`), one for inference; `run` supervises them on the caller's thread, by the clock
+    `timer`. While none of them hangs it calls `on_alive` there, ten times a second, the first time when all have been
+    started. A camera that is away or being opened again does not hang, an inference that never returns does.
 
-    `remark` says what a camera that is well has to be told of nevertheless, as the reason in its state. `slowdown`, if
+    `remark` gives the reason in the state of a healthy camera, for example that it is slowed down. `slowdown`, if
     there is one, is asked on the watching thread at which share of their rate live cameras are looked at.
     """
 
     def __init__(
         self,
-        cameras: Sequence[Camera],
+        cameras: Sequence[OpenedCamera],
         network: Network,
         sinks: Sequence[Sink],
         *,
@@ -98,7 +98,7 @@ class Pipeline:
         self._ages = ages or AgeClock()
         self._losses = Losses(self._sinks, self._timer)
         self._heartbeat = Heartbeat("inference", self._timer)
-        self._exchange = Exchange(network)
+        self._slots = FrameSlots(network)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._captures: dict[Lane, Capture] = {}
@@ -108,12 +108,14 @@ class Pipeline:
         self._reporter = Reporter(device, self._clock, self._publish, self._remark_on, lambda: self._losses.total)
         listener = CaptureListener(self._reporter.state, self._reporter.outage, self._wake.set)
         for camera in cameras:
-            lane = self._exchange.add_lane(live=camera.live)
+            lane = self._slots.add_lane(live=camera.live)
             gate = FrameGate(camera.gate)
             self._captures[lane] = Capture(camera, lane, listener, gate=gate, timer=self._timer)
             self._spoke[camera.id] = network.engine_id
         captures = tuple(self._captures.values())
-        self._brake = Brake(slowdown, captures, self._tell_slowdown, self._timer) if slowdown is not None else None
+        self._brake = (
+            RateLimiter(slowdown, captures, self._tell_slowdown, self._timer) if slowdown is not None else None
+        )
 
     def run(self, stop: threading.Event | None = None, *, max_frames: int | None = None) -> Outcome:
         """Run until every source has ended, `max_frames` results are out, every sink is broken, or `stop` is set.
@@ -162,25 +164,25 @@ class Pipeline:
         return self._losses.total
 
     def change_network(self, network: Network) -> bool:
-        """Have `network` look at every frame that inference takes from now on, and return when it alone is in use.
+        """Use `network` for every frame that inference takes from now on, and return when it alone is in use.
 
         No frame is lost for it and none is looked at twice. May be called before and during a run, by one thread at a
-        time that is none of this pipeline's. Returns False when the run ended first: then close neither before `run`
-        has returned. Raises ContractError, with nothing changed, when `network` takes no picture.
+        time, which does not belong to this pipeline. Returns False when the run ended first: then close neither before
+        `run` has returned. Raises ContractError, with nothing changed, when `network` takes no picture.
         """
-        return self._exchange.change_network(network)
+        return self._slots.change_network(network)
 
     def _main(self, max_frames: int | None) -> None:
         try:
             while max_frames is None or self._count() < max_frames:
                 self._heartbeat.rest()
-                taken = self._exchange.take()
+                taken = self._slots.take()
                 if taken is None:
                     break
                 self._heartbeat.beat()
                 lane, ready = taken
                 self._look(lane, ready)
-                if self._exchange.told(lane):
+                if self._slots.told(lane):
                     self._captures[lane].conclude()
             if not all(lane.live for lane in self._captures):
                 self._wait_for_sinks(0)
@@ -189,12 +191,12 @@ class Pipeline:
         finally:
             self._wake.set()
 
-    def _look(self, lane: Lane, ready: Ready) -> None:
+    def _look(self, lane: Lane, ready: ReadyFrame) -> None:
         """Have the network look at a frame and publish what it sees; not at one that is too old, and count it."""
         capture = self._captures[lane]
         sighting = None
         if self._expired(capture, ready.frame.captured_ns):
-            self._exchange.release(ready)
+            self._slots.release(ready)
         else:
             sighting = self._infer(lane, ready)
         if sighting is None:
@@ -210,7 +212,7 @@ class Pipeline:
     def _expired(self, capture: Capture, captured_ns: int) -> bool:
         return 0 < capture.max_age_ns < self._ages.age_ns(captured_ns)
 
-    def _infer(self, lane: Lane, ready: Ready) -> Sighting | None:
+    def _infer(self, lane: Lane, ready: ReadyFrame) -> InferredFrame | None:
         """Return what the network sees in a frame; None when that has become too old meanwhile."""
         network = ready.network
         began = time.monotonic_ns()
@@ -219,7 +221,7 @@ class Pipeline:
         frame, capture = ready.frame, self._captures[lane]
         findings = network.task.decode(outputs, frame.whole_view(ready.view))
         decoded = time.monotonic_ns()
-        self._exchange.release(ready)
+        self._slots.release(ready)
         if self._expired(capture, frame.captured_ns):
             return None
         height, width = frame.picture_hw
@@ -253,7 +255,7 @@ class Pipeline:
             mask=findings.mask,
             region_px=frame.region_px,
         )
-        return Sighting(frame, result, findings.class_map, lane.live)
+        return InferredFrame(frame, result, findings.class_map, lane.live)
 
     def _tell_engine(self, capture: Capture, result: Result) -> None:
         """Publish, before a camera's first result from another engine, that it is."""
@@ -290,7 +292,7 @@ class Pipeline:
             receiver.publish(record)
 
     def _deaf(self) -> bool:
-        """Return True when there are sinks and nobody is behind any of them; tell of each that broke, once."""
+        """Return True when there are sinks and none of them has a reader; report each broken one, once."""
         for sink in self._sinks:
             if sink.broken and sink not in self._broken:
                 self._broken.add(sink)
@@ -300,7 +302,7 @@ class Pipeline:
     def _end(self, inference: threading.Thread) -> tuple[str, ...]:
         """Stop every thread; return the names of those that hang in foreign code."""
         self._stopping.set()
-        self._exchange.close()
+        self._slots.close()
         for capture in self._captures.values():
             capture.stop()
         deadline = time.monotonic() + _JOIN_S

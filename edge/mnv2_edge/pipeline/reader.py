@@ -1,4 +1,4 @@
-"""Read one camera on a thread: open it, hand its frames on, open it again when it ends or breaks."""
+"""The thread that reads one camera: it opens it, passes frames on, and reopens it when it ends or breaks."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ from mnv2_edge.pipeline.frame_gate import GateSettings
 from mnv2_edge.pipeline.timing import Backoff
 from mnv2_edge.sources import FrameSource
 
-__all__ = ["STOPPED", "Camera", "Reader", "ReaderOwner", "Supervision"]
+__all__ = ["STOPPED", "OpenedCamera", "Reader", "ReaderOwner", "Supervision"]
 
 _log = logging.getLogger(__name__)
 STOPPED: Final = "stopped"
@@ -24,7 +24,7 @@ Phase: TypeAlias = Literal["opening", "reading", "busy"]
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """How long a camera may be silent before something is done about it; all in seconds."""
+    """How long a camera may be silent before it is reopened or given up; all in seconds."""
 
     stall_s: float = 5.0
     """Without a new frame for this long it counts as stalled, is closed and opened again."""
@@ -39,7 +39,7 @@ class Supervision:
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class OpenedCamera:
     """A camera's name in records, its opened source, and how to open it again after a fault."""
 
     id: str
@@ -59,7 +59,7 @@ class Camera:
 
 
 class ReaderOwner(Protocol):
-    """Whoever a reader works for. All but `take` are called by a reader that was not left behind."""
+    """Owner of a reader. All methods except `take` are called only by a reader that is not abandoned."""
 
     def take(self, frame: Frame, offset: int) -> str:
         """Use a frame whose index counts from `offset`; return why to stop reading, empty to go on."""
@@ -70,27 +70,27 @@ class ReaderOwner(Protocol):
         ...
 
     def lost(self, reason: str, error: SourceError | None) -> None:
-        """Hear that the source ended or could not be opened."""
+        """Note that the source ended or could not be opened."""
         ...
 
     def counted(self, skipped: int) -> None:
-        """Hear how many pictures a source that is done with could not decode."""
+        """Note how many pictures a source that is done with could not decode."""
         ...
 
     def ended(self, reader: "Reader", reason: str, error: BaseException | None) -> None:
-        """Hear that no frame will come any more; `error` is one that is not the source's."""
+        """Note that no frame will come any more; `error` is one that is not the source's."""
         ...
 
 
 class Reader:
-    """Own one thread and the source that it reads.
+    """Owner of one thread and of the source that it reads.
 
-    A thread that hangs in foreign code cannot be ended: `leave` makes sure that nothing it does later is heard of, and
-    whatever it still opens is closed at once.
+    A thread that hangs in foreign code cannot be ended: `leave` makes sure that nothing it does later has an
+    effect, and that a source which it still opens is closed at once.
     """
 
     def __init__(
-        self, camera: Camera, source: FrameSource | None, owner: ReaderOwner, backoff: Backoff, timer: Timer
+        self, camera: OpenedCamera, source: FrameSource | None, owner: ReaderOwner, backoff: Backoff, timer: Timer
     ) -> None:
         self.source = source
         self.phase: Phase = "busy"
@@ -149,7 +149,7 @@ class Reader:
         return True
 
     def leave(self, since_ns: int) -> bool:
-        """Disown a thread that hangs `since_ns`; return False when it has come back in the meantime."""
+        """Abandon a thread that has hung since `since_ns`; return False when it has come back in the meantime."""
         with self._lock:
             if self.phase == "busy" or self.since_ns != since_ns:
                 return False
@@ -187,7 +187,7 @@ class Reader:
             with self._lock:
                 verdict = self._verdict
                 self.source, self._verdict, self.closed_ns = None, "", None
-            self._owner.counted(source.skipped)  # whoever asks reads the count of the last source from itself
+            self._owner.counted(source.skipped)  # the count of the last source is read from that source
             self._owner.lost(verdict or reason, error)
             wait_s = self._backoff.wait_s(error)
 
@@ -215,7 +215,7 @@ class Reader:
         return None
 
     def _try(self, reopen: Callable[[], FrameSource]) -> FrameSource:
-        """Open a source. What made sense before is no mistake of the user's: another device has taken its place."""
+        """Open a source. A target that worked before is not the user's mistake: another device has taken its place."""
         try:
             return reopen()
         except UsageError as exc:
@@ -242,7 +242,7 @@ class Reader:
         return ("the stream ended" if source.endless else ""), None
 
     def _enter(self, phase: Phase) -> bool:
-        """Say what the thread does from now on; return False when it was left behind and must do nothing more."""
+        """Set what the thread does from now on; return False when it was abandoned and must stop."""
         with self._lock:
             if self._left:
                 return False

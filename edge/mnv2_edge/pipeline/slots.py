@@ -1,6 +1,6 @@
-"""Hand frames from the capture threads to the one inference thread: a slot per camera, the newest frame wins.
+"""The way of frames from the capture threads to the one inference thread: a slot per camera, the newest frame wins.
 
-A live camera never waits: an unread frame in its slot gives way to the newer one and is counted as dropped. A file
+A live camera never waits: a newer frame replaces an unread one in its slot, which is counted as dropped. A file
 waits for its slot to be free and loses nothing. Pixels become the network's input on the capture thread, beside
 inference. Only a frame that replaces an unread one is left as it is: it may be replaced in turn, so it is prepared when
 it is taken.
@@ -20,13 +20,13 @@ from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.preprocessing.preprocess import ColorOrder
 from mnv2_engines.tensors import TensorArray, UInt8Array
 
-__all__ = ["Exchange", "Lane", "Preparer", "Ready"]
+__all__ = ["FrameSlots", "Lane", "Preparer", "ReadyFrame"]
 
 _BUFFERS = 3  # one in inference, one in the slot, one being filled
 
 
 class Preparer(Protocol):
-    """Write a frame into a backend's buffer; used by one thread."""
+    """Writer of frames into a backend's buffer; used by one thread."""
 
     def prepare(self, pixels: UInt8Array, color: ColorOrder, out: TensorArray) -> View:
         """Fill `out`; return which part of the frame the network sees."""
@@ -34,8 +34,8 @@ class Preparer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ready:
-    """A frame in a buffer of the network that is to look at it. Whoever took it calls `Exchange.release`."""
+class ReadyFrame:
+    """A frame in a buffer of the network that will read it. The thread that took it calls `FrameSlots.release`."""
 
     frame: Frame
     buffer: TensorArray
@@ -45,7 +45,7 @@ class Ready:
 
     @property
     def network(self) -> Network:
-        """Return the network to run; it and the buffer live until `Exchange.release`."""
+        """Return the network to run; it and the buffer live until `FrameSlots.release`."""
         return self.feed.network
 
 
@@ -63,19 +63,19 @@ class _Feed:
         self.on_inference: Preparer = network.make_preparer()
         self._free = [network.backend.allocate_input() for _ in range(_BUFFERS)]
 
-    def prepare(self, frame: Frame, preparer: Preparer) -> Ready:
+    def prepare(self, frame: Frame, preparer: Preparer) -> ReadyFrame:
         # list.pop and list.append are atomic; with three buffers and at most two frames elsewhere one is always free
         buffer = self._free.pop()
         began = time.monotonic_ns()
         view = preparer.prepare(frame.pixels, frame.color, buffer)
-        return Ready(frame, buffer, view, time.monotonic_ns() - began, self)
+        return ReadyFrame(frame, buffer, view, time.monotonic_ns() - began, self)
 
     def take_back(self, buffer: TensorArray) -> None:
         self._free.append(buffer)
 
 
-class Exchange:
-    """Hold every camera's lane, and the network that frames are prepared for; one condition serves them all."""
+class FrameSlots:
+    """Every camera's lane, and the network that frames are prepared for; all share one condition."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -91,10 +91,10 @@ class Exchange:
         self._lanes.append(lane)
         return lane
 
-    def take(self, timeout_s: float | None = None) -> "tuple[Lane, Ready] | None":
+    def take(self, timeout_s: float | None = None) -> "tuple[Lane, ReadyFrame] | None":
         """Wait for a frame and return it with its lane; lanes take turns.
 
-        Returns None when every lane has finished and is empty, when the exchange is closed, or after `timeout_s`.
+        Returns None when every lane has finished and is empty, when `FrameSlots` is closed, or after `timeout_s`.
         """
         with self._changed:
             self._changed.wait_for(self._may_return, timeout_s)
@@ -103,10 +103,10 @@ class Exchange:
                 return None
             item, feed = lane.pop()
             self._inferring = feed.network
-        ready = item if isinstance(item, Ready) else feed.prepare(item.frame, feed.on_inference)
+        ready = item if isinstance(item, ReadyFrame) else feed.prepare(item.frame, feed.on_inference)
         return lane, ready
 
-    def release(self, ready: Ready) -> None:
+    def release(self, ready: ReadyFrame) -> None:
         """Give the buffer of a taken frame back: neither it nor its network is used any more."""
         ready.feed.take_back(ready.buffer)
         with self._changed:
@@ -115,14 +115,14 @@ class Exchange:
                 self._changed.notify_all()
 
     def told(self, lane: "Lane") -> bool:
-        """Say that all is done with the frame that was taken last; return True when it was its lane's last one."""
+        """Note that the frame that was taken last is done; return True when it was its lane's last one."""
         with self._changed:
             return lane.put_down()
 
     def change_network(self, network: Network) -> bool:
-        """Have every frame that is taken from now on go through `network`; wait until nothing uses the one before.
+        """Send every frame that is taken from now on through `network`; wait until the one before is unused.
 
-        Called by one thread at a time, which is none that offers or takes frames. Returns False when the exchange was
+        Called by one thread at a time, which neither offers nor takes frames. Returns False when `FrameSlots` was
         closed before that: the old network may still be in use. Raises ContractError, with nothing changed, when
         `network` takes no picture.
         """
@@ -167,7 +167,7 @@ class Exchange:
 class Lane:
     """One camera's slot and buffers.
 
-    `offer` and `finish` belong to its capture thread, the rest to the exchange.
+    `offer` and `finish` belong to its capture thread, the rest to `FrameSlots`.
     """
 
     def __init__(self, changed: threading.Condition, feed: _Feed, *, live: bool) -> None:
@@ -175,7 +175,7 @@ class Lane:
         self._changed = changed
         self._feed = feed
         self._preparing: _Feed | None = None
-        self._slot: Ready | _Raw | None = None
+        self._slot: ReadyFrame | _Raw | None = None
         self._in_hand = False
         self._finished = False
         self._shut = False
@@ -199,7 +199,7 @@ class Lane:
     def offer(self, frame: Frame) -> bool:
         """Put a frame into the slot; wait for it to be free when the source is not live.
 
-        Returns False when the exchange is closed: stop reading.
+        Returns False when `FrameSlots` is closed: stop reading.
         """
         if self.live:
             with self._changed:
@@ -212,16 +212,16 @@ class Lane:
             return self._put(item)
 
     def finish(self) -> bool:
-        """Say that no frame will come any more; return True when all is done with those that came.
+        """Note that no further frame will come; return True when all frames that came are done.
 
-        Else `Exchange.told` will return True for the last one: exactly one of both does, unless the exchange is closed.
+        Else `FrameSlots.told` will return True for the last one: exactly one of both does, unless closed.
         """
         with self._changed:
             self._finished = True
             self._changed.notify_all()
             return self._slot is None and not self._in_hand
 
-    def pop(self) -> "tuple[Ready | _Raw, _Feed]":
+    def pop(self) -> "tuple[ReadyFrame | _Raw, _Feed]":
         """Take the slot's content, and how to prepare it. Hold the condition; `full` must be true."""
         item = self._slot
         if item is None:
@@ -232,7 +232,7 @@ class Lane:
         return item, self._feed
 
     def put_down(self) -> bool:
-        """Be done with the frame that was popped; return whether it was the last one. Hold the condition."""
+        """Finish the frame that was popped; return whether it was the last one. Hold the condition."""
         self._in_hand = False
         return self.exhausted
 
@@ -249,7 +249,7 @@ class Lane:
         """Refuse frames. Hold the condition."""
         self._shut = True
 
-    def _prepare(self, frame: Frame) -> Ready:
+    def _prepare(self, frame: Frame) -> ReadyFrame:
         with self._changed:
             feed = self._preparing = self._feed
         try:
@@ -260,15 +260,15 @@ class Lane:
                 if feed is not self._feed:  # somebody waits to close that network
                     self._changed.notify_all()
 
-    def _put(self, item: "Ready | _Raw") -> bool:
+    def _put(self, item: "ReadyFrame | _Raw") -> bool:
         if self._shut:
             return False
-        stale = isinstance(item, Ready) and item.feed is not self._feed
+        stale = isinstance(item, ReadyFrame) and item.feed is not self._feed
         self._slot = _Raw(item.frame) if stale else item
         self._changed.notify_all()
         return True
 
-    def _drop(self, item: "Ready | _Raw") -> None:
+    def _drop(self, item: "ReadyFrame | _Raw") -> None:
         self._dropped += 1
-        if isinstance(item, Ready):
+        if isinstance(item, ReadyFrame):
             item.feed.take_back(item.buffer)

@@ -1,4 +1,4 @@
-"""Publish how cameras are and what happened to them, as states and events."""
+"""Publication of cameras' states and events."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ __all__ = ["Reporter"]
 
 
 class Reporter:
-    """Make records of what captures tell, on whichever thread they do so.
+    """Maker of records from the reports of captures, on the thread that reports.
 
     `remark` says what a camera that is well has to be told of nevertheless: it is published as the reason in its state,
     which a broker retains. `lost` counts the records that sinks could not deliver.

@@ -1,4 +1,4 @@
-"""Lower the rate of a board that is too hot or short of memory: the share to work at, and a limit for live cameras."""
+"""Reduction of the frame rate on a board that is too hot or short of memory."""
 
 import logging
 import math
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mnv2_edge.host.clock import Timer
-from mnv2_edge.pipeline.board_limits import Strain
+from mnv2_edge.pipeline.board_limits import LimitState
 from mnv2_edge.pipeline.frame_gate import FrameGate
 from mnv2_edge.records import Details
 
-__all__ = ["LOOK_S", "Brake", "Braked", "Slowdown"]
+__all__ = ["LOOK_S", "LimitedCamera", "RateLimiter", "Slowdown"]
 
 _log = logging.getLogger(__name__)
 LOOK_S: Final = 10.0
@@ -29,17 +29,17 @@ _HOLDS: Final = 60
 
 
 class Slowdown:
-    """Go down a step while something is too much, and up a step when all has been well for a minute.
+    """Step of reduction: one down while a limit is exceeded, one up after a minute within all limits.
 
-    `look` wants to be called every `LOOK_S`; each time it goes by one step at most, and between looks that contradict
-    each other by none. A step up that soon had to be taken back makes it wait twice as long for the next one: a board
-    that bears a half and not the whole would else swing between them all day, and tell of it each time. The share
-    never falls below an eighth: who has a hot camera still wants to know what it sees. What was never too much since
-    the full rate need not be well below its limit: a board may always have a little less memory than plenty. A sensor
-    that does not answer any more is no reason to stay slow.
+    Call `look` every `LOOK_S`. Each call changes at most one step, and none when it contradicts the call before. When a
+    step up soon has to be taken back, the wait for the next one doubles: a board that manages half the rate but not all
+    of it would otherwise swing between them all day, with a message each time. The share never falls below an eighth,
+    so that a hot camera still gives results. A figure that was never over its limit since the full rate need not be
+    well below it: a board may always have a little less memory than plenty. A sensor that stops answering does not
+    keep the rate low.
     """
 
-    def __init__(self, sense: Callable[[], Sequence[Strain]]) -> None:
+    def __init__(self, sense: Callable[[], Sequence[LimitState]]) -> None:
         self._sense = sense
         self._step = 0
         self._over = 0
@@ -60,9 +60,9 @@ class Slowdown:
 
     def look(self) -> bool:
         """Look at the board; return whether the share has changed."""
-        strains = self._sense()
-        over = [strain.cause for strain in strains if strain.over]
-        calm = not over and all(strain.calm for strain in strains if strain.cause in self._causes)
+        limits = self._sense()
+        over = [limit.cause for limit in limits if limit.over]
+        calm = not over and all(limit.calm for limit in limits if limit.cause in self._causes)
         self._over = self._over + 1 if over else 0
         self._calm = self._calm + 1 if calm else 0
         step = self._step
@@ -76,9 +76,9 @@ class Slowdown:
             return False
         self._step, self._over, self._calm = step, 0, 0
         self._causes = [*self._causes, *(cause for cause in over if cause not in self._causes)]
-        concerned = [strain for strain in strains if strain.cause in self._causes]
-        why = "; ".join(strain.words for strain in concerned) or "the board does not say any more how it is"
-        figures = {name: value for strain in concerned for name, value in strain.figures.items()}
+        concerned = [limit for limit in limits if limit.cause in self._causes]
+        why = "; ".join(limit.words for limit in concerned) or "the board does not say any more how it is"
+        figures = {name: value for limit in concerned for name, value in limit.figures.items()}
         self.remark = f"slowed down to {_WORDS[step]}: {why}" if step else ""
         self.details = {"share": self.share, "causes": ", ".join(self._causes), "reason": why, **figures}
         if step == 0:
@@ -101,8 +101,8 @@ class Slowdown:
 _NS: Final = 1e9
 
 
-class Braked(Protocol):
-    """A camera as `Capture` has it: counters since the start, and the gate that its frames pass."""
+class LimitedCamera(Protocol):
+    """A camera as `Capture` shows it: counters since the start, and the gate that its frames pass."""
 
     gate: FrameGate
     results: int
@@ -121,27 +121,27 @@ class Braked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Of one camera since the start."""
+    """Counters of one camera since the start."""
 
     read: int
     results: int
     busy_ns: int
 
 
-class Brake:
-    """Look at the board now and then, and set how many frames a second of each camera pass its gate.
+class RateLimiter:
+    """Regular check of the board, which sets how many frames a second of each camera pass its gate.
 
-    A share of what? Of the frames that come, but of no more than the engine has time for beside the other cameras', and
-    the camera's `max_rate` lets through: of a camera that gives 30 frames to an engine that manages 5, a half is 2.5 a
-    second, and not 15, which would keep the engine as busy as before. All of it is measured anew at each look, from
-    counters that are there in any case. A camera that gave nothing since the last look has no rate, and no limit until
-    the next one; one of which nothing was looked at (it is black, or nothing moves) takes no time from the others.
+    The share is of the frames that come, but of no more than the engine has time for beside the other cameras', and the
+    camera's `max_rate` lets through. For a camera that gives 30 frames a second to an engine that manages 5, a half is
+    2.5 frames a second; 15 would keep the engine as busy as before. Every check measures this anew, from counters that
+    exist anyway. A camera that gave no frame since the last check has no rate, and no limit until the next one. A
+    camera without inferences (it is black, or nothing moves) takes no time from the others.
 
-    Files are let alone: they lose no picture, and come to their end.
+    Files are not slowed down: they lose no picture, and come to their end.
     """
 
     def __init__(
-        self, slowdown: Slowdown, captures: Sequence[Braked], on_change: Callable[[Details], None], timer: Timer
+        self, slowdown: Slowdown, captures: Sequence[LimitedCamera], on_change: Callable[[Details], None], timer: Timer
     ) -> None:
         self._slowdown = slowdown
         self._all = tuple(captures)
@@ -153,7 +153,7 @@ class Brake:
         """How many frames a second the engine manages; as it was last, when it had none to look at."""
 
     def check(self) -> None:
-        """Do what is due; called often, by the thread that watches over the run."""
+        """Do what is due; called often, by the thread that supervises the run."""
         now = self._timer.now_ns()
         seconds = (now - self._looked_ns) / _NS
         if seconds < LOOK_S:
@@ -165,7 +165,7 @@ class Brake:
             self._on_change(self._slowdown.details)
 
     def _set_limits(self, seconds: float) -> None:
-        """Judge by what was counted in the last `seconds`."""
+        """Set the limits by the counts of the last `seconds`."""
         before, self._counts = self._counts, {capture: _count(capture) for capture in self._all}
         since = {capture: _less(count, before[capture]) for capture, count in self._counts.items()}
         busy_s = sum(count.busy_ns for count in since.values()) / _NS
@@ -188,7 +188,7 @@ class Brake:
                 capture.gate.limit = share * min(rate, most) if share < 1 else 0.0
 
 
-def _count(capture: Braked) -> _Counts:
+def _count(capture: LimitedCamera) -> _Counts:
     return _Counts(capture.read, capture.results, capture.busy_ns)
 
 

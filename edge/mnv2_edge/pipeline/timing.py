@@ -14,10 +14,10 @@ _TELL_S: Final = 5.0
 
 
 class Heartbeat:
-    """Be beaten by one thread at every step of its work, and looked at by another.
+    """Liveness counter of one worker thread, which another thread checks.
 
-    There is no deadline in here. Who looks hears only whether there was a step since the last look, so the patience is
-    that of whoever is told: a service's watchdog, counted from the beginning of the step that does not end.
+    It has no deadline. A check only says whether there was a step since the last check, so the time limit is
+    that of the caller: a service's watchdog, counted from the beginning of the step that does not end.
     """
 
     def __init__(self, name: str, timer: Timer | None = None) -> None:
@@ -35,11 +35,11 @@ class Heartbeat:
         self._resting = False
 
     def rest(self) -> None:
-        """Wait for something that may take for ever: a camera that is away."""
+        """Mark a wait without a time limit, such as for a camera that is away."""
         self._resting = True
 
     def check(self) -> bool:
-        """Return True when the thread rests, or began a step since the last check; tell of one that lasts, once."""
+        """Return True when the thread rests, or began a step since the last check; report one that lasts, once."""
         now = self._timer.now_ns()
         if self._resting or self._steps != self._seen:
             if self._told:
@@ -62,9 +62,9 @@ _LOGIN_LONGEST_S = 1800.0
 
 
 class Backoff:
-    """Double the wait from try to try, up to a cap, and take a random part of its second half off.
+    """Waiting times that double from try to try up to a cap; a random part of the second half is taken off.
 
-    A refused login is another matter than an absent camera: it waits long from the first time on.
+    After a refused login the wait is long from the first time on.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Show frames together with what was found in them: the seam of whoever needs pictures, not records alone."""
+"""Frames together with their results: the interface for code that needs pictures, not records alone."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,15 +7,15 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.records import Result
 from mnv2_engines.predictions import ClassMap
 
-__all__ = ["Sighting", "Viewer"]
+__all__ = ["InferredFrame", "Viewer"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
-    """One frame that the network has looked at."""
+class InferredFrame:
+    """One frame and the network's results for it."""
 
     frame: Frame
-    """Its pixels are shared by all viewers: nobody writes to them."""
+    """Its pixels are shared by all viewers, which must not write to them."""
     result: Result
     """What was published about it; boxes are in pixels of the whole picture, see `Frame.cut`."""
     class_map: ClassMap | None
@@ -25,10 +25,10 @@ class Sighting:
 
 
 class Viewer(Protocol):
-    """Take sightings on the inference thread and never hold it up."""
+    """Receiver of sightings on the inference thread; it must never block."""
 
-    def show(self, sighting: Sighting) -> None:
-        """Look or queue, and return at once: no I/O, no drawing, no raising. What a full queue drops is counted."""
+    def show(self, sighting: InferredFrame) -> None:
+        """Use or queue the sighting, and return at once: no I/O, no drawing, no errors. Drops are counted."""
         ...
 
     def wait_idle(self, timeout_s: float) -> bool:

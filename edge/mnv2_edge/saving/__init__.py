@@ -1,4 +1,4 @@
-"""Save pictures with what the network saw drawn into them."""
+"""Saved pictures with the results drawn into them."""
 
 from mnv2_edge.saving.picture_folder import PictureFolder
 from mnv2_edge.saving.saver import Saver

@@ -1,11 +1,11 @@
-"""Draw what the network saw into a picture: boxes, areas, labels."""
+"""Drawing of results into a picture: boxes, areas, labels."""
 
 import unicodedata
 from typing import Final
 
 import numpy as np
 
-from mnv2_edge.pipeline.viewers import Sighting
+from mnv2_edge.pipeline.viewers import InferredFrame
 from mnv2_edge.records import Result
 from mnv2_engines.predictions import UNSEEN, Box, ClassMap
 from mnv2_engines.tasks.palette import voc_palette
@@ -21,7 +21,7 @@ _GREY: Final = (64, 64, 64)
 _WHITE: Final = (255, 255, 255)
 
 
-def annotate(sighting: Sighting) -> UInt8Array:
+def annotate(sighting: InferredFrame) -> UInt8Array:
     """Return the frame as BGR with its findings drawn in, in memory of its own.
 
     It has the frame's size: of a region only that is drawn. Boxes and areas have a colour for each class, the VOC's.
@@ -66,7 +66,7 @@ def _draw_areas(canvas: UInt8Array, class_map: ClassMap, classes: set[int], left
 
 
 class _Brush:
-    """Draw onto one picture, in lines and letters that fit its size."""
+    """Pen for one picture, with lines and letters that fit its size."""
 
     def __init__(self, canvas: UInt8Array) -> None:
         import cv2

@@ -1,4 +1,4 @@
-"""Keep pictures in a folder, up to a limit: a disk that fills, or a card that is written to for ever, helps nobody."""
+"""A folder of pictures with a limit, so that the disk does not fill up and the card does not wear out."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ _SPARE_BYTES: Final = 64 << 20
 
 
 class FolderFullError(Exception):
-    """Say why no further picture is kept."""
+    """Reason why further pictures are not kept."""
 
 
 class PictureFolder:
-    """Own the pictures in one folder; used by one thread.
+    """Owner of the pictures in one folder; used by one thread.
 
     All files in it count towards the limit, those of earlier runs too: a service that starts again and again writes no
     more than one that does not. What somebody else deletes makes room; nothing is ever deleted here.

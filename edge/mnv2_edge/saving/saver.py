@@ -1,4 +1,4 @@
-"""Draw and write pictures beside the frame path, on a thread of its own."""
+"""The thread that draws and writes pictures, beside the frame path."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-from mnv2_edge.pipeline.viewers import Sighting
+from mnv2_edge.pipeline.viewers import InferredFrame
 from mnv2_edge.saving.drawing import annotate
 from mnv2_edge.saving.picture_folder import FolderFullError, PictureFolder
 
@@ -25,7 +25,7 @@ _LONGEST_STEM: Final = 150
 
 
 class Saver:
-    """Save annotated pictures: of a camera one every `every_s`, of files all of them; a `Viewer`.
+    """Viewer that saves annotated pictures: of a camera one every `every_s`, of files all of them.
 
     When drawing or the disk is too slow a camera's frames are dropped, counted and told once. Once the folder is full
     nothing is written any more; the run goes on.
@@ -35,7 +35,7 @@ class Saver:
         self._folder = folder
         self._every_ns = int(every_s * 1e9)
         self._last_ns: dict[str, int] = {}
-        self._queue: deque[Sighting] = deque()
+        self._queue: deque[InferredFrame] = deque()
         self._changed = threading.Condition()
         self._busy = False
         self._closed = False
@@ -49,7 +49,7 @@ class Saver:
         self._thread = threading.Thread(target=self._main, name="save", daemon=True)
         self._thread.start()
 
-    def show(self, sighting: Sighting) -> None:
+    def show(self, sighting: InferredFrame) -> None:
         """Queue a frame that is due."""
         frame = sighting.frame
         with self._changed:
@@ -72,7 +72,7 @@ class Saver:
             return self._changed.wait_for(lambda: not self._queue and not self._busy, timeout_s)
 
     def close(self) -> None:
-        """Take half a second for what is queued, and say how many pictures there are. Safe to call twice."""
+        """Wait half a second for queued pictures, and log how many there are. Safe to call twice."""
         with self._changed:
             if self._closed:
                 return
@@ -104,7 +104,7 @@ class Saver:
             except Exception as exc:  # noqa: BLE001 - the top of a thread: a picture is not worth the run
                 self._fail(f"{type(exc).__name__}: {exc}")
 
-    def _save(self, sighting: Sighting) -> None:
+    def _save(self, sighting: InferredFrame) -> None:
         import cv2
 
         done, data = cv2.imencode(".jpg", annotate(sighting), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
@@ -133,7 +133,7 @@ class Saver:
             )
 
 
-def picture_name(sighting: Sighting) -> str:
+def picture_name(sighting: InferredFrame) -> str:
     """Return the name of a file: the camera, and the picture's own name, else the time; the frame's number behind it.
 
     Two cameras may be folders that hold pictures of the same names.

@@ -1,1 +1,1 @@
-"""Run as a service: what systemd is told, and what is installed for it."""
+"""The service: what systemd is told, and what is installed for it."""

@@ -1,4 +1,4 @@
-"""Find what has to move with an engine file: its manifest, or its MODEL.yaml and the files that this one names."""
+"""Files that move with an engine file: its manifest, or its MODEL.yaml and the files that this one names."""
 
 from pathlib import Path
 

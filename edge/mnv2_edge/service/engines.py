@@ -1,4 +1,4 @@
-"""Bring an engine from the store of whoever installs into the store of the service."""
+"""The copy of an engine from the store of the installing user into the store of the service."""
 
 import os
 import pwd
@@ -16,14 +16,14 @@ from mnv2_engines.catalogue import KnownModels, ModelHome, installed_model
 from mnv2_engines.store import Store
 from mnv2_engines.store.archive import export_engine, import_engine
 
-__all__ = ["bring_engine", "find_engine", "find_pulled", "stores_of_installer"]
+__all__ = ["copy_engine", "find_engine", "find_pulled", "stores_of_installer"]
 
 _SUDO: Final = "SUDO_USER"
 _ON_DISK: Final = "/var/tmp"  # noqa: S108 - /tmp may be memory, and is small on small boards
 
 
 def stores_of_installer(variables: Mapping[str, str]) -> tuple[Store, ...]:
-    """Return where whoever installs may have built an engine: as this user, and as the one who typed `sudo`."""
+    """Return where an engine may have been built: by this user, and by the one who typed `sudo`."""
     homes = [read_environment(variables).home]
     user = variables.get(_SUDO)
     if user is not None:
@@ -38,8 +38,8 @@ def stores_of_installer(variables: Mapping[str, str]) -> tuple[Store, ...]:
 def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tuple[Store, str] | None:
     """Return which store has the engine `name`, or the default engine where none is named.
 
-    None when there is nothing to bring: the service has it already, or nobody ever built one and the demo network runs.
-    Raises ConfigError for a name that nobody has, with the command that brings a model of the catalogue.
+    None when there is nothing to bring: the service has it already, or none was ever built and the demo network runs.
+    Raises ConfigError for an unknown name, with the command that brings a model of the catalogue.
     """
     for store in stores:
         wanted = name or store.default()
@@ -56,7 +56,7 @@ def find_engine(name: str | None, stores: Sequence[Store], target: Store) -> tup
 
 
 def find_pulled(name: str, stores: Sequence[Store], target: Store) -> Path | None:
-    """Return the TFLite file of a model that whoever installs has pulled; None where an engine has that name."""
+    """Return the TFLite file of a model that the installing user has pulled; None where an engine has that name."""
     if any(name in store.names() for store in (*stores, target)):
         return None
     for store in stores:
@@ -67,7 +67,7 @@ def find_pulled(name: str, stores: Sequence[Store], target: Store) -> Path | Non
     return None
 
 
-def bring_engine(source: Store, name: str, target: Store, *, as_default: bool) -> bool:
+def copy_engine(source: Store, name: str, target: Store, *, as_default: bool) -> bool:
     """Copy an engine and what it was built from into `target`, where it is verified; return whether it runs there.
 
     False: it has to be built on this device first, which `mnv2-edge-engines.service` does. `target` is written as the
@@ -78,7 +78,7 @@ def bring_engine(source: Store, name: str, target: Store, *, as_default: bool) -
         archive = Path(folder) / f"{name}.mnv2"
         export_engine(source, name, archive)
         user = service_user()
-        if user is not None:  # what it was built from may be pictures, which are nobody else's to see
+        if user is not None:  # what it was built from may be pictures, which are private
             os.chown(archive, user.pw_uid, user.pw_gid)
             os.chown(folder, user.pw_uid, user.pw_gid)
         with acting_as_service():

@@ -1,4 +1,4 @@
-"""Put a configuration, and the files that it names, where the service can read them."""
+"""Installation of a configuration, and of the files that it names, where the service can read them."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ from typing import Final, Literal, TypeAlias
 import yaml
 
 from mnv2_edge.config.read import read_config
-from mnv2_edge.config.rules import require_sound
+from mnv2_edge.config.rules import require_valid
 from mnv2_edge.errors import AccessError, ConfigError
 from mnv2_edge.service.engine_files import files_beside
-from mnv2_edge.service.paths import USER, Places
+from mnv2_edge.service.paths import USER, ServicePaths
 from mnv2_edge.service.service_user import acting_as_service, service_user
 from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.files.durable import make_folder, replace
@@ -24,7 +24,7 @@ from mnv2_engines.files.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, decode_
 from mnv2_engines.labels.named import LISTS
 from mnv2_engines.store.names import is_name
 
-__all__ = ["Copy", "Plan", "carry_out", "make_state", "plan_installation", "readable_by_service"]
+__all__ = ["FileCopy", "InstallationPlan", "carry_out", "make_state", "plan_installation", "readable_by_service"]
 
 _Kind: TypeAlias = Literal["engine", "labels", "secret"]
 _SECRETS: Final = ("password_file", "ca_file", "cert_file", "key_file")
@@ -33,8 +33,8 @@ _HOMES: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """A file that has to be copied, and where to."""
+class FileCopy:
+    """A file to copy, and its destination."""
 
     source: Path
     target: Path
@@ -44,14 +44,14 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What installing an instance comes to."""
+class InstallationPlan:
+    """The steps that install an instance."""
 
     name: str
     configuration: Path
     text: str
-    """Of the configuration: the one given, with the places of the copies in it."""
-    copies: tuple[Copy, ...]
+    """Of the configuration: the one given, with the paths of the copies in it."""
+    copies: tuple[FileCopy, ...]
     engine_file: bool
     """Whether the engine is a file among the copies; else it is one of the store."""
     engine_name: str | None
@@ -61,11 +61,11 @@ class Plan:
 def plan_installation(
     source: Path,
     name: str,
-    places: Places,
+    paths: ServicePaths,
     pulled: Callable[[str], Path | None] = lambda _name: None,
     can_read: Callable[[Path], bool] | None = None,
-) -> Plan:
-    """Look at a configuration and say what to do; nothing is changed.
+) -> InstallationPlan:
+    """Return what has to be done for a configuration; nothing is changed.
 
     An engine or label file that it names is copied, since the service sees no home folder; so are passwords and
     certificates that it could not read where they are. A name of the engine store and a label list of the package stay.
@@ -73,9 +73,9 @@ def plan_installation(
     store. Comments and order stay as well. Raises ConfigError, and ModelError for a MODEL.yaml that cannot be read.
     """
     config = read_config(source)
-    require_sound(config)
+    require_valid(config)
     text = decode_regular(source, SETTINGS_LIMIT, encoding="utf-8-sig")
-    copies: list[Copy] = []
+    copies: list[FileCopy] = []
     pieces, done = [], 0
     for start, end, value, kind in _file_values(text):
         path = source.parent / value
@@ -91,22 +91,22 @@ def plan_installation(
             raise ConfigError(
                 f"{source} names {value}, which is not there: expected a file, from the folder of {source}"
             )
-        path = _where(path, places)
-        is_copy = _is_below(path, places.files(name))  # of the installation before, which is replaced
+        path = _where(path, paths)
+        is_copy = _is_below(path, paths.files(name))  # of the installation before, which is replaced
         if kind == "secret" and not is_copy and (can_read or readable_by_service)(path):
             continue
-        target = places.files(name) / (_free_name(path, copies) if kind == "secret" else path.name)
-        copies.append(Copy(path, target, is_engine, files_beside(path) if is_engine else ()))
+        target = paths.files(name) / (_free_name(path, copies) if kind == "secret" else path.name)
+        copies.append(FileCopy(path, target, is_engine, files_beside(path) if is_engine else ()))
         pieces += [text[done:start], str(target)]
         done = end
     engine_file = any(copy.is_engine for copy in copies)
     engine_name = None if engine_file else config.engine.model
     text = "".join([*pieces, text[done:]])
-    return Plan(name, places.configuration(name), text, tuple(copies), engine_file, engine_name)
+    return InstallationPlan(name, paths.configuration(name), text, tuple(copies), engine_file, engine_name)
 
 
 def readable_by_service(path: Path) -> bool:
-    """Say whether the service can read a file where it is; what is above it in the tree is taken to be open."""
+    """Return whether the service can read a file where it is; what is above it in the tree is taken to be open."""
     if any(path.is_relative_to(home) for home in _HOMES):
         return False
     status = path.stat()
@@ -120,23 +120,23 @@ def readable_by_service(path: Path) -> bool:
     return False
 
 
-def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> None:
-    """Copy the files, verify the engines among them, and write the configuration last.
+def carry_out(plan: InstallationPlan, paths: ServicePaths, verify: Callable[[Path], None]) -> None:
+    """FileCopy the files, verify the engines among them, and write the configuration last.
 
     All but the configuration is written as the service's user. `verify` is called with an engine in its new place,
     before the configuration names it; what it raises undoes the copies. Raises AccessError or DiskError when something
     cannot be written.
     """
-    folder, staging = places.files(plan.name), places.files(f".{plan.name}.new")
+    folder, staging = paths.files(plan.name), paths.files(f".{plan.name}.new")
     try:
-        make_state(places.state)
+        make_state(paths.state)
         with acting_as_service():
             shutil.rmtree(staging, ignore_errors=True)
             staging.parent.mkdir(mode=0o700, exist_ok=True)
             staging.mkdir(mode=0o700)
         try:
             for copy in sorted(plan.copies, key=lambda copy: not copy.is_engine):  # given labels win over the model's
-                _copy(copy, staging / copy.target.name, places)
+                _copy(copy, staging / copy.target.name, paths)
                 if copy.is_engine:
                     with acting_as_service():
                         verify(staging / copy.target.name)
@@ -153,7 +153,7 @@ def carry_out(plan: Plan, places: Places, verify: Callable[[Path], None]) -> Non
 
 
 def make_state(folder: Path) -> None:
-    """Make the folder in which the service has all that is its own, where no unit has run yet; it is for it alone."""
+    """Make the service's own folder, where no unit has run yet; only the service may use it."""
     if folder.is_dir():
         return
     folder.mkdir(parents=True, mode=0o700)
@@ -175,19 +175,19 @@ def _file_values(text: str) -> Iterator[tuple[int, int, str, _Kind]]:
     for sink in _items(top.get("sinks")):
         for options in _mapping(sink).values():
             found += [(_mapping(options).get(key), "secret") for key in _SECRETS]
-    places = [
+    paths = [
         (node.start_mark.index, node.end_mark.index, node.value, kind)
         for node, kind in found
         if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
     ]
-    yield from sorted(places)
+    yield from sorted(paths)
 
 
 def _items(node: yaml.Node | None) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _free_name(path: Path, copies: Sequence[Copy]) -> str:
+def _free_name(path: Path, copies: Sequence[FileCopy]) -> str:
     """Return the file's name, or one like it: files of the same name may lie in several folders."""
     taken = {copy.target.name: copy.source for copy in copies}
     names = (path.name, *(f"{path.stem}-{number}{path.suffix}" for number in range(2, len(copies) + 3)))
@@ -200,30 +200,30 @@ def _mapping(node: yaml.Node | None) -> dict[str, yaml.Node]:
     return {key.value: value for key, value in node.value}
 
 
-def _where(path: Path, places: Places) -> Path:
-    """Return where a file really is, but for one in the service's own folder: the service may put links there.
+def _where(path: Path, paths: ServicePaths) -> Path:
+    """Return where a file really is. Links in the service's own folder are not followed: the service may make them.
 
     Root would follow them to what the service may not read.
     """
     named = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
-    return named if named.is_relative_to(places.state) else path.resolve()
+    return named if named.is_relative_to(paths.state) else path.resolve()
 
 
 def _is_below(path: Path, folder: Path) -> bool:
     return path.is_relative_to(folder) or path.is_relative_to(folder.resolve())
 
 
-def _copy(copy: Copy, target: Path, places: Places) -> None:
-    _copy_file(copy.source, target, places)
+def _copy(copy: FileCopy, target: Path, paths: ServicePaths) -> None:
+    _copy_file(copy.source, target, paths)
     for file in copy.beside:
         described = file.stem == copy.source.stem and file.suffix in (".json", ".yaml")
-        _copy_file(file, target.with_suffix(file.suffix) if described else target.with_name(file.name), places)
+        _copy_file(file, target.with_suffix(file.suffix) if described else target.with_name(file.name), paths)
 
 
-def _copy_file(source: Path, target: Path, places: Places) -> None:
+def _copy_file(source: Path, target: Path, paths: ServicePaths) -> None:
     """Read a file as who runs this, or as the service if it is the service's own; write it for the service alone."""
     with contextlib.ExitStack() as stack:
-        with acting_as_service() if _is_below(source, places.state) else contextlib.nullcontext():
+        with acting_as_service() if _is_below(source, paths.state) else contextlib.nullcontext():
             reading = stack.enter_context(open_regular(source, MODEL_LIMIT))
         with acting_as_service(), target.open("wb") as writing:
             target.chmod(0o600)

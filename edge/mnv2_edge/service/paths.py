@@ -1,4 +1,4 @@
-"""Say where a service has its files, and how an instance may be called."""
+"""Paths of the service's files, and valid names of instances."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Final
 
 from mnv2_edge.errors import UsageError
 
-__all__ = ["USER", "Places", "instance_name", "unit_of"]
+__all__ = ["USER", "ServicePaths", "instance_name", "unit_of"]
 
 USER: Final = "mnv2-edge"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Folders of the service; `root` is / but for tests."""
+class ServicePaths:
+    """Folders of the service; `root` is / except in tests."""
 
     root: Path = Path("/")
 

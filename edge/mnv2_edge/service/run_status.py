@@ -1,4 +1,4 @@
-"""Tell a service manager how a run gets on: when it is ready, that it lives, and one line of status.
+"""A run's reports to the service manager: ready, alive, and one line of status.
 
 Every message leaves on the thread that watches over the run, so that a manager that hears nothing knows that nobody
 watches. What threads with frames have to do for it is to keep two numbers.
@@ -24,9 +24,9 @@ _FEEDS: Final = 10
 
 
 class ServiceReport:
-    """Be an observer of records and the pipeline's `on_alive`.
+    """Reporter to systemd: an observer of records, and the pipeline's `on_alive`.
 
-    `watchdog_s` is how long the manager waits for a sign of life before it kills this process; 0: for ever.
+    `watchdog_s` is how long the manager waits for a sign of life before it kills this process; 0: no limit.
     """
 
     def __init__(self, notifier: Notifier, *, watchdog_s: float = 0.0, timer: Timer | None = None) -> None:
@@ -56,14 +56,14 @@ class ServiceReport:
             self._changed = True
 
     def slow(self, what: str, at_most_s: float) -> None:
-        """Ask for patience while something is done, `at_most_s` at most; the next `alive` ends it."""
+        """Extend the watchdog's limit by `at_most_s` for a slow step; the next `alive` ends that."""
         patience_us = round(at_most_s * 1e6)
         self._notifier.send(STATUS=what, EXTEND_TIMEOUT_USEC=patience_us)
         if self._watchdog_s:  # which waits from the first READY on, also while a new configuration is being opened
             self._patient = self._notifier.send(WATCHDOG_USEC=patience_us)
 
     def alive(self) -> None:
-        """Say that no thread hangs: called several times a second for as long as that is so, and never else."""
+        """Report that no thread hangs: called several times a second, and only while that is so."""
         now = self._timer.now_ns()
         if self._patient and self._notifier.send(WATCHDOG=1, WATCHDOG_USEC=round(self._watchdog_s * 1e6)):
             self._patient, self._fed_ns = False, now
@@ -81,18 +81,18 @@ class ServiceReport:
             self._status_ns = now
 
     def reloading(self) -> None:
-        """Say that the configuration is being read again; the next `alive` ends it."""
+        """Report that the configuration is read again; the next `alive` ends it."""
         # systemd wants the time by CLOCK_MONOTONIC, to tell this reload from one asked for later
         self._notifier.send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000, STATUS="reading the configuration")
         self._ready = False
 
     def note(self, text: str) -> None:
-        """Put something into the status that whoever looks after this service should see; empty takes it away."""
+        """Put a remark for the service's operator into the status; empty removes it."""
         self._note = redact(text)
         self._changed = True
 
     def stopping(self) -> None:
-        """Say that the end was asked for."""
+        """Report that the run is being stopped."""
         self._notifier.send(STOPPING=1, STATUS="stopping")
 
     def _status(self, now: int) -> str:

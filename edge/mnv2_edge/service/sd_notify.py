@@ -1,4 +1,4 @@
-"""Speak to the service manager that started this process, as sd_notify(3) does: lines of text to a socket."""
+"""Messages to the service manager that started this process, as in sd_notify(3): lines of text to a socket."""
 
 import logging
 import socket
@@ -12,7 +12,7 @@ _LONGEST: Final = 480
 
 
 class Notifier:
-    """Send to the socket that $NOTIFY_SOCKET names; silent where there is none, as in a terminal.
+    """Sender to the socket that $NOTIFY_SOCKET names; silent without one, as in a terminal.
 
     Nothing here waits or raises: a manager that does not read must not hold up a camera.
     """

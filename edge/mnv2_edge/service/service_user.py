@@ -1,4 +1,4 @@
-"""Act as the user that the service runs as, in whose folders root had better not write."""
+"""Actions as the user that the service runs as: root must not write in that user's folders."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ __all__ = ["acting_as_service", "service_user"]
 
 
 def service_user() -> pwd.struct_passwd | None:
-    """Return the service's user; None where there is none, and for whoever is not root and so stays who he is."""
+    """Return the service's user; None where there is none, and for a user other than root."""
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(USER) if os.geteuid() == 0 else None
     return None
@@ -19,7 +19,7 @@ def service_user() -> pwd.struct_passwd | None:
 
 @contextlib.contextmanager
 def acting_as_service() -> Iterator[None]:
-    """Have root's own process read, write and start programs as the service's user until the end of the block.
+    """Let root's process act as the service's user until the end of the block: read, write, start programs.
 
     What lies in a folder of the service's is the service's to exchange, also between two steps of ours: a link to
     elsewhere takes us no further than the service could go by itself, and what is made belongs to it from the start.

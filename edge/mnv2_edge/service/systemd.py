@@ -1,4 +1,4 @@
-"""Ask systemd about instances of the service, and have it start and stop them."""
+"""State, start and stop of the service's instances, by systemd."""
 
 import subprocess
 import time
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from mnv2_edge.errors import AccessError, ExitStatus, TemporaryError
 from mnv2_edge.service.paths import unit_of
 
-__all__ = ["Run", "UnitState", "read_state", "start_and_wait", "stop", "systemctl"]
+__all__ = ["CommandRunner", "UnitState", "read_state", "start_and_wait", "stop", "systemctl"]
 
 _PROPERTIES: Final = "ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts,StatusText,UnitFileState"
 _ERROR: Final = "mnv2-edge: error: "
@@ -28,8 +28,8 @@ _MEANINGS: Final = {
 }
 
 
-class Run(Protocol):
-    """Run a command to its end."""
+class CommandRunner(Protocol):
+    """Function that runs a command to its end."""
 
     def __call__(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Return what it printed; never raises for its exit status."""
@@ -38,7 +38,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """How an instance is, in systemd's words."""
+    """State of an instance, in systemd's words."""
 
     state: str
     """`active`, `activating`, `reloading`, `deactivating`, `inactive` or `failed`."""
@@ -55,7 +55,7 @@ class UnitState:
 
     @property
     def why(self) -> str:
-        """Say in one line how it is."""
+        """Return in one line how it is."""
         if self.state in ("active", "reloading"):
             return self.status or self.sub
         if self.result == "watchdog":
@@ -69,14 +69,14 @@ class UnitState:
 
 
 def systemctl(*command: str) -> "subprocess.CompletedProcess[str]":
-    """Run systemctl or another of systemd's tools. Raises AccessError where there is no systemd."""
+    """CommandRunner systemctl or another of systemd's tools. Raises AccessError where there is no systemd."""
     try:
         return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     except OSError as exc:
         raise AccessError(f"{command[0]} cannot be run ({exc.strerror}): a service needs systemd") from exc
 
 
-def read_state(name: str, run: Run = systemctl) -> UnitState:
+def read_state(name: str, run: CommandRunner = systemctl) -> UnitState:
     """Return how an instance is."""
     shown = run("systemctl", "show", unit_of(name), f"--property={_PROPERTIES}").stdout
     found = dict(line.partition("=")[::2] for line in shown.splitlines())
@@ -94,8 +94,8 @@ def read_state(name: str, run: Run = systemctl) -> UnitState:
     )
 
 
-def start_and_wait(name: str, run: Run = systemctl, *, timeout_s: float = 240.0) -> UnitState:
-    """Have an instance started now and at each boot; return how it is once it is ready or has failed.
+def start_and_wait(name: str, run: CommandRunner = systemctl, *, timeout_s: float = 240.0) -> UnitState:
+    """Start an instance now and at each boot; return its state once it is ready or has failed.
 
     Raises AccessError when systemd refuses, TemporaryError when it is neither within the time.
     """
@@ -112,14 +112,14 @@ def start_and_wait(name: str, run: Run = systemctl, *, timeout_s: float = 240.0)
     raise TemporaryError(f"{name} is not ready after {timeout_s:g} s: mnv2-edge service logs {name}")
 
 
-def stop(names: Sequence[str], run: Run = systemctl) -> None:
+def stop(names: Sequence[str], run: CommandRunner = systemctl) -> None:
     """Stop instances, and start them no more."""
     for name in names:
         run("systemctl", "disable", "--now", unit_of(name))
         run("systemctl", "reset-failed", unit_of(name))
 
 
-def _last_error(name: str, run: Run) -> str:
+def _last_error(name: str, run: CommandRunner) -> str:
     journal = run("journalctl", f"--unit={unit_of(name)}", "--lines=50", "--output=cat", "--no-pager").stdout
     errors = [line.removeprefix(_ERROR) for line in journal.splitlines() if line.startswith(_ERROR)]
     return errors[-1] if errors else ""

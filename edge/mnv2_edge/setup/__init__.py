@@ -1,4 +1,4 @@
-"""Set a device up in a conversation: pick camera, model and broker, try each, and write the configuration.
+"""The setup of a device in a conversation: choose camera, model and broker, try each, write the configuration.
 
 What is asked and what follows from it is here; how a terminal looks is for `mnv2_edge.cli.ui.terminal` to know.
 """

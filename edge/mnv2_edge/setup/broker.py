@@ -1,4 +1,4 @@
-"""Pick where results go besides the terminal, and see whether the broker lets this device in."""
+"""The choice of where results go besides the terminal, and a trial of the broker."""
 
 import dataclasses
 import shlex
@@ -9,12 +9,12 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginTrouble
+from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginFailure
 from mnv2_edge.errors import ConfigError, SinkError, UsageError
 from mnv2_edge.redaction import read_secret, redact
-from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.machine import Surroundings
-from mnv2_edge.setup.prompts import Asker, Option, ask_password, with_user
+from mnv2_edge.setup.draft import ConfigDraft
+from mnv2_edge.setup.machine import SetupHost
+from mnv2_edge.setup.prompts import Option, Prompts, ask_password, with_user
 from mnv2_edge.sinks.broker import parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sinks.tls import tls_context
@@ -36,35 +36,35 @@ class _Attempt:
     typed: str = field(default="", repr=False)
 
 
-def pick_broker(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
+def pick_broker(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> ConfigDraft:
     """Ask for the broker and for Home Assistant; log in once."""
-    asker.show("Broker", "heading")
+    prompts.show("Broker", "heading")
     present = draft.broker
     while True:
-        settings = _choose(present, asker, around, is_new=draft.is_new)
+        settings = _choose(present, prompts, host, is_new=draft.is_new)
         if settings is None:
             return draft.with_broker(None, "")
         names_user = settings != present and bool(parse_broker(settings.uri).user)
-        attempt = _Attempt(settings, ask_password(parse_broker(settings.uri).user, asker) if names_user else "")
-        found = _try(attempt, asker, around)
+        attempt = _Attempt(settings, ask_password(parse_broker(settings.uri).user, prompts) if names_user else "")
+        found = _try(attempt, prompts, host)
         if found == "none":
             return draft.with_broker(None, "")
         if isinstance(found, _Attempt):
             break
-    host = parse_broker(found.settings.uri).host
-    default = found.settings.homeassistant if present is not None else "homeassistant" in host
-    homeassistant = asker.confirm("Does Home Assistant listen there?", default=default)
+    address = parse_broker(found.settings.uri).host
+    default = found.settings.homeassistant if present is not None else "homeassistant" in address
+    homeassistant = prompts.confirm("Does Home Assistant listen there?", default=default)
     settings = msgspec.structs.replace(found.settings, homeassistant=homeassistant)
-    # What only this shell knows has to be kept in a file, unless whoever wrote the configuration wanted none.
-    known = "" if present is not None and present.uri == settings.uri else around.environment.mqtt_password
+    # What only this shell knows has to be kept in a file, unless the author of the configuration wanted none.
+    known = "" if present is not None and present.uri == settings.uri else host.environment.mqtt_password
     return draft.with_broker(settings, found.typed or known)
 
 
-def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings, *, is_new: bool) -> MqttSettings | None:
+def _choose(present: MqttSettings | None, prompts: Prompts, host: SetupHost, *, is_new: bool) -> MqttSettings | None:
     options: list[Option[_Way]] = []
     if present is not None:
         options.append(Option("configured", present.uri, "as configured"))
-    if around.broker_answers_here() and (present is None or parse_broker(present.uri).host != "localhost"):
+    if host.broker_answers_here() and (present is None or parse_broker(present.uri).host != "localhost"):
         options.append(Option("local", "the broker on this machine", _LOCAL))
     options += [
         Option("address", "a broker elsewhere", "Home Assistant's mosquitto, for example"),
@@ -72,14 +72,14 @@ def _choose(present: MqttSettings | None, asker: Asker, around: Surroundings, *,
     ]
     found = len(options) > 2 and (is_new or present is not None)
     default = 0 if found else len(options) - 1
-    chosen = asker.choose("Where shall results go?", options, default)
+    chosen = prompts.choose("Where shall results go?", options, default)
     if chosen == "configured":
         return present
     if chosen == "local":
         return _elsewhere(present, _LOCAL)
     if chosen == "address":
         return _elsewhere(
-            present, asker.ask("Its address, as in homeassistant.local or mqtts://host:8883", take_broker)
+            present, prompts.ask("Its address, as in homeassistant.local or mqtts://host:8883", take_broker)
         )
     return None
 
@@ -98,7 +98,9 @@ def take_broker(text: str) -> str:
     text = text.strip()
     uri = text if "://" in text else f"mqtt://{text}"
     if len(text.split()) != 1:
-        raise UsageError(f"{redact(text)!r} is no address: expected one like homeassistant.local or mqtts://host:8883")
+        raise UsageError(
+            f"{redact(text)!r} is not an address: expected one like homeassistant.local or mqtts://host:8883"
+        )
     try:
         parse_broker(uri)
     except ConfigError as exc:
@@ -110,7 +112,7 @@ def take_broker(text: str) -> str:
     return uri
 
 
-def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _Away:
+def _try(attempt: _Attempt, prompts: Prompts, host: SetupHost) -> _Attempt | _Away:
     """Log in, and mend what keeps us from it; `other` or `none` when it shall be another broker, or none.
 
     A broker that wants a user gets one at once; who has none is told what else there is to do.
@@ -118,25 +120,25 @@ def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _A
     asked = False
     while True:
         broker = parse_broker(attempt.settings.uri)
-        asker.show(shlex.join(("mnv2-edge", "doctor", "--mqtt", printable(attempt.settings.uri))), "command")
-        trouble = _log_in(attempt, around)
+        prompts.show(shlex.join(("mnv2-edge", "doctor", "--mqtt", printable(attempt.settings.uri))), "command")
+        trouble = _log_in(attempt, host)
         if trouble is None:
-            asker.show(f"it lets {broker.user or 'us'} in", "good")
+            prompts.show(f"it lets {broker.user or 'us'} in", "good")
             return attempt
         if trouble.refused and not broker.user and not asked:
             asked = True
-            asker.show("It wants a user and a password. (Enter, if you have none)")
-            login = _ask_login(attempt.settings, asker)
+            prompts.show("It wants a user and a password. (Enter, if you have none)")
+            login = _ask_login(attempt.settings, prompts)
             if parse_broker(login.settings.uri).user:
                 attempt = login
                 continue
         hint = "" if trouble.refused or not trouble.mend else f"; try `{trouble.mend}`"
         error = SinkError(printable(redact(f"{broker}: {trouble.why}{hint}")))
-        following = asker.recover(error, list(_ways_on(trouble, tls=broker.tls)))
+        following = prompts.recover(error, list(_ways_on(trouble, tls=broker.tls)))
         if following == "login":
-            attempt = _ask_login(attempt.settings, asker)
+            attempt = _ask_login(attempt.settings, prompts)
         elif following == "ca":
-            ca_file = asker.ask("The certificate of who signed the broker's (PEM)", _take_certificates)
+            ca_file = prompts.ask("The certificate of who signed the broker's (PEM)", _take_certificates)
             attempt = dataclasses.replace(attempt, settings=msgspec.structs.replace(attempt.settings, ca_file=ca_file))
         elif following == "keep":
             return attempt
@@ -144,7 +146,7 @@ def _try(attempt: _Attempt, asker: Asker, around: Surroundings) -> _Attempt | _A
             return following
 
 
-def _ways_on(trouble: LoginTrouble, *, tls: bool) -> Iterator[Option[_Next]]:
+def _ways_on(trouble: LoginFailure, *, tls: bool) -> Iterator[Option[_Next]]:
     ways: list[Option[_Next]] = [Option("other", "another address"), Option("again", "try it again")]
     login: Option[_Next] = Option("login", "give a user and a password")
     ways = [login, *ways] if trouble.refused else [*ways, login]
@@ -156,22 +158,22 @@ def _ways_on(trouble: LoginTrouble, *, tls: bool) -> Iterator[Option[_Next]]:
     yield Option("none", "no broker")
 
 
-def _log_in(attempt: _Attempt, around: Surroundings) -> LoginTrouble | None:
+def _log_in(attempt: _Attempt, host: SetupHost) -> LoginFailure | None:
     settings = attempt.settings
     broker = parse_broker(settings.uri)
     try:
         tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file) if broker.tls else None
-        password = attempt.typed or read_secret(settings.password_file, around.environment.mqtt_password)
+        password = attempt.typed or read_secret(settings.password_file, host.environment.mqtt_password)
     except ConfigError as exc:
-        return LoginTrouble(str(exc), "")
-    return around.log_in(BrokerLogin(broker, password, tls))
+        return LoginFailure(str(exc), "")
+    return host.log_in(BrokerLogin(broker, password, tls))
 
 
-def _ask_login(settings: MqttSettings, asker: Asker) -> _Attempt:
+def _ask_login(settings: MqttSettings, prompts: Prompts) -> _Attempt:
     """Ask who logs in, and with which password."""
     broker = parse_broker(settings.uri)
-    user = asker.ask("User", str.strip, default=broker.user)
-    password = ask_password(user, asker) if user else ""
+    user = prompts.ask("User", str.strip, default=broker.user)
+    password = ask_password(user, prompts) if user else ""
     changed = msgspec.structs.replace(settings, uri=with_user(settings.uri, user), password_file=None)
     return _Attempt(changed, password)
 

@@ -1,4 +1,4 @@
-"""Pick a camera, and see whether it gives pictures."""
+"""The choice of a camera, and a trial whether it gives pictures."""
 
 import shlex
 import threading
@@ -11,23 +11,23 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from mnv2_edge.address_secrets import names_password
-from mnv2_edge.app import quieten_opencv
+from mnv2_edge.app import silence_opencv
 from mnv2_edge.cameras import Camera
 from mnv2_edge.config.model import CameraConfig
 from mnv2_edge.errors import EdgeError, SourceError, SourceLoginError, UsageError
-from mnv2_edge.host.timeout import Patient
+from mnv2_edge.host.timeout import TimedCall
 from mnv2_edge.redaction import add_secret, holds_password, redact
 from mnv2_edge.service.paths import unit_of
-from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.machine import Surroundings
-from mnv2_edge.setup.prompts import Asker, Option, ask_password, with_user
+from mnv2_edge.setup.draft import ConfigDraft
+from mnv2_edge.setup.machine import SetupHost
+from mnv2_edge.setup.prompts import Option, Prompts, ask_password, with_user
 from mnv2_edge.sources.decoding.limits import PictureLimits
 from mnv2_edge.sources.network.address import split_address
 from mnv2_edge.sources.trial import CameraReport, examine_source
 from mnv2_edge.sources.uri import parse_uri
 from mnv2_engines.printable import printable
 
-__all__ = ["NETWORK", "Found", "find_cameras", "pick_cameras", "take_address"]
+__all__ = ["NETWORK", "FoundCamera", "find_cameras", "pick_cameras", "take_address"]
 
 NETWORK: Final = frozenset({"rtsp", "rtsps", "http", "https"})
 _Way: TypeAlias = Literal["address", "file", "demo", "configured"]
@@ -35,7 +35,7 @@ _Next: TypeAlias = Literal["again", "login", "other", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundCamera:
     """A camera that this machine has."""
 
     uri: str
@@ -54,57 +54,59 @@ class _Login:
     password: str
 
 
-def pick_cameras(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
+def pick_cameras(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> ConfigDraft:
     """Ask for every camera of the draft, and for more where this machine has more; try each."""
-    quieten_opencv()
-    found = find_cameras(asker, around)
+    silence_opencv()
+    found = find_cameras(prompts, host)
     index = 0
     while True:
         several = len(draft.config.cameras) > 1
-        asker.show(f"Camera {index + 1}" if several or index else "Camera", "heading")
-        draft = _pick_one(draft, index, found, asker, around)
+        prompts.show(f"Camera {index + 1}" if several or index else "Camera", "heading")
+        draft = _pick_one(draft, index, found, prompts, host)
         index += 1
         if index < len(draft.config.cameras):
             continue
         taken = {camera.uri for camera in draft.config.cameras}
-        if all(taken & camera.names for camera in found) or not asker.confirm("Another camera?", default=False):
+        if all(taken & camera.names for camera in found) or not prompts.confirm("Another camera?", default=False):
             return draft
 
 
-def find_cameras(asker: Asker, around: Surroundings) -> tuple[Found, ...]:
+def find_cameras(prompts: Prompts, host: SetupHost) -> tuple[FoundCamera, ...]:
     """Return the cameras of this machine, and say what keeps some from being found."""
-    nodes = around.list_cameras()
+    nodes = host.list_cameras()
     usable = [camera for camera in nodes if camera.usable]
-    ribbons = around.list_ribbons(nodes)
+    ribbons = host.list_ribbons(nodes)
     if ribbons.trouble:
-        asker.show(printable(redact(ribbons.trouble)), "doubt")
+        prompts.show(printable(redact(ribbons.trouble)), "doubt")
     return (
         *(_usb(camera, alone=len(usable) == 1) for camera in usable),
         *(
-            Found(one.camera, frozenset({one.camera}), f"{one.model}, ribbon", " ".join(one.sizes[:4]))
+            FoundCamera(one.camera, frozenset({one.camera}), f"{one.model}, ribbon", " ".join(one.sizes[:4]))
             for one in ribbons.cameras
         ),
     )
 
 
-def _usb(camera: Camera, *, alone: bool) -> Found:
+def _usb(camera: Camera, *, alone: bool) -> FoundCamera:
     """Name a camera by its number while it is the only one, else by what stays when others are plugged in."""
     node, stable = camera.node, camera.node.stable
     names = {camera.camera, str(node.path)} | ({str(stable), f"usb:{stable.name}"} if stable else set())
     uri = camera.camera if alone or stable is None else f"usb:{stable.name}"
-    return Found(uri, frozenset(names), node.name or str(node.path), "; ".join((str(node.path), *camera.formats)))
+    return FoundCamera(uri, frozenset(names), node.name or str(node.path), "; ".join((str(node.path), *camera.formats)))
 
 
-def _pick_one(draft: Draft, index: int, found: tuple[Found, ...], asker: Asker, around: Surroundings) -> Draft:
+def _pick_one(
+    draft: ConfigDraft, index: int, found: tuple[FoundCamera, ...], prompts: Prompts, host: SetupHost
+) -> ConfigDraft:
     known = draft.config.cameras[index : index + 1]
     present = known[0] if known else CameraConfig()
     configured = bool(known) and not draft.is_new
     taken = {camera.uri for place, camera in enumerate(draft.config.cameras) if place != index}
     while True:
-        login = _choose(present if configured else None, taken, found, asker)
+        login = _choose(present if configured else None, taken, found, prompts)
         camera = _changed(present, login.uri) if configured else CameraConfig(uri=login.uri)
         draft = draft.with_camera(index, camera, login.password, tried=False)
-        tried = _try(draft, index, asker, around)
+        tried = _try(draft, index, prompts, host)
         if tried is not None:
             return tried
 
@@ -116,9 +118,9 @@ def _changed(present: CameraConfig, uri: str) -> CameraConfig:
     return msgspec.structs.replace(present, uri=uri, password_file=None, pace=None)
 
 
-def _choose(present: CameraConfig | None, taken: set[str], found: tuple[Found, ...], asker: Asker) -> _Login:
+def _choose(present: CameraConfig | None, taken: set[str], found: tuple[FoundCamera, ...], prompts: Prompts) -> _Login:
     free = [camera for camera in found if not taken & camera.names]
-    options: list[Option[Found | _Way]] = [Option(camera, camera.label, camera.detail) for camera in free]
+    options: list[Option[FoundCamera | _Way]] = [Option(camera, camera.label, camera.detail) for camera in free]
     default = 0
     if present is not None:
         here = [place for place, camera in enumerate(free) if present.uri in camera.names]
@@ -133,17 +135,17 @@ def _choose(present: CameraConfig | None, taken: set[str], found: tuple[Found, .
     ]
     if not free and present is None:
         default = len(options) - 1
-        asker.show("No camera is connected that gives pictures: `mnv2-edge cameras --all` tells more.", "doubt")
-    chosen = asker.choose("Which camera?", options, default)
-    if isinstance(chosen, Found):
+        prompts.show("No camera is connected that gives pictures: `mnv2-edge cameras --all` tells more.", "doubt")
+    chosen = prompts.choose("Which camera?", options, default)
+    if isinstance(chosen, FoundCamera):
         uri = present.uri if present is not None and present.uri in chosen.names else chosen.uri
         return _Login(uri, "")
     if chosen == "configured" and present is not None:
         return _Login(present.uri, "")
     if chosen == "address":
-        return _ask_login(asker.ask("Its address, as in rtsp://user@camera.local/stream", take_address), asker)
+        return _ask_login(prompts.ask("Its address, as in rtsp://user@camera.local/stream", take_address), prompts)
     if chosen == "file":
-        return _Login(asker.ask("Its path", _take_path), "")
+        return _Login(prompts.ask("Its path", _take_path), "")
     return _Login("demo", "")
 
 
@@ -151,7 +153,7 @@ def take_address(text: str) -> tuple[str, str]:
     """Return the address of a network camera without the password in it, and that password. Raises UsageError."""
     text = text.strip()
     if len(text.split()) != 1 or parse_uri(text).kind not in NETWORK:
-        raise UsageError(f"{redact(text)!r} is no address: expected one that begins with rtsp:// or http://")
+        raise UsageError(f"{redact(text)!r} is not an address: expected one that begins with rtsp:// or http://")
     address = split_address(text, "")
     uri = with_user(text, address.user)
     add_secret(address.password)
@@ -162,12 +164,12 @@ def take_address(text: str) -> tuple[str, str]:
     return uri, address.password
 
 
-def _ask_login(given: tuple[str, str], asker: Asker) -> _Login:
+def _ask_login(given: tuple[str, str], prompts: Prompts) -> _Login:
     uri, password = given
     if password:
-        asker.show("The password goes into a file of its own, not into the configuration.")
+        prompts.show("The password goes into a file of its own, not into the configuration.")
     elif split_address(uri, "").user:
-        password = ask_password(split_address(uri, "").user, asker)
+        password = ask_password(split_address(uri, "").user, prompts)
     return _Login(uri, password)
 
 
@@ -179,24 +181,24 @@ def _take_path(text: str) -> str:
     return str(path)
 
 
-def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft | None:
-    """Watch the camera and return the draft with what came of it; None when another one shall be picked."""
+def _try(draft: ConfigDraft, index: int, prompts: Prompts, host: SetupHost) -> ConfigDraft | None:
+    """Watch the camera and return the draft with the result; None when the user picks another one."""
     while True:
         camera = draft.config.cameras[index]
         shown = printable(redact(camera.uri))
-        asker.show(shlex.join(("mnv2-edge", "cameras", "test", shown)), "command")
+        prompts.show(shlex.join(("mnv2-edge", "cameras", "test", shown)), "command")
         try:
-            report = _watch(camera, draft.camera_secret(index, around.environment), around)
+            report = _watch(camera, draft.camera_secret(index, host.environment), host)
         except EdgeError as exc:
-            following = asker.recover(_with_holders(exc, around), list(_ways_on(camera, exc)))
+            following = prompts.recover(_with_holders(exc, host), list(_ways_on(camera, exc)))
         else:
             for line in _describe(camera, report):
-                asker.show(line, "good")
+                prompts.show(line, "good")
             for doubt in report.doubts if parse_uri(camera.uri).kind != "file" else ():
-                asker.show(printable(redact(doubt)), "doubt")
+                prompts.show(printable(redact(doubt)), "doubt")
             return draft.with_camera(index, camera, draft.camera_passwords.get(index, ""), tried=True)
         if following == "login":
-            login = _ask_login(_ask_user(camera.uri, asker), asker)
+            login = _ask_login(_ask_user(camera.uri, prompts), prompts)
             draft = draft.with_camera(index, _changed(camera, login.uri), login.password, tried=False)
         elif following == "keep":
             return _kept(draft, index)
@@ -204,15 +206,15 @@ def _try(draft: Draft, index: int, asker: Asker, around: Surroundings) -> Draft 
             return None
 
 
-def _kept(draft: Draft, index: int) -> Draft:
-    """Have a camera that is away waited for, also when a run begins."""
+def _kept(draft: ConfigDraft, index: int) -> ConfigDraft:
+    """Make a run wait for a camera that is away, also at its start."""
     waiting = msgspec.structs.replace(draft.config.cameras[index], required=False)
     return draft.with_camera(index, waiting, draft.camera_passwords.get(index, ""), tried=False)
 
 
-def _with_holders(error: EdgeError, around: Surroundings) -> EdgeError:
+def _with_holders(error: EdgeError, host: SetupHost) -> EdgeError:
     """Name the service where it may be the other program that has the camera."""
-    units = [unit_of(name) for name in around.places.instances()]
+    units = [unit_of(name) for name in host.paths.instances()]
     if not units or "another program" not in str(error):
         return error
     return SourceError(f"{error}; if it is the service: `sudo systemctl stop {' '.join(units)}`")
@@ -226,18 +228,18 @@ def _ways_on(camera: CameraConfig, error: EdgeError) -> Iterator[Option[_Next]]:
     yield Option("keep", "keep it all the same", "it will be waited for")
 
 
-def _ask_user(uri: str, asker: Asker) -> tuple[str, str]:
+def _ask_user(uri: str, prompts: Prompts) -> tuple[str, str]:
     """Ask for the user of an address."""
-    user = asker.ask("User", str.strip, default=split_address(uri, "").user)
+    user = prompts.ask("User", str.strip, default=split_address(uri, "").user)
     return with_user(uri, user), ""
 
 
-def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraReport:
+def _watch(camera: CameraConfig, secret: str, host: SetupHost) -> CameraReport:
     """Read for some seconds. Raises SourceError when nothing comes, and when a driver hangs."""
     stop = threading.Event()
 
     def look() -> CameraReport:
-        source = around.open_source(
+        source = host.open_source(
             camera.uri,
             camera_id="camera",
             rotate=camera.rotate,
@@ -247,11 +249,11 @@ def _watch(camera: CameraConfig, secret: str, around: Surroundings) -> CameraRep
             limits=PictureLimits(camera.max_megapixels),
         )
         with closing(source):
-            return examine_source(source, around.watch_s, stop)[0]
+            return examine_source(source, host.watch_s, stop)[0]
 
     shown = redact(camera.uri)
     try:
-        report = Patient(look, around.watch_s + around.patience_s)()
+        report = TimedCall(look, host.watch_s + host.timeout_s)()
     except TimeoutError as exc:
         raise SourceError(
             f"{shown} does not answer: its driver hangs. Unplug it and plug it in again; a ribbon camera wants a reboot"

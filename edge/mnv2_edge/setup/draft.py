@@ -1,4 +1,4 @@
-"""Hold what has been decided so far."""
+"""The choices made so far."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.sinks.settings import MqttSettings
 
-__all__ = ["Draft"]
+__all__ = ["ConfigDraft"]
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ConfigDraft:
     """A configuration that is not written yet, and the passwords that were typed for it."""
 
     config: Config
@@ -34,7 +34,7 @@ class Draft:
         file = self.config.cameras[index].password_file
         return self.camera_passwords.get(index) or read_secret(file, environment.camera_password)
 
-    def with_camera(self, index: int, camera: CameraConfig, password: str, *, tried: bool) -> "Draft":
+    def with_camera(self, index: int, camera: CameraConfig, password: str, *, tried: bool) -> "ConfigDraft":
         """Return the draft with a camera at a place; one place after the last adds it."""
         cameras = list(self.config.cameras)
         cameras[index : index + 1] = [camera]
@@ -46,11 +46,11 @@ class Draft:
             untried=self.untried - {index} if tried else self.untried | {index},
         )
 
-    def with_config(self, **changes: object) -> "Draft":
+    def with_config(self, **changes: object) -> "ConfigDraft":
         """Return the draft with other values at the top of the configuration."""
         return dataclasses.replace(self, config=msgspec.structs.replace(self.config, **changes))
 
-    def putting_off(self, *commands: str) -> "Draft":
+    def putting_off(self, *commands: str) -> "ConfigDraft":
         """Return the draft with commands that are left for later."""
         return dataclasses.replace(self, put_off=(*self.put_off, *commands))
 
@@ -60,7 +60,7 @@ class Draft:
         options = next((sink["mqtt"] for sink in self.config.sinks if "mqtt" in sink), None)
         return None if options is None else msgspec.convert(options, MqttSettings)
 
-    def with_broker(self, broker: MqttSettings | None, password: str) -> "Draft":
+    def with_broker(self, broker: MqttSettings | None, password: str) -> "ConfigDraft":
         """Return the draft with another broker in the place of the first one, or without it."""
         if broker == self.broker:  # and so does not lose what it says of defaults
             return dataclasses.replace(self, mqtt_password=password)

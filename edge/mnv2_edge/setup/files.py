@@ -1,4 +1,4 @@
-"""Put a configuration and its passwords on the disk: all of it, or nothing."""
+"""The writer of a configuration and its passwords: all of it, or nothing."""
 
 import contextlib
 import errno
@@ -14,13 +14,13 @@ from typing import Final
 import msgspec
 
 from mnv2_edge.errors import AccessError, EdgeError, UsageError
-from mnv2_edge.setup.draft import Draft
+from mnv2_edge.setup.draft import ConfigDraft
 from mnv2_engines.errors import DiskError
 from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.files.durable import sync_folder
 from mnv2_engines.files.regular_file import require_replaceable
 
-__all__ = ["File", "name_passwords", "require_place", "write_files"]
+__all__ = ["PendingFile", "name_passwords", "require_writable", "write_files"]
 
 _MODE: Final = 0o640
 _SECRET_MODE: Final = 0o600
@@ -28,7 +28,7 @@ _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class PendingFile:
     """A file to write."""
 
     path: Path
@@ -38,27 +38,27 @@ class File:
 
     def __repr__(self) -> str:
         """Show no secret."""
-        return f"File({self.path})"
+        return f"PendingFile({self.path})"
 
 
-def name_passwords(draft: Draft, path: Path) -> tuple[Draft, tuple[File, ...]]:
+def name_passwords(draft: ConfigDraft, path: Path) -> tuple[ConfigDraft, tuple[PendingFile, ...]]:
     """Return the draft with a file beside `path` for every password that was typed, and these files."""
     files = []
     cameras = list(draft.config.cameras)
     for index, password in draft.camera_passwords.items():
         which = str(index) if len(cameras) > 1 else ""
-        files.append(File(path.with_name(f"{path.stem}.camera{which}-password"), f"{password}\n", secret=True))
+        files.append(PendingFile(path.with_name(f"{path.stem}.camera{which}-password"), f"{password}\n", secret=True))
         cameras[index] = msgspec.structs.replace(cameras[index], password_file=str(files[-1].path.absolute()))
     draft = draft.with_config(cameras=tuple(cameras))
     broker = draft.broker
     if broker is not None and draft.mqtt_password:
-        files.append(File(path.with_name(f"{path.stem}.mqtt-password"), f"{draft.mqtt_password}\n", secret=True))
+        files.append(PendingFile(path.with_name(f"{path.stem}.mqtt-password"), f"{draft.mqtt_password}\n", secret=True))
         broker = msgspec.structs.replace(broker, password_file=str(files[-1].path.absolute()))
         draft = draft.with_broker(broker, draft.mqtt_password)
     return draft, tuple(files)
 
 
-def require_place(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Find out before anything is asked that a file could be written.
 
     Raises UsageError, AccessError, DiskError.
@@ -77,7 +77,7 @@ def require_place(path: Path) -> None:
         raise _refused(path, exc) from exc
 
 
-def write_files(files: Sequence[File]) -> None:
+def write_files(files: Sequence[PendingFile]) -> None:
     """Write every file, the last one last: what fails until then leaves everything as it was.
 
     A file that is there keeps its mode unless it is a secret; what root writes belongs to whom the folder belongs to.
@@ -103,7 +103,7 @@ def _discard(written: Mapping[Path, Path]) -> None:
             temporary.unlink()
 
 
-def _mode(file: File) -> int:
+def _mode(file: PendingFile) -> int:
     if file.secret:
         return _SECRET_MODE
     try:
@@ -113,7 +113,7 @@ def _mode(file: File) -> int:
 
 
 def _temporary(path: Path, text: str, mode: int) -> Path:
-    """Write a file beside `path` that nobody else may open before it has its mode and owner."""
+    """Write a file beside `path` that no other user may open before it has its mode and owner."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _SECRET_MODE)
     try:

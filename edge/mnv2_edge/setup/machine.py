@@ -1,4 +1,4 @@
-"""Hold what the setup sees of this machine and does to it, so that a test can invent it."""
+"""The setup's view of this machine, which a test can replace."""
 
 import os
 import socket
@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mnv2_edge.cameras import Camera, list_cameras
-from mnv2_edge.cameras.ribbon import Ribbons, list_ribbons
-from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginTrouble, log_in
+from mnv2_edge.cameras.ribbon import RibbonCameras, list_ribbons
+from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginFailure, log_in
 from mnv2_edge.environment import Environment
-from mnv2_edge.service.paths import Places
+from mnv2_edge.service.paths import ServicePaths
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.open import open_source
 from mnv2_engines.child_python import module_command
 from mnv2_engines.tensorrt.jetson import is_jetson
 
-__all__ = ["Surroundings", "broker_answers_here", "run_ourselves"]
+__all__ = ["SetupHost", "broker_answers_here", "run_ourselves"]
 
 
 def run_ourselves(arguments: Sequence[str], secrets: Mapping[str, str]) -> int:
@@ -31,7 +31,7 @@ def run_ourselves(arguments: Sequence[str], secrets: Mapping[str, str]) -> int:
 
 
 def broker_answers_here() -> bool:
-    """Say whether something listens where a broker does, on this very machine: no packet leaves it."""
+    """Return whether something listens where a broker does, on this very machine: no packet leaves it."""
     try:
         socket.create_connection(("localhost", 1883), timeout=1.0).close()
     except OSError:
@@ -40,22 +40,22 @@ def broker_answers_here() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SetupHost:
     """This machine."""
 
     environment: Environment
-    places: Places = field(default_factory=Places)
+    paths: ServicePaths = field(default_factory=ServicePaths)
     hostname: str = ""
     is_root: bool = False
     is_jetson: bool = field(default_factory=is_jetson)
     watch_s: float = 2.0
     """How long a camera, and then the network on it, is watched."""
-    patience_s: float = 30.0
+    timeout_s: float = 30.0
     """How much longer opening a camera may take; one that hangs in its driver is left behind."""
     list_cameras: Callable[[], tuple[Camera, ...]] = list_cameras
-    list_ribbons: Callable[[Sequence[Camera]], Ribbons] = list_ribbons
+    list_ribbons: Callable[[Sequence[Camera]], RibbonCameras] = list_ribbons
     open_source: Callable[..., FrameSource] = open_source
     """`mnv2_edge.sources.open.open_source` or what stands for it."""
-    log_in: Callable[[BrokerLogin], LoginTrouble | None] = log_in
+    log_in: Callable[[BrokerLogin], LoginFailure | None] = log_in
     broker_answers_here: Callable[[], bool] = broker_answers_here
     run_ourselves: Callable[[Sequence[str], Mapping[str, str]], int] = run_ourselves

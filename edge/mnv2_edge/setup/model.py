@@ -1,4 +1,4 @@
-"""Pick a network, have it pulled or built where that is needed, and show it what the camera sees."""
+"""The choice of a network, which is pulled or built where needed, and a trial on the camera's pictures."""
 
 import os
 import shlex
@@ -13,10 +13,10 @@ import msgspec
 from mnv2_edge.errors import EdgeError, ExitStatus, StepFailedError, UsageError
 from mnv2_edge.inference.models import known_models, model_home
 from mnv2_edge.redaction import redact
-from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.machine import Surroundings
-from mnv2_edge.setup.prompts import Asker, Option
-from mnv2_edge.setup.trial import rehearse
+from mnv2_edge.setup.draft import ConfigDraft
+from mnv2_edge.setup.machine import SetupHost
+from mnv2_edge.setup.prompts import Option, Prompts
+from mnv2_edge.setup.trial import try_network
 from mnv2_engines.catalogue import CatalogueModel, installed_model
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES
@@ -27,7 +27,7 @@ from mnv2_engines.store import Store
 from mnv2_engines.store.listing import Entry, list_stored
 from mnv2_engines.store.names import is_name
 
-__all__ = ["Network", "offered_networks", "pick_network"]
+__all__ = ["NetworkChoice", "offered_networks", "pick_network"]
 
 _FIRST: Final = "coral-mobilenet-v2"
 """Small, ready to run, and knows a thousand things: what a device without any engine is offered first."""
@@ -38,7 +38,7 @@ _Next: TypeAlias = Literal["done", "again", "other", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NetworkChoice:
     """A network that can be run, perhaps after a command."""
 
     model: str | None
@@ -48,44 +48,44 @@ class Network:
     labels: str | None = None
 
 
-def pick_network(draft: Draft, asker: Asker, around: Surroundings) -> Draft:
+def pick_network(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> ConfigDraft:
     """Ask which network shall run, bring it here, and try it on the cameras."""
     while True:
-        asker.show("Model", "heading")
-        network = _choose(draft, asker, around)
+        prompts.show("Model", "heading")
+        network = _choose(draft, prompts, host)
         kept = draft.config.engine.model == network.model
         labels = draft.config.labels if kept else network.labels
         engine = msgspec.structs.replace(draft.config.engine, model=network.model)
         if not kept:  # they belong to the network that was there before
             engine = msgspec.structs.replace(engine, mean=None, std=None, color=None, resize=None)
         following = draft.with_config(engine=engine, labels=labels)
-        brought = _bring(network, draft, asker, around)
+        brought = _bring(network, draft, prompts, host)
         if brought == "keep":
             return following.putting_off(shlex.join(("mnv2-edge", *network.command)))
-        if brought == "done" and (done := _try(following, asker, around)) is not None:
+        if brought == "done" and (done := _try(following, prompts, host)) is not None:
             return done
 
 
-def offered_networks(draft: Draft, around: Surroundings) -> tuple[Option[Network], ...]:
+def offered_networks(draft: ConfigDraft, host: SetupHost) -> tuple[Option[NetworkChoice], ...]:
     """Return what the store holds, its default first, then what the catalogue knows, the demo network last."""
-    stored = sorted(list_stored(Store(around.environment.home)), key=lambda entry: not entry.is_default)
+    stored = sorted(list_stored(Store(host.environment.home)), key=lambda entry: not entry.is_default)
     options = [
         Option(
-            Network(entry.name, ("engines", "rebuild", entry.name) if entry.presence == "unbuilt" else ()),
+            NetworkChoice(entry.name, ("engines", "rebuild", entry.name) if entry.presence == "unbuilt" else ()),
             entry.name,
             _of_stored(entry),
         )
         for entry in stored
     ]
-    home = model_home(around.environment)
+    home = model_home(host.environment)
     names = {entry.name for entry in stored}
     for name, model in known_models(home).models.items():
         if name in names or name == _DEMO:
             continue
         here = installed_model(name, model, home) is not None
-        network = Network(name, _command(name, model, draft, around, here=here))
+        network = NetworkChoice(name, _command(name, model, draft, host, here=here))
         options.append(Option(network, name, _of_catalogue(model, here=here)))
-    demo = Option(Network(_DEMO), _DEMO, "road signs of the demo film; in the package")
+    demo = Option(NetworkChoice(_DEMO), _DEMO, "road signs of the demo film; in the package")
     return (*options, demo)
 
 
@@ -106,33 +106,33 @@ def _of_catalogue(model: CatalogueModel, *, here: bool) -> str:
     return f"{model.description}; {f'{size}to {todo}' if todo else 'here'}; {model.licence}"
 
 
-def _command(name: str, model: CatalogueModel, draft: Draft, around: Surroundings, *, here: bool) -> tuple[str, ...]:
+def _command(name: str, model: CatalogueModel, draft: ConfigDraft, host: SetupHost, *, here: bool) -> tuple[str, ...]:
     if model.becomes == ".onnx":
-        return _build(name, draft, around)
+        return _build(name, draft, host)
     return () if here else ("models", "pull", name)
 
 
-def _build(model: str, draft: Draft, around: Surroundings, *more: str) -> tuple[str, ...]:
+def _build(model: str, draft: ConfigDraft, host: SetupHost, *more: str) -> tuple[str, ...]:
     """Return the command that builds; a Jetson's GPU needs no pictures, int8 is calibrated on the first camera's."""
-    pictures = () if around.is_jetson else ("--calibration", draft.config.cameras[0].uri)
+    pictures = () if host.is_jetson else ("--calibration", draft.config.cameras[0].uri)
     return ("build-engine", model, *pictures, *more)
 
 
-def _choose(draft: Draft, asker: Asker, around: Surroundings) -> Network:
+def _choose(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> NetworkChoice:
     present = draft.config.engine.model
-    options: list[Option[Network | None]] = list(offered_networks(draft, around))
+    options: list[Option[NetworkChoice | None]] = list(offered_networks(draft, host))
     if not draft.is_new and all(option.value is None or option.value.model != present for option in options):
         label = "as `mnv2-edge engines default` says" if present is None else present
-        options.insert(0, Option(Network(present), label, "as configured"))
+        options.insert(0, Option(NetworkChoice(present), label, "as configured"))
     offered = [option.value for option in options if option.value is not None]
     options.insert(len(options) - 1, Option(None, "a file of your own", ".tflite, .onnx, or a TensorRT plan"))
-    default = _default(draft, around, offered)
+    default = _default(draft, host, offered)
     place = next(place for place, one in enumerate(options) if one.value is not None and one.value.model == default)
-    chosen = asker.choose("Which network?", options, place)
-    return _take_file(draft, asker, around) if chosen is None else chosen
+    chosen = prompts.choose("Which network?", options, place)
+    return _take_file(draft, prompts, host) if chosen is None else chosen
 
 
-def _default(draft: Draft, around: Surroundings, offered: Sequence[Network]) -> str | None:
+def _default(draft: ConfigDraft, host: SetupHost, offered: Sequence[NetworkChoice]) -> str | None:
     """Return what Enter means: what is configured; the demo's own for its film; what is here; else one to fetch.
 
     A Jetson gets what a plan for its GPU can be built from.
@@ -140,28 +140,28 @@ def _default(draft: Draft, around: Surroundings, offered: Sequence[Network]) -> 
     if not draft.is_new:
         return draft.config.engine.model
     ready = [network.model for network in offered if not network.command and network.model != _DEMO]
-    stored = Store(around.environment.home).default()
+    stored = Store(host.environment.home).default()
     if stored in ready:
         return stored
     if draft.config.cameras[0].uri == _DEMO:
         return _DEMO
     if ready:
         return ready[0]
-    first = known_models(model_home(around.environment)).default if around.is_jetson else _FIRST
+    first = known_models(model_home(host.environment)).default if host.is_jetson else _FIRST
     return first if any(network.model == first for network in offered) else _DEMO
 
 
-def _take_file(draft: Draft, asker: Asker, around: Surroundings) -> Network:
-    path = asker.ask("Its path", _take_path)
+def _take_file(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> NetworkChoice:
+    path = prompts.ask("Its path", _take_path)
     if path.suffix == ".onnx":
-        name = asker.ask("What to call the engine", _take_name, default=path.stem)
-        labels = asker.ask("Label file, if MODEL.yaml names none (Enter: none)", _take_labels)
+        name = prompts.ask("What to call the engine", _take_name, default=path.stem)
+        labels = prompts.ask("Label file, if MODEL.yaml names none (Enter: none)", _take_labels)
         flags = ("--labels", labels) if labels else ()
-        return Network(name, _build(str(path), draft, around, "--name", name, *flags))
+        return NetworkChoice(name, _build(str(path), draft, host, "--name", name, *flags))
     if _has_labels(path):
-        return Network(str(path))
-    named = asker.ask("Label file, or imagenet, coco, pascal-voc (Enter: none)", _take_labels)
-    return Network(str(path), labels=named or None)
+        return NetworkChoice(str(path))
+    named = prompts.ask("Label file, or imagenet, coco, pascal-voc (Enter: none)", _take_labels)
+    return NetworkChoice(str(path), labels=named or None)
 
 
 def _take_path(text: str) -> Path:
@@ -201,18 +201,18 @@ def _has_labels(path: Path) -> bool:
         return True  # what is wrong with it is said when it is tried
 
 
-def _bring(network: Network, draft: Draft, asker: Asker, around: Surroundings) -> _Next:
-    """Have the network pulled or built; return `done`, or what to do instead."""
+def _bring(network: NetworkChoice, draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> _Next:
+    """Pull or build the network; return `done`, or what to do instead."""
     while network.command:
         shown = redact(shlex.join(("mnv2-edge", *network.command)))
-        asker.show(shown, "command")
-        secret = draft.camera_secret(0, around.environment)
-        status = around.run_ourselves(network.command, {"MNV2_EDGE_CAMERA_PASSWORD": secret} if secret else {})
+        prompts.show(shown, "command")
+        secret = draft.camera_secret(0, host.environment)
+        status = host.run_ourselves(network.command, {"MNV2_EDGE_CAMERA_PASSWORD": secret} if secret else {})
         if status == ExitStatus.INTERRUPTED:
             raise KeyboardInterrupt
         if status == ExitStatus.DONE:
             break
-        following = asker.recover(
+        following = prompts.recover(
             _failure(status), list(_ways_on("put it off", "the command is shown again at the end"))
         )
         if following != "again":
@@ -221,31 +221,31 @@ def _bring(network: Network, draft: Draft, asker: Asker, around: Surroundings) -
 
 
 def _failure(status: int) -> StepFailedError:
-    """Say how a command of ours ended that did not work."""
+    """Return how a command of ours ended that did not work."""
     if status == _KILLED:
         return StepFailedError("it was killed, most likely for want of memory; try again later", ExitStatus.TRY_AGAIN)
     return StepFailedError(f"that did not work (exit status {status}); it can be typed again later", status)
 
 
-def _try(draft: Draft, asker: Asker, around: Surroundings) -> Draft | None:
+def _try(draft: ConfigDraft, prompts: Prompts, host: SetupHost) -> ConfigDraft | None:
     """Run the network on what the cameras see and say what it saw; None when another one shall be picked."""
     while True:
-        asker.show(_by_hand(draft), "command")
+        prompts.show(_by_hand(draft), "command")
         try:
-            seen = rehearse(draft, around)
+            seen = try_network(draft, host)
         except (EdgeError, EnginesError) as exc:
-            following = asker.recover(exc, list(_ways_on("keep it all the same", "it is not tried")))
+            following = prompts.recover(exc, list(_ways_on("keep it all the same", "it is not tried")))
             if following == "again":
                 continue
             return draft if following == "keep" else None
         for line in seen.lines():
-            asker.show(printable(line), "good")
+            prompts.show(printable(line), "good")
         for doubt in seen.doubts:
-            asker.show(printable(redact(doubt)), "doubt")
+            prompts.show(printable(redact(doubt)), "doubt")
         return draft
 
 
-def _by_hand(draft: Draft) -> str:
+def _by_hand(draft: ConfigDraft) -> str:
     """Return the command that does the same."""
     words = ["mnv2-edge", "run", "--camera", redact(draft.config.cameras[0].uri)]
     if draft.config.engine.model is not None:

@@ -1,4 +1,4 @@
-"""Give the device a name, and tell it from others that are configured here."""
+"""The name of the device, different from others that are configured here."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from mnv2_edge.config.model import Config
 from mnv2_edge.config.read import read_config
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.host.identity import read_identity, topic_safe
-from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.machine import Surroundings
-from mnv2_edge.setup.prompts import Asker
+from mnv2_edge.setup.draft import ConfigDraft
+from mnv2_edge.setup.machine import SetupHost
+from mnv2_edge.setup.prompts import Prompts
 
 __all__ = ["instance_for", "pick_name"]
 
@@ -22,23 +22,23 @@ _LONGEST_INSTANCE: Final = 32
 _UNNAMABLE: Final = "camera"
 
 
-def pick_name(draft: Draft, path: Path, asker: Asker, around: Surroundings) -> Draft:
-    """Ask for the device's name; for an instance too where another configuration goes by that name already."""
-    asker.show("Name", "heading")
+def pick_name(draft: ConfigDraft, path: Path, prompts: Prompts, host: SetupHost) -> ConfigDraft:
+    """Ask for the device's name; for an instance too where another configuration has that name already."""
+    prompts.show("Name", "heading")
     device = draft.config.device
     unnamed = read_identity(instance=device.instance).device_id
-    asker.show(
+    prompts.show(
         "Topics and records carry it, for all who read them. Without a name it is "
         f"{unnamed}: the board's serial number, or made of this machine's id."
     )
-    default = device.name or (around.hostname if draft.is_new and around.hostname not in _OF_EVERYBODY else "")
-    name = asker.ask("What is this device called? (- for none)", _name_or_none, default=default or "-")
+    default = device.name or (host.hostname if draft.is_new and host.hostname not in _OF_EVERYBODY else "")
+    name = prompts.ask("What is this device called? (- for none)", _name_or_none, default=default or "-")
     draft = draft.with_config(device=msgspec.structs.replace(device, name=name))
-    others = dict(_others(path, around))
+    others = dict(_others(path, host))
     device_id = _device_id(draft.config)
     if device_id in others:
-        asker.show(f"{others[device_id]} goes by that name already: an instance tells the two apart.", "doubt")
-        instance = asker.ask("What is this one for?", _instance_beside(draft.config, others), default=path.stem)
+        prompts.show(f"{others[device_id]} has that name already: an instance tells the two apart.", "doubt")
+        instance = prompts.ask("What is this one for?", _instance_beside(draft.config, others), default=path.stem)
         draft = draft.with_config(device=msgspec.structs.replace(draft.config.device, instance=instance))
     return draft
 
@@ -77,10 +77,10 @@ def _device_id(config: Config, instance: str | None = None) -> str:
     return read_identity(name=device.name, instance=device.instance if instance is None else instance).device_id
 
 
-def _others(path: Path, around: Surroundings) -> Iterator[tuple[str, Path]]:
-    """Yield by which id each installed configuration goes, but for the one that will be replaced."""
-    for name in around.places.instances():
-        other = around.places.configuration(name)
+def _others(path: Path, host: SetupHost) -> Iterator[tuple[str, Path]]:
+    """Yield the id of each installed configuration, except for the one that will be replaced."""
+    for name in host.paths.instances():
+        other = host.paths.configuration(name)
         if name == instance_for(path) or other == path:
             continue
         try:

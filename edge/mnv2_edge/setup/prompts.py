@@ -1,4 +1,4 @@
-"""Ask whoever sets a device up: the seam between the conversation and the terminal, and who answers by itself."""
+"""Questions to the user who sets up a device: the interface of conversation and terminal, and default answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mnv2_edge.errors import EdgeError, UsageError
 from mnv2_edge.redaction import add_secret
 from mnv2_engines.printable import printable
 
-__all__ = ["Asker", "DefaultAsker", "Mark", "Option", "Show", "ask_password", "with_user"]
+__all__ = ["DefaultPrompts", "Mark", "Option", "Prompts", "Show", "ask_password", "with_user"]
 
 T = TypeVar("T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -28,10 +28,10 @@ class Option(Generic[_T_co]):
     detail: str = ""
 
 
-class Asker(Protocol):
-    """Put questions to whoever sets the device up. Enter takes the default of each.
+class Prompts(Protocol):
+    """Questions to the user who sets the device up. Enter takes the default of each.
 
-    Every question may raise KeyboardInterrupt or click.Abort: whoever is asked wants to stop.
+    Every question may raise KeyboardInterrupt or click.Abort: the user wants to stop.
     """
 
     def show(self, text: str, mark: Mark = "plain") -> None:
@@ -55,12 +55,12 @@ class Asker(Protocol):
         ...
 
     def recover(self, error: Exception, options: Sequence[Option[T]]) -> T:
-        """Show what went wrong, and return what to do about it. Raises `error` itself when nobody can be asked."""
+        """Show what went wrong, and return what to do about it. Raises `error` itself when no one can be asked."""
         ...
 
 
-class DefaultAsker:
-    """Answer every question with its default, for `--yes`: what goes wrong ends the setup, for nobody can be asked."""
+class DefaultPrompts:
+    """Default answers to every question, for `--yes`; a fault ends the setup, because no one can be asked."""
 
     def __init__(self, show: Show) -> None:
         self._show = show
@@ -75,13 +75,13 @@ class DefaultAsker:
         return options[default].value
 
     def ask(self, question: str, check: Callable[[str], T], default: str = "") -> T:
-        """Return the default. Raises UsageError when it is no answer."""
+        """Return the default. Raises UsageError when it is not an answer."""
         try:
             return check(default)
         except EdgeError as exc:
             raise UsageError(f"--yes has no answer to `{question}`: {exc}") from exc
 
-    def ask_secret(self, question: str) -> str:  # noqa: ARG002 - nobody types one
+    def ask_secret(self, question: str) -> str:  # noqa: ARG002 - none is typed
         """Return nothing."""
         return ""
 
@@ -90,7 +90,7 @@ class DefaultAsker:
         self._show(f"{question} {'yes' if default else 'no'}", "plain")
         return default
 
-    def recover(self, error: Exception, options: Sequence[Option[T]]) -> T:  # noqa: ARG002 - nobody chooses one
+    def recover(self, error: Exception, options: Sequence[Option[T]]) -> T:  # noqa: ARG002 - none is chosen
         """Raise the error."""
         raise error
 
@@ -103,8 +103,8 @@ def with_user(uri: str, user: str) -> str:
     return f"{scheme}://{quote(user, safe='')}@{host}{after}" if user else f"{scheme}://{host}{after}"
 
 
-def ask_password(user: str, asker: Asker) -> str:
+def ask_password(user: str, prompts: Prompts) -> str:
     """Ask for a user's password, and hide it from now on wherever it might be shown."""
-    password = asker.ask_secret(f"Password of {printable(user)}")
+    password = prompts.ask_secret(f"Password of {printable(user)}")
     add_secret(password)
     return password

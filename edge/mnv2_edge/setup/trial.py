@@ -1,4 +1,4 @@
-"""Run the chosen network on the chosen camera for a moment: the trial that shows whether all of it fits together."""
+"""A short run of the chosen network on the chosen camera, which shows whether everything fits together."""
 
 import dataclasses
 import threading
@@ -15,10 +15,10 @@ from mnv2_edge.config.model import CameraConfig, SaveConfig
 from mnv2_edge.errors import SourceError
 from mnv2_edge.pipeline.meter import RunMeter, Summary
 from mnv2_edge.records import Record, Result
-from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.machine import Surroundings
+from mnv2_edge.setup.draft import ConfigDraft
+from mnv2_edge.setup.machine import SetupHost
 
-__all__ = ["Seen", "rehearse"]
+__all__ = ["TrialResult", "try_network"]
 
 _SILENCE_S: Final = 20.0
 """How long the first result may take once everything is open."""
@@ -27,7 +27,7 @@ _SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TrialResult:
     """What a network saw, and how fast."""
 
     summary: Summary
@@ -40,7 +40,7 @@ class Seen:
     stuck: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
-        """Say what it saw, in words."""
+        """Return what it saw, in words."""
         where = "the demo's film" if self.on_film else f"{self.summary.results} pictures"
         told = [f"{label or '(nothing)'} {count}x" for label, count in self.labels.most_common(_SHOWN)]
         others = len(self.labels) - len(told)
@@ -50,11 +50,11 @@ class Seen:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Say what is not as it should be."""
+        """Return what is not as it should be."""
         return tuple(f"{name} did not end in time" for name in self.stuck)
 
 
-def rehearse(draft: Draft, around: Surroundings) -> Seen:
+def try_network(draft: ConfigDraft, host: SetupHost) -> TrialResult:
     """Run the draft's first camera that gives pictures, without its sinks, until enough was seen.
 
     Where none does, the demo's film stands in. Raises EdgeError and EnginesError as a run would.
@@ -64,8 +64,8 @@ def rehearse(draft: Draft, around: Surroundings) -> Seen:
     config = msgspec.structs.replace(
         draft.config, cameras=(camera,), sinks=({"stdout": {"format": "none"}},), save=SaveConfig()
     )
-    watcher, stop = _Watcher(around.watch_s), threading.Event()
-    environment = around.environment
+    watcher, stop = _Watcher(host.watch_s), threading.Event()
+    environment = host.environment
     if first is not None and (secret := draft.camera_secret(first, environment)):
         environment = dataclasses.replace(environment, camera_password=secret)
     with open_runtime(
@@ -76,11 +76,11 @@ def rehearse(draft: Draft, around: Surroundings) -> Seen:
     check_outcome(outcome, stopped=stop.is_set())
     if not watcher.labels:
         raise SourceError(f"no picture came within {_SILENCE_S:g} s: `mnv2-edge cameras test` tells more of the camera")
-    return Seen(watcher.meter.summary(), watcher.engine, watcher.labels, first is None, outcome.stuck)
+    return TrialResult(watcher.meter.summary(), watcher.engine, watcher.labels, first is None, outcome.stuck)
 
 
 class _Watcher:
-    """Count what is seen; say when that is enough. An observer of the pipeline, whose threads take turns."""
+    """Count of results, and whether there are enough. An observer of the pipeline, whose threads take turns."""
 
     def __init__(self, seconds: float) -> None:
         self.meter = RunMeter()

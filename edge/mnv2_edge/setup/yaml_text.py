@@ -1,4 +1,4 @@
-"""Write a configuration as a person would: what differs from the defaults, and what each part is for."""
+"""A configuration written as a person would: what differs from the defaults, and what each part is for."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ _COMMENTS: Final = {
     "log": "What is logged to stderr.",
 }
 _WIDTH: Final = 10_000
-"""YAML folds what is longer, and a folded address can be copied by nobody."""
+"""YAML folds longer text, and a folded address cannot be copied."""
 
 
 def configuration_text(config: Config, file: str) -> str:

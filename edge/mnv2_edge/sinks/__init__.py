@@ -1,4 +1,4 @@
-"""Publish records: the seam that every sink implements."""
+"""The interface that every sink implements; a sink publishes records."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class SinkOptions:
 
 
 class Sink(Protocol):
-    """Take records from any thread and never hold up the one that publishes them.
+    """Receiver of records from any thread; it never blocks the thread that publishes them.
 
     Frames of a live camera are published whatever happens: a sink that cannot keep up drops records and counts them.
     Frames of a file can wait. Before each of them the pipeline calls ``wait_backlog(BACKLOG, ...)``, and at the end
@@ -76,8 +76,8 @@ class Sink(Protocol):
     def wait_backlog(self, at_most: int, timeout_s: float) -> bool:
         """Wait until at most `at_most` records are queued; return False when the time was up before.
 
-        A record that is being handed over counts as queued. A sink that is broken, or that has nobody to deliver to and
-        may not get anybody soon (its broker is down), returns True at once.
+        A record that is being handed over counts as queued. A sink that is broken, or that has no receiver and
+        may not get one soon (its broker is down), returns True at once.
         """
         ...
 

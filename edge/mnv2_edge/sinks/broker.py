@@ -1,4 +1,4 @@
-"""Read where a broker is, and what topics look like there."""
+"""Address of a broker, and the topics on it."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _EXPECTED: Final = "expected mqtt[s]://[user@]host[:port][/prefix]"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where a broker is and as whom to connect to it."""
+    """Address of a broker and the account to connect with."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Name the topics of one device."""
+    """Topics of one device."""
 
     prefix: str
     device: str
@@ -75,7 +75,7 @@ def parse_broker(uri: str) -> Broker:
         host = parts.hostname or ""
         host.encode("idna")
     except ValueError as exc:  # UnicodeError is one
-        raise ConfigError(f"broker {shown!r} is no URI ({exc}): {_EXPECTED}") from exc
+        raise ConfigError(f"broker {shown!r} is not a URI ({exc}): {_EXPECTED}") from exc
     if parts.scheme not in _PORTS or len(host.split()) != 1 or "?" in uri or "#" in uri or port == 0:
         raise ConfigError(f"broker {shown!r} makes no sense: {_EXPECTED}")
     if parts.password is not None:

@@ -1,4 +1,4 @@
-"""Say what is wrong between this device and its broker, each thing once, and how soon to try again."""
+"""Faults between this device and its broker, each reported once, and the wait before the next attempt."""
 
 import logging
 import random
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Delays", "Trouble"]
+__all__ = ["ConnectionMonitor", "Delays"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _MOST_TOLD: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """How long to wait between attempts to connect, in seconds: from `shortest`, doubling, to `longest`."""
+    """Waits between attempts to connect, in seconds: from `shortest`, doubling, to `longest`."""
 
     shortest: float
     longest: float
@@ -52,8 +52,8 @@ class Delays:
         return cls(random.uniform(20.0, 40.0), 600.0)  # noqa: S311 - no secret
 
 
-class Trouble:
-    """Remember how connecting went, log what a person has to know, and choose how long to wait."""
+class ConnectionMonitor:
+    """History of connection attempts, which logs what a person has to know and sets the next wait."""
 
     def __init__(self, broker: str, client_id: str, *, user: str, tls: bool, has_certificate: bool) -> None:
         self._broker = broker

@@ -1,4 +1,4 @@
-"""Tell Home Assistant about this device: one discovery document with a sensor per camera.
+"""Home Assistant's discovery document of this device, with a sensor per camera.
 
 Device-based discovery needs Home Assistant 2024.11 or newer.
 Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload

@@ -1,4 +1,4 @@
-"""Publish records over MQTT: results when they change, states retained, a last will when the process is gone."""
+"""Records over MQTT: results when they change, states retained, a last will when the process is gone."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from mnv2_edge.sinks.broker import Broker, Topics, parse_broker
 from mnv2_edge.sinks.home_assistant import discovery_document, discovery_topic, status_topic
 from mnv2_edge.sinks.publish_filter import ChangeGate
 from mnv2_edge.sinks.queue import RecordQueue
-from mnv2_edge.sinks.session import OFFLINE, ONLINE, Account, BrokerSession
+from mnv2_edge.sinks.session import OFFLINE, ONLINE, BrokerAccount, BrokerSession
 from mnv2_edge.sinks.settings import MqttSettings, read_settings
 from mnv2_edge.sinks.tls import tls_context
 
@@ -43,7 +43,7 @@ def open_mqtt(options: SinkOptions) -> Sink:
 
 
 class MqttSink:
-    """Own the thread that decides what is published, and the session with the broker.
+    """Owner of the thread that decides what is published, and of the session with the broker.
 
     Publishing only appends to a bounded queue. Results of `every: change` pass a gate per camera; those of
     `every: frame` and events wait in an outbox of which, when the broker does not take them, the oldest are dropped
@@ -66,7 +66,7 @@ class MqttSink:
         self._announced = 0
         self._deadline_ns: int | None = None
         tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file) if broker.tls else None
-        account = Account(
+        account = BrokerAccount(
             client_id=settings.client_id or client_id_of(options.device),
             password=options.secret,
             tls=tls,
@@ -85,7 +85,7 @@ class MqttSink:
 
     @property
     def broken(self) -> str:
-        """Return why this sink has given up; a broker that is down is no reason."""
+        """Return why this sink has given up; a broker that is down is not a reason."""
         return self._broken
 
     @property
@@ -173,7 +173,7 @@ class MqttSink:
         self._send()
 
     def _greet(self) -> None:
-        """Tell a broker, or a Home Assistant, that has just come everything that it should know."""
+        """Send states and discovery to a broker or a Home Assistant that has just come up."""
         self._announced = self._session.heard
         self._announce(self._topics.status, ONLINE)
         if self._settings.homeassistant:

@@ -1,4 +1,4 @@
-"""Decide which results are worth a message: a change, not too often, and now and then a sign of life."""
+"""Choice of the results that are published: changes, not too often, and now and then a sign of life."""
 
 from mnv2_edge.records import Result
 
@@ -6,7 +6,7 @@ __all__ = ["ChangeGate"]
 
 
 class ChangeGate:
-    """Watch the results of one camera and let one pass when its summary differs from that of the last one passed.
+    """Filter for one camera: a result passes when its summary differs from that of the last one passed.
 
     Within `min_interval_ns` of the last one a change waits. At the end of that time the newest result passes if it
     still shows a change: what came and went in between is not told, the state at that moment is right. Without
@@ -24,7 +24,7 @@ class ChangeGate:
         self._last_ns: int | None = None
 
     def offer(self, result: Result) -> None:
-        """Look at a result."""
+        """Consider a result."""
         self._newest = result
         self._passed = False
 

@@ -1,4 +1,4 @@
-"""Queue records between the threads that publish and the one thread of a sink."""
+"""The queue of records between the threads that publish and the one thread of a sink."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class RecordQueue:
-    """Hold a bounded number of records; when it is full the oldest one makes room, counted and logged once.
+    """Bounded queue of records; when it is full the oldest is dropped, which is counted and logged once.
 
     `put` may be called from any thread and never waits for I/O. One thread calls `get`, hands the record over, and then
     calls `done`; until then the record counts as queued.
@@ -72,14 +72,14 @@ class RecordQueue:
             return self._records.popleft()
 
     def done(self, *, dropped: bool = False) -> None:
-        """Say that the record that `get` gave was handed over, or could not be."""
+        """Note that the record from `get` was delivered, or could not be."""
         with self._changed:
             self._in_hand -= 1
             self._dropped += dropped
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """Let `get` return at once, and whoever waits look again."""
+        """Let `get` return at once, and waiting threads look again."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()
@@ -103,7 +103,7 @@ class RecordQueue:
             return count
 
     def close(self) -> None:
-        """Take no more records; wake whoever waits."""
+        """Take no more records; wake waiting threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

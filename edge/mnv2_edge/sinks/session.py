@@ -1,4 +1,4 @@
-"""Keep a connection to a broker: connect, come back, last will, and a bound on what waits in the client."""
+"""The connection to a broker: connect, reconnect, last will, and a bound on what waits in the client."""
 
 import contextlib
 import logging
@@ -16,7 +16,7 @@ from mnv2_edge.errors import SinkError
 from mnv2_edge.host.certificate_dates import describe_dates
 from mnv2_edge.sinks.broker import Broker
 from mnv2_edge.sinks.confirmation import Confirmation
-from mnv2_edge.sinks.connection_errors import UNSUPPORTED_PROTOCOL, Delays, Trouble
+from mnv2_edge.sinks.connection_errors import UNSUPPORTED_PROTOCOL, ConnectionMonitor, Delays
 from mnv2_edge.sinks.packet_limit import LARGEST_PACKET, limit_packets, publish_size
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-__all__ = ["Account", "BrokerSession"]
+__all__ = ["BrokerAccount", "BrokerSession"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ OFFLINE: Final = b"offline"
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """As whom to connect."""
+class BrokerAccount:
+    """The account to connect with."""
 
     client_id: str
     password: str
@@ -50,7 +50,7 @@ class Account:
 
 
 class BrokerSession:
-    """Own one paho client. `on_change` is called on the client's thread when something happened; it must not block.
+    """Owner of one paho client. `on_change` is called on the client's thread after a change; it must not block.
 
     The last will `offline` on `status_topic` is retained; publishing `online` is the owner's task, once for each value
     of `connections`.
@@ -59,7 +59,7 @@ class BrokerSession:
     def __init__(
         self,
         broker: Broker,
-        account: Account,
+        account: BrokerAccount,
         *,
         keepalive_s: int,
         status_topic: str,
@@ -80,7 +80,7 @@ class BrokerSession:
         self._on_change = on_change
         self._usual = Delays.usual()
         self._newest = True
-        self._trouble = Trouble(
+        self._trouble = ConnectionMonitor(
             str(broker),
             account.client_id,
             user=broker.user,
@@ -152,7 +152,7 @@ class BrokerSession:
             self._connect(self._client, newest=self._newest)
 
     def close(self, deadline_ns: int) -> None:
-        """Say goodbye, wait until `deadline_ns` for what was handed over to be written, then cut the connection."""
+        """Send the disconnect, wait until `deadline_ns` for queued messages to be written, then cut the connection."""
         self._closing = True
         self._client.disconnect()
         if self._connected and not self._ended.wait(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)):

@@ -1,4 +1,4 @@
-"""Type the options of our own sinks, as they stand in a configuration file."""
+"""Option types of the built-in sinks, as they stand in a configuration file."""
 
 from typing import Annotated, Literal, TypeAlias, TypeVar
 

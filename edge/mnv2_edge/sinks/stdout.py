@@ -1,4 +1,4 @@
-"""Print records on stdout: a line when the label changes for people, a JSON object a frame for programs."""
+"""Records on stdout: a line when the label changes for people, a JSON object a frame for programs."""
 
 import logging
 import sys
@@ -38,7 +38,7 @@ def open_stdout(options: SinkOptions) -> Sink:
 
 
 class StdoutSink:
-    """Own the thread that writes records to an output. None instead of an output: the sink is broken from the start."""
+    """Owner of the thread that writes records to an output. With None as output, the sink is broken from the start."""
 
     def __init__(self, output: Output | None, lines: LineFormat, *, limit: int = _QUEUE_LIMIT) -> None:
         self._output = output
@@ -53,7 +53,7 @@ class StdoutSink:
 
     @property
     def broken(self) -> str:
-        """Return why nobody will read what is published; empty while somebody may."""
+        """Return why the output has no reader any more; empty while it may have one."""
         return self._broken
 
     @property
@@ -130,7 +130,7 @@ class StdoutSink:
 
 
 class NullSink:
-    """Drop every record on purpose: `--format none`."""
+    """Sink that drops every record on purpose: `--format none`."""
 
     @property
     def broken(self) -> str:
@@ -144,11 +144,11 @@ class NullSink:
 
     @property
     def dropped(self) -> int:
-        """Return 0: nobody wanted them."""
+        """Return 0: they were not wanted."""
         return 0
 
     def publish(self, record: Record) -> None:
-        """Forget the record."""
+        """Drop the record."""
 
     def wait_backlog(self, at_most: int, timeout_s: float) -> bool:  # noqa: ARG002 - the seam's signature
         """Return at once."""

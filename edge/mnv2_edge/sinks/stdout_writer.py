@@ -1,4 +1,4 @@
-"""Write to stdout without ever hanging in it: a reader may be slow, stopped or gone."""
+"""Writes to stdout that never hang: a reader may be slow, stopped or gone."""
 
 import errno
 import io
@@ -17,11 +17,11 @@ _GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOT
 
 
 class OutputGoneError(Exception):
-    """Say that nobody will ever read what is written."""
+    """An output whose reader has gone for good."""
 
 
 class Output(Protocol):
-    """Take whole lines of bytes; used by one thread."""
+    """Receiver of whole lines of bytes; used by one thread."""
 
     def write(self, line: bytes, give_up: Callable[[], bool]) -> bool:
         """Write a line; return False when `give_up` said True before it was written.
@@ -53,7 +53,7 @@ def open_output(stream: TextIO | None) -> Output | None:
 
 
 class DescriptorOutput:
-    """Write to a pipe, socket, terminal or file, a page at a time and only when it has room."""
+    """Pipe, socket, terminal or file, written a page at a time and only when it has room."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -96,7 +96,7 @@ class DescriptorOutput:
 
 
 class StreamOutput:
-    """Write to a stream without a file descriptor, for example a notebook's."""
+    """Stream without a file descriptor, for example a notebook's."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Turn records into the lines that stdout shows: one object a frame for programs, one line a change for people."""
+"""Records as the lines that stdout shows: one object a frame for programs, one line a change for people."""
 
 from typing import Final, Protocol
 
@@ -12,7 +12,7 @@ _NOTHING: Final = "(nothing above the score threshold)"
 
 
 class LineFormat(Protocol):
-    """Turn one record into a line; used by one thread."""
+    """Formatter of one record as a line; used by one thread."""
 
     def line(self, record: Record) -> bytes | None:
         """Return the line with its line end; None when this record has none."""
@@ -20,7 +20,7 @@ class LineFormat(Protocol):
 
 
 class JsonLines:
-    """Write a JSON object a line: of results alone, or of every record."""
+    """One JSON object a line: of results alone, or of every record."""
 
     def __init__(self, *, results_only: bool) -> None:
         self._results_only = results_only
@@ -33,7 +33,7 @@ class JsonLines:
 
 
 class TextLines:
-    """Write a line when what a camera shows changes (`Result.summary`), and one for every picture of a folder.
+    """One line when a camera's `Result.summary` changes, and one for every picture of a folder.
 
     States of cameras are not repeated here: the log tells them.
     """

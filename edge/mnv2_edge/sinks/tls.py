@@ -1,4 +1,4 @@
-"""Make what verifies a broker and shows it a certificate."""
+"""The TLS context that verifies a broker and shows it a certificate."""
 
 import ssl
 from pathlib import Path

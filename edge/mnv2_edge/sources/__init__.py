@@ -1,4 +1,4 @@
-"""Give frames: the seam that every source implements, and the options all of them share."""
+"""The interface that every source implements, and the options that all of them share; a source gives frames."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class SourceOptions:
 
 
 class FrameSource(Protocol):
-    """Give frames until it ends; complete once constructed, used in `with contextlib.closing(...)`."""
+    """Iterator over frames; complete once constructed, used in `with contextlib.closing(...)`."""
 
     @property
     def live(self) -> bool:

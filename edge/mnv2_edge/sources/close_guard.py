@@ -1,4 +1,4 @@
-"""Close a camera from any thread, but never while another thread reads it."""
+"""The close of a camera from any thread, but never while another thread reads it."""
 
 import contextlib
 import threading
@@ -8,11 +8,11 @@ from typing import Protocol
 from mnv2_edge.errors import SourceError
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["Guard", "SharedCapture", "VideoReader"]
+__all__ = ["CloseGuard", "SharedCapture", "VideoReader"]
 
 
-class Guard:
-    """Call `free` once: at once when nobody reads, else right after the read under way.
+class CloseGuard:
+    """CloseGuard that calls `free` once: at once when no read is under way, else right after that read.
 
     Libraries of cameras crash or hang when one thread closes what another is inside of. A read that never returns keeps
     its device.
@@ -35,7 +35,7 @@ class Guard:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[bool]:
-        """Hold off `free` inside of the `with`, which is given False when it is too late to read."""
+        """Delay `free` inside of the `with`; yield False when it is too late to read."""
         try:
             with self._busy:
                 yield not self._closed.is_set()
@@ -80,7 +80,7 @@ class VideoReader(Protocol):
 
 
 class SharedCapture:
-    """Own a capture: release it when no read is under way, at once or right after that.
+    """Owner of a capture, which it releases at once, or right after a read that is under way.
 
     A read that hangs in C keeps its device: nothing in this process can change that.
     """

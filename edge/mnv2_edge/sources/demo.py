@@ -1,4 +1,4 @@
-"""Show the demo's film of road signs as a camera would: paced, endless, pixels only."""
+"""The demo's film of road signs as a camera would show it: paced, endless, pixels only."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ _RENDER: Final = {"signs": render, "street": render_street}
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """Say which film is shown; signs, places, light and noise of every frame follow from its seed and index."""
+    """Choice of the film; signs, places, light and noise of every frame follow from its seed and index."""
 
     kind: str = "signs"
     """`signs` shows one sign at a time, `street` up to four."""
@@ -55,10 +55,10 @@ def open_demo(options: SourceOptions) -> "DemoSource":
 
 
 class DemoSource:
-    """Render a film and give its frames at the pacer's moments, or flat out without a pacer.
+    """Source of a rendered film, at the pacer's moments, or at full speed without a pacer.
 
     A frame is rendered before its moment and stamped with it, so rendering does not count as latency unless it is too
-    slow for the rate. The truth about a frame is not in it: whoever judges asks `mnv2_edge.demo` with the film's seed
+    slow for the rate. The truth about a frame is not in it: the scorer asks `mnv2_edge.demo` with the film's seed
     and the frame's index.
     """
 

@@ -1,4 +1,4 @@
-"""Open a camera by what the user typed for it."""
+"""The source of a camera, by what the user typed for it."""
 
 from collections.abc import Iterable
 from importlib import metadata

@@ -1,4 +1,4 @@
-"""Turn pictures upright when the camera hangs on its side or looks into a mirror."""
+"""Pictures turned upright, for a camera that hangs on its side or looks into a mirror."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ def orient(pixels: UInt8Array, rotate: Rotation, flip: Flip) -> UInt8Array:
 
 
 class OrientedSource:
-    """Give another source's frames upright, so that whoever gets them need not know how the camera hangs.
+    """Source that turns another source's frames upright, so that later parts need not know how the camera hangs.
 
     It owns the other source: `close` closes that.
     """

@@ -1,4 +1,4 @@
-"""Turn what cameras and decoders give into height x width x 3."""
+"""Pictures of cameras and decoders as height x width x 3."""
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias

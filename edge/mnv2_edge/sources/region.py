@@ -1,4 +1,4 @@
-"""Look at a part of the picture only."""
+"""A source of one part of the picture."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -65,7 +65,7 @@ class Region:
 
 
 class RegionSource:
-    """Give one rectangle of another source's frames, without copying it.
+    """Source of one rectangle of another source's frames, without a copy.
 
     It owns the other source: `close` closes that.
     """

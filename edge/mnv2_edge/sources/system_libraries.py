@@ -1,4 +1,4 @@
-"""Import the libraries that come from the system and not from pip, or say word for word what is in the way."""
+"""Libraries that come from the system and not from pip, and the reason when one cannot be imported."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""Try one camera out: whether it gives frames, how steadily, and whether its stamps are sane."""
+"""A trial of one camera: whether it gives frames, how steadily, and whether its stamps are plausible."""
 
 import itertools
 import statistics

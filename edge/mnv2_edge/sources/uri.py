@@ -1,4 +1,4 @@
-"""Read what a user typed for a camera."""
+"""The parts of what a user typed for a camera."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from mnv2_edge.sources.decoding.limits import PictureLimits
 __all__ = ["CameraUri", "parse_uri", "read_fps", "read_limits", "read_size", "refuse_unknown"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-"""Two letters at least, as RFC 3986 allows one and nobody uses it: `c:pic.jpg` is a file."""
+"""Two letters at least, although RFC 3986 allows one: `c:pic.jpg` is a file."""
 
 _URL = re.compile(r"(https?|rtsps?)://", re.IGNORECASE)
 
@@ -61,7 +61,7 @@ def _parse_query(text: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
     except ValueError as exc:
-        raise UsageError(f"camera options {text!r} are no options: expected e.g. ?size=1280x720&fps=30") from exc
+        raise UsageError(f"camera options {text!r} are not options: expected e.g. ?size=1280x720&fps=30") from exc
     query = dict(pairs)
     if len(query) < len(pairs):
         repeated = next(name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1)
@@ -70,7 +70,7 @@ def _parse_query(text: str) -> dict[str, str]:
 
 
 def _exists(path: Path) -> bool:
-    """Say whether this user can see that something is there; whoever opens it says why not."""
+    """Return whether this user can see that something is there; the code that opens it says why not."""
     try:
         return path.exists()
     except PermissionError:  # Python below 3.14
@@ -103,7 +103,7 @@ def read_size(source: str, query: Mapping[str, str]) -> tuple[int, int] | None:
         return None
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{source} option size={text!r} is no size: expected WIDTHxHEIGHT, as in ?size=1280x720")
+        raise UsageError(f"{source} option size={text!r} is not a size: expected WIDTHxHEIGHT, as in ?size=1280x720")
     return int(match[1]), int(match[2])
 
 
@@ -121,7 +121,7 @@ def read_fps(source: str, query: Mapping[str, str]) -> float | None:
         fps = math.nan
     if not 0.0 < fps <= _HIGHEST_FPS:
         raise UsageError(
-            f"{source} option fps={text!r} is no rate: expected frames per second up to {_HIGHEST_FPS:g}, as in ?fps=30"
+            f"{source} option fps={text!r} is not a rate: expected frames/s up to {_HIGHEST_FPS:g}, as in ?fps=30"
         )
     return fps
 

@@ -1,4 +1,4 @@
-"""Run an engine: the seam that every backend implements."""
+"""The interface that every backend implements; a backend runs an engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ __all__ = ["Backend", "BackendReport"]
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """Say what really runs the network."""
+    """What really runs the network."""
 
     backend: str
     """For example `litert`."""
@@ -32,7 +32,7 @@ class BackendReport:
 
 
 class Backend(Protocol):
-    """Run one engine. Not thread-safe: one thread calls `infer`; any thread may fill a buffer that it holds."""
+    """Runner of one engine. Not thread-safe: one thread calls `infer`; any thread may fill a buffer that it holds."""
 
     @property
     def input_spec(self) -> TensorSpec:
@@ -60,7 +60,7 @@ class Backend(Protocol):
         ...
 
     def report(self) -> BackendReport:
-        """Say what runs the network and whether it is accelerated."""
+        """Return what runs the network and whether it is accelerated."""
         ...
 
     def close(self) -> None:

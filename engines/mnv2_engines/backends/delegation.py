@@ -1,9 +1,9 @@
-"""Find out which operators of a TFLite graph a delegate took."""
+"""The operators of a TFLite graph that a delegate took."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Delegation", "Operator", "read_delegation"]
+__all__ = ["Delegation", "InterpreterNode", "read_delegation"]
 
 _DELEGATE = "DELEGATE"
 _HEAVY = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"})
@@ -13,8 +13,8 @@ _TRANSPARENT = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
-    """One node as the interpreter lists it; delegates stand behind the nodes that they replace."""
+class InterpreterNode:
+    """One node as the interpreter lists it; a delegate is listed after the nodes that it replaces."""
 
     name: str
     inputs: tuple[int, ...]
@@ -23,7 +23,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """What runs where. The nodes behind a delegate still stand in the interpreter's list but never run."""
+    """What runs where. The interpreter still lists the nodes that a delegate replaces, but never runs them."""
 
     delegates: int
     fallback: tuple[str, ...]
@@ -39,8 +39,8 @@ class Delegation:
         return self.delegates == 1 and not self.fallback
 
 
-def read_delegation(operators: Sequence[Operator], outputs: Sequence[int]) -> Delegation:
-    """Walk back from the graph's outputs over what really runs: a tensor that a delegate makes is made by it alone."""
+def read_delegation(operators: Sequence[InterpreterNode], outputs: Sequence[int]) -> Delegation:
+    """Follow the operators that really run back from the graph's outputs: one delegate makes a tensor alone."""
     original = {tensor: op for op in operators if op.name != _DELEGATE for tensor in op.outputs}
     makers = original | {tensor: op for op in operators if op.name == _DELEGATE for tensor in op.outputs}
     running = _reachable(makers, outputs)
@@ -55,8 +55,8 @@ def read_delegation(operators: Sequence[Operator], outputs: Sequence[int]) -> De
     )
 
 
-def _reachable(makers: Mapping[int, Operator], tensors: Sequence[int]) -> list[Operator]:
-    found: dict[Operator, None] = {}
+def _reachable(makers: Mapping[int, InterpreterNode], tensors: Sequence[int]) -> list[InterpreterNode]:
+    found: dict[InterpreterNode, None] = {}
     waiting = list(tensors)
     while waiting:
         op = makers.get(waiting.pop())
@@ -66,7 +66,7 @@ def _reachable(makers: Mapping[int, Operator], tensors: Sequence[int]) -> list[O
     return list(found)
 
 
-def _meaning(original: Mapping[int, Operator], tensor: int) -> str:
+def _meaning(original: Mapping[int, InterpreterNode], tensor: int) -> str:
     op = original.get(tensor)
     while op is not None and op.name in _TRANSPARENT and op.inputs:
         behind = original.get(op.inputs[0])

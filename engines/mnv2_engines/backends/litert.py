@@ -1,4 +1,4 @@
-"""Run TFLite files on the CPU through LiteRT and its XNNPACK delegate."""
+"""TFLite files on the CPU, through LiteRT and its XNNPACK delegate."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from mnv2_engines.backends import BackendReport
-from mnv2_engines.backends.delegation import Delegation, Operator, read_delegation
+from mnv2_engines.backends.delegation import Delegation, InterpreterNode, read_delegation
 from mnv2_engines.backends.native_log import native_log
 from mnv2_engines.errors import BackendUnavailableError, ContractError, EngineError, InferenceError
 from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
@@ -50,7 +50,7 @@ def default_threads() -> int:
 
 
 class LiteRtBackend:
-    """Run one TFLite file; see `Backend` for what is promised.
+    """Runner of one TFLite file; `Backend` describes its promises.
 
     `source` is the file's path (it is mapped, so it must not be overwritten in place) or its bytes; `name` says in
     messages which file the bytes are of.
@@ -59,14 +59,14 @@ class LiteRtBackend:
     def __init__(self, source: Path | bytes, *, threads: int = 1, name: str = "") -> None:
         runtime = _import_runtime()
         name = name or (str(source) if isinstance(source, Path) else f"engine of {len(source)} bytes")
-        # As bytes: LiteRT refuses text that is no UTF-8, which a file's name need not be.
+        # As bytes: LiteRT refuses text that is not UTF-8, which a file's name need not be.
         model = {"model_path": os.fsencode(source)} if isinstance(source, Path) else {"model_content": source}
         try:
             with native_log(_log):
                 interpreter = runtime.interpreter(**model, num_threads=threads)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as exc:
-            raise EngineError(f"{name} is no engine that {runtime.name} runs: {_first_line(exc)}") from exc
+            raise EngineError(f"{name} is not an engine that {runtime.name} runs: {_first_line(exc)}") from exc
         inputs = interpreter.get_input_details()
         if len(inputs) != 1:
             raise EngineError(f"{name} has {len(inputs)} inputs: a network of one picture was expected")
@@ -111,7 +111,7 @@ class LiteRtBackend:
         return [self._interpreter.get_tensor(output.index) for output in self._outputs]
 
     def report(self) -> BackendReport:
-        """Say whether XNNPACK took the whole graph, and what it left to the plain kernels."""
+        """Return whether XNNPACK took the whole graph, and what it left to the plain kernels."""
         found = self._delegation
         return BackendReport(
             backend="litert",
@@ -191,7 +191,8 @@ def _delegation(interpreter: Any, outputs: Sequence[int]) -> Delegation:  # noqa
     # Neither library says in public which operators a delegate took; `_get_ops_details` exists in both, since 2.5.
     details = cast("list[dict[str, Any]]", interpreter._get_ops_details())  # noqa: SLF001
     operators = [
-        Operator(str(op["op_name"]), tuple(map(int, op["inputs"])), tuple(map(int, op["outputs"]))) for op in details
+        InterpreterNode(str(op["op_name"]), tuple(map(int, op["inputs"])), tuple(map(int, op["outputs"])))
+        for op in details
     ]
     return read_delegation(operators, outputs)
 

@@ -1,4 +1,4 @@
-"""Keep what native libraries write to stderr out of the user's sight, and in the log."""
+"""What native libraries write to stderr, moved to the log."""
 
 import logging
 import os
@@ -42,6 +42,6 @@ def native_log(log: logging.Logger) -> Iterator[None]:
 
 
 def _pass_on(written: bytes) -> None:
-    """Write to the descriptor itself, as whoever wrote this did: `sys.stderr` may be a progress bar's."""
+    """Write to the descriptor itself, as the native library did: `sys.stderr` may be a progress bar's."""
     while written:
         written = written[os.write(2, written) :]

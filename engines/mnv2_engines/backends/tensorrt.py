@@ -1,4 +1,4 @@
-"""Run TensorRT plans on a Jetson's GPU, or on another one of NVIDIA's."""
+"""TensorRT plans on a Jetson's GPU, or on another one of NVIDIA's."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from mnv2_engines.cuda.runtime import open_cuda
 from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import ContractError, CorruptEngineError, InferenceError
 from mnv2_engines.files.regular_file import ENGINE_LIMIT, read_regular
-from mnv2_engines.tensorrt.execution import Request
+from mnv2_engines.tensorrt.execution import InferenceRequest
 from mnv2_engines.tensorrt.fingerprint import describe_tensorrt, require_fresh
 from mnv2_engines.tensorrt.module import import_tensorrt
 from mnv2_engines.tensorrt.plan import LoadedPlan
@@ -64,7 +64,7 @@ def open_tensorrt(
 
 
 class TensorRtBackend:
-    """Run one plan; see `Backend` for what is promised.
+    """Runner of one plan; `Backend` describes its promises.
 
     `infer` may be called from another thread than the one that opened it. Outputs that are float32 in the plan are
     returned where they are, in page-locked memory; so they are overwritten by the next call.
@@ -96,7 +96,7 @@ class TensorRtBackend:
         self._final_operators = final_operators
         self._graph_mode = graph
         self._graphs = _want_graphs(graph, cuda)
-        self._requests: dict[int, Request] = {}
+        self._requests: dict[int, InferenceRequest] = {}
         self._resources: contextlib.ExitStack | None = None
         with cuda.current(), contextlib.ExitStack() as stack:
             self._plan = LoadedPlan(trt, plan, name, outputs)
@@ -155,7 +155,7 @@ class TensorRtBackend:
         return [output.array.copy() for output in self._outputs]
 
     def report(self) -> BackendReport:
-        """Say which GPU runs the network, and how frames get there."""
+        """Return which GPU runs the network, and how frames get there."""
         gpu = self._cuda.gpu
         memory = "mapped memory" if self._mapped else "copies"
         launch = "CUDA graphs" if self._graphs else "no CUDA graphs"
@@ -188,10 +188,10 @@ class TensorRtBackend:
     def _new_buffer(self) -> TensorArray:
         """Return a new buffer; what else it needs is made by the thread that infers with it first."""
         source = SharedTensor(self._cuda, self._plan.input, mapped=self._mapped)
-        self._requests[_address(source.array)] = Request(self._plan, self._cuda, source, self._outputs)
+        self._requests[_address(source.array)] = InferenceRequest(self._plan, self._cuda, source, self._outputs)
         return source.array
 
-    def _run(self, request: Request) -> None:
+    def _run(self, request: InferenceRequest) -> None:
         request.run()
         if not self._graphs or request.captured:
             return

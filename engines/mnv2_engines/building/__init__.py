@@ -1,1 +1,1 @@
-"""Build an engine: the request, the builders, the verification, and a guess why an engine lost too much."""
+"""The build of an engine: the request, the builders, the verification, and a likely cause of lost accuracy."""

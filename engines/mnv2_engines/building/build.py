@@ -1,4 +1,4 @@
-"""Build an engine: make it, verify it on pictures that calibration never saw, install it with its manifest."""
+"""The steps of a build: make it, verify it on pictures that calibration never saw, install it with its manifest."""
 
 import hashlib
 import time
@@ -12,7 +12,7 @@ from mnv2_engines.building.builders import BuildProgress, Candidate, EngineBuild
 from mnv2_engines.building.builders.litert import LiteRtBuilder
 from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
 from mnv2_engines.building.diagnosis import explain_doubt, find_causes, is_doubtful
-from mnv2_engines.building.request import BuildRequest, BuildResult, Pictures, hold_back
+from mnv2_engines.building.request import BuildRequest, BuildResult, Pictures, hold_out
 from mnv2_engines.building.verification import find_faults
 from mnv2_engines.engine.device import describe_device
 from mnv2_engines.engine.engine import read_engine
@@ -23,7 +23,7 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.files.regular_file import MODEL_LIMIT, open_regular
 from mnv2_engines.proof.self_test import remember_tested
 
-__all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_engine", "hold_back"]
+__all__ = ["BuildProgress", "BuildRequest", "BuildResult", "Pictures", "build_engine", "hold_out"]
 
 _BUILDERS: Final[Mapping[EngineKind, EngineBuilder]] = MappingProxyType(
     {"litert": LiteRtBuilder(), "tensorrt": TensorRtBuilder()}
@@ -64,7 +64,7 @@ def build_engine(
 
 
 class _PhaseClock:
-    """Pass progress on, and add up how long each phase took."""
+    """Forwarder of progress, which adds up how long each phase took."""
 
     def __init__(self, progress: BuildProgress) -> None:
         self.seconds: dict[str, float] = {}
@@ -72,7 +72,7 @@ class _PhaseClock:
         self._last_ns = time.monotonic_ns()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Book the time since the last call: it was spent on the phase that reports now."""
+        """Add the time since the last call to the phase that reports now."""
         now_ns = time.monotonic_ns()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + (now_ns - self._last_ns) / 1e9
         self._last_ns = now_ns

@@ -1,4 +1,4 @@
-"""Guess why an engine loses too much: what the network was told about its pictures, or too few of them."""
+"""Likely causes of an engine's lost accuracy: a wrong statement about its pictures, or too few of them."""
 
 import contextlib
 import dataclasses
@@ -18,10 +18,10 @@ from mnv2_engines.tflite import CompiledModel
 __all__ = [
     "ENOUGH_PICTURES",
     "FEW_PICTURES",
+    "better_preprocess",
     "explain_doubt",
     "find_causes",
     "is_doubtful",
-    "surer_contract",
     "worst_layers",
 ]
 
@@ -47,7 +47,7 @@ _NORMALISATIONS: Final[tuple[tuple[tuple[float, float, float], tuple[float, floa
 
 
 def is_doubtful(found: Verification) -> bool:
-    """Tell whether the float classifier hardly knows what it sees, or takes all of many pictures for one class."""
+    """Return whether the float classifier hardly knows what it sees, or takes all of many pictures for one class."""
     if found.confidence is None or len(found.pictures) < FEW_PICTURES:
         return False
     return _is_unsure(found) or len({verdict.float_class for verdict in found.pictures}) == 1
@@ -77,10 +77,10 @@ def find_causes(
 def explain_doubt(
     compiled: CompiledModel, found: Verification, pictures: Sequence[UInt8Array], threads: int
 ) -> str | None:
-    """Say how to feed the float network better, or that it is unsure; None when all is well, or of few pictures."""
+    """Return how to feed the float network better, or that it is unsure; None when all is well, or of few pictures."""
     if len(pictures) < FEW_PICTURES:
         return None
-    better = surer_contract(compiled, pictures, threads)
+    better = better_preprocess(compiled, pictures, threads)
     if better is not None:
         contract, sureness = better
         return (
@@ -102,13 +102,13 @@ def worst_layers(layers: Sequence[LayerFacts], count: int) -> tuple[LayerFacts, 
     return tuple(sorted(lossy, key=lambda layer: layer.sqnr_db or 0.0)[:count])
 
 
-def surer_contract(
+def better_preprocess(
     compiled: CompiledModel, pictures: Sequence[UInt8Array], threads: int
 ) -> tuple[Preprocess, float] | None:
     """Return the contract under which the float classifier answers markedly better, and its mean top-1 there.
 
     Tried on up to 32 pictures: the other colour order, and what networks of this family are commonly trained with.
-    None when the stated one is as good as any, or the network is no classifier.
+    None when the stated one is as good as any, or the network is not a classifier.
     """
     where = class_axis(compiled.outputs, None)
     if where is None or where.unit != "pictures" or where.axis is None:
@@ -131,7 +131,7 @@ def surer_contract(
 
 
 class _Answers(NamedTuple):
-    """Say how good a classifier's answers look, without knowing the right ones."""
+    """How good a classifier's answers look, when the right ones are not known."""
 
     sureness: float
     """Mean top-1 probability."""
@@ -139,7 +139,7 @@ class _Answers(NamedTuple):
 
 
 def _judge(rows: FloatArray) -> _Answers:
-    """Judge one row of probabilities a picture.
+    """Rate the answers, one row of probabilities a picture.
 
     The score is the sureness times what an answer tells about which picture it is for (mutual information, in nats):
     activations out of range saturate, which makes a network sure of one and the same class whatever it sees.

@@ -1,11 +1,11 @@
-"""Say what to build and what became of it."""
+"""The request for a build, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mnv2_engines.building.verification import Limits, Verification
+from mnv2_engines.building.verification import AccuracyLimits, Verification
 from mnv2_engines.engine.facts import EngineKind, Precision
 from mnv2_engines.engine.manifest import Manifest
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
@@ -14,7 +14,7 @@ from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tensorrt.builder import OPTIMIZATION_LEVEL, WORKSPACE_MIB
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["BuildRequest", "BuildResult", "Pictures", "hold_back"]
+__all__ = ["BuildRequest", "BuildResult", "Pictures", "hold_out"]
 
 _HOLD_BACK_EVERY: Final = 5
 
@@ -54,7 +54,7 @@ class BuildRequest:
     detection: DetectionFacts | None = None
     """How a detector's outputs are to be read; goes into the manifest. So does the next."""
     segmentation: SegmentationFacts | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: AccuracyLimits = field(default_factory=AccuracyLimits)
     accept_loss: bool = False
     private: bool = False
     """Whether no picture may stay: the golden test is made of a test card, and a store keeps none of the above."""
@@ -73,7 +73,7 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuildResult:
-    """What became of a build: an installed engine, or a candidate that was put aside."""
+    """Result of a build: an installed engine, or a candidate that was put aside."""
 
     path: Path
     """The engine, or the candidate: `FILE.rejected.tflite` or `.plan`."""
@@ -96,7 +96,7 @@ class BuildResult:
         raise VerificationError("\n".join(lines))
 
 
-def hold_back(pictures: Pictures) -> tuple[Pictures, Pictures]:
+def hold_out(pictures: Pictures) -> tuple[Pictures, Pictures]:
     """Split pictures into those for calibration and those for verification: every fifth, at least the last one.
 
     Raises BuildError for fewer than two.

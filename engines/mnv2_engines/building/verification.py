@@ -1,4 +1,4 @@
-"""Compare an engine with the float network that it was made of, on pictures that calibration never saw."""
+"""Comparison of an engine with the float network that it was made of, on pictures that calibration never saw."""
 
 import contextlib
 import dataclasses
@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # the compiler: who opens an engine asks this module for its 
     from mnv2_engines.tflite import CompiledModel
 
 __all__ = [
+    "AccuracyLimits",
     "ClassAxis",
-    "Limits",
     "PictureNetwork",
     "PictureVerdict",
     "Verification",
@@ -39,7 +39,7 @@ AS_IT_IS: Final = ResizePolicy("stretch")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AccuracyLimits:
     """What an engine must reach to be installed.
 
     The defaults lie between what sound builds keep (three networks on pictures foreign to them, 16 to 50 for
@@ -53,7 +53,7 @@ class Limits:
     """Share of the pictures (a segmenter: of the pixels) with the float network's top-1 class."""
 
     @classmethod
-    def of(cls, precision: Precision) -> "Limits":
+    def of(cls, precision: Precision) -> "AccuracyLimits":
         """Return the defaults for a precision: FP16 loses far less than int8, and float32 next to nothing.
 
         Five networks in FP16 kept 39 dB on the worst of their pictures (docs/decisions/0040).
@@ -75,7 +75,7 @@ class ClassAxis:
 
 @dataclass(frozen=True, slots=True)
 class PictureVerdict:
-    """Compare the two networks on one picture; class and score are a classifier's, None for a segmenter."""
+    """Comparison of both networks on one picture; class and score are a classifier's, None for a segmenter."""
 
     index: int
     """Of the picture among those that were given."""
@@ -94,7 +94,7 @@ class Verification:
 
     facts: VerificationFacts
     pictures: tuple[PictureVerdict, ...]
-    """Empty when the outputs are no classes."""
+    """Empty when the outputs are not classes."""
     confidence: float | None
     """Mean top-1 probability of the float network; None for anything but a classifier."""
     fallback_operators: tuple[str, ...]
@@ -135,7 +135,7 @@ def verify(
 
 
 class PictureNetwork:
-    """A network that takes pictures of its own size. The backend stays the caller's to close."""
+    """A network that takes pictures of its own size. The caller closes the backend."""
 
     def __init__(self, backend: Backend, preprocess: Preprocess) -> None:
         self.backend = backend
@@ -205,8 +205,8 @@ def compare_networks(
     )
 
 
-def find_faults(found: Verification, limits: Limits) -> tuple[str, ...]:
-    """Say in one sentence each why an engine must not be installed; nothing when it may."""
+def find_faults(found: Verification, limits: AccuracyLimits) -> tuple[str, ...]:
+    """Return one sentence for each reason not to install an engine; empty when there is none."""
     facts = found.facts
     faults = [
         f"output {output.name!r} follows the float network to {output.sqnr_db:.1f} dB, {limits.sqnr_db:g} dB are needed"

@@ -1,6 +1,6 @@
-"""Know the networks that can be had, fetch them, and check that they are what their publishers published."""
+"""The networks that can be downloaded: how they are fetched, and how their files are checked."""
 
-from mnv2_engines.catalogue.download import Patience
+from mnv2_engines.catalogue.download import RetryPolicy
 from mnv2_engines.catalogue.entries import CatalogueModel, RemoteFile, StatedPreprocess
 from mnv2_engines.catalogue.home import ModelHome, read_pulled
 from mnv2_engines.catalogue.model_file import parse_mirror
@@ -14,11 +14,11 @@ __all__ = [
     "KnownModels",
     "ModelHome",
     "NewModel",
-    "Patience",
     "PullOptions",
     "PulledModel",
     "RemoteFile",
     "RemovedModel",
+    "RetryPolicy",
     "StatedPreprocess",
     "add_model",
     "fill_mirror",

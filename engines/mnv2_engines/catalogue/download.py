@@ -1,4 +1,4 @@
-"""Fetch a file into a part that survives a break, a kill and a restart, and go on from there the next time.
+"""A download into a partial file that survives a break, a kill and a restart, and continues the next time.
 
 A part is only ever continued when the server says that it is still the same file (If-Range with a strong ETag or the
 date of its last change, RFC 9110, section 13.1.5), or when the whole hash is known and will tell.
@@ -18,13 +18,13 @@ from urllib.error import HTTPError
 
 import msgspec
 
-from mnv2_engines.catalogue.web import InterruptedDownload, broken, host_of, open_url
+from mnv2_engines.catalogue.web import InterruptedDownload, connection_error, host_of, open_url
 from mnv2_engines.errors import DiskError, DownloadError, ModelError
 from mnv2_engines.files.checked_json import UNREADABLE
 from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
-__all__ = ["Patience", "Progress", "Wanted", "append", "discard", "download", "require_room"]
+__all__ = ["DownloadRequest", "Progress", "RetryPolicy", "append", "discard", "download", "require_room"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Say how long to wait for what, and how often."""
+class RetryPolicy:
+    """Timeouts and number of attempts of a download."""
 
     timeout_s: float = 20.0
     """For a connection, for each piece of data, and for the average speed to be more than 1 KiB/s."""
@@ -55,8 +55,8 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Say what is to be fetched, and how much it may be at most."""
+class DownloadRequest:
+    """What is to be fetched, and its largest accepted size."""
 
     name: str
     url: str
@@ -67,35 +67,35 @@ class Wanted:
 
 
 class _State(msgspec.Struct):
-    """What a part is a part of."""
+    """What a partial file is a part of."""
 
     url: str
     validator: str
     """An ETag or a date for If-Range; empty when the server gives none."""
 
 
-def download(wanted: Wanted, part: Path, patience: Patience, progress: Progress) -> None:
+def download(wanted: DownloadRequest, part: Path, retries: RetryPolicy, progress: Progress) -> None:
     """Bring the whole file to `part`; returns when it is on the disk. It is not checked yet.
 
     Raises DownloadError when it does not come, and keeps what there is for the next call; ModelError when it has
     another size than it ought to have; DiskError when there is no room for it.
     """
     failures, best = 0, 0
-    while (interruption := _try(wanted, part, patience, progress)) is not None:
+    while (interruption := _try(wanted, part, retries, progress)) is not None:
         reached = _size(part)
         failures = 0 if reached >= best + _WORTH_A_TRY_BYTES else failures + 1
         best = max(best, reached)
-        wait_s = _wait_s(interruption, failures, patience)
-        if failures >= patience.tries or wait_s > patience.longest_wait_s:
+        wait_s = _wait_s(interruption, failures, retries)
+        if failures >= retries.tries or wait_s > retries.longest_wait_s:
             raise DownloadError(
                 f"{wanted.url} could not be fetched: {interruption}{_what_next(interruption, reached)}"
             ) from interruption
         _log.info("%s: %s; again in %.0f s", wanted.name, interruption, wait_s)
-        patience.wait(wait_s)
+        retries.wait(wait_s)
 
 
 def discard(part: Path) -> None:
-    """Forget a part: the next download begins anew."""
+    """Delete a part: the next download starts anew."""
     part.unlink(missing_ok=True)
     _state_path(part).unlink(missing_ok=True)
 
@@ -122,15 +122,15 @@ def append(file: IO[bytes], chunk: bytes) -> None:
         raise trouble from exc
 
 
-def _try(wanted: Wanted, part: Path, patience: Patience, progress: Progress) -> InterruptedDownload | None:
+def _try(wanted: DownloadRequest, part: Path, retries: RetryPolicy, progress: Progress) -> InterruptedDownload | None:
     try:
-        _continue(wanted, part, patience, progress)
+        _continue(wanted, part, retries, progress)
     except InterruptedDownload as exc:
         return exc
     return None
 
 
-def _continue(wanted: Wanted, part: Path, patience: Patience, progress: Progress) -> None:
+def _continue(wanted: DownloadRequest, part: Path, retries: RetryPolicy, progress: Progress) -> None:
     state = _read_state(part, wanted.url)
     start = _size(part) if state is not None and (state.validator or wanted.hash_known) else 0
     headers = {}
@@ -139,7 +139,7 @@ def _continue(wanted: Wanted, part: Path, patience: Patience, progress: Progress
         if state.validator:
             headers["If-Range"] = state.validator
     try:
-        response = open_url(wanted.url, headers, patience.timeout_s)
+        response = open_url(wanted.url, headers, retries.timeout_s)
     except HTTPError as exc:  # 416: nothing is left, or it is another file by now
         with exc:
             complete = start > 0 and exc.headers.get("Content-Range", "").strip() == f"bytes */{start}"
@@ -162,14 +162,14 @@ def _continue(wanted: Wanted, part: Path, patience: Patience, progress: Progress
             _write_state(part, _State(wanted.url, _validator(response)))
         try:
             with part.open("ab") as file:
-                _copy(wanted, response, file, start, total, patience, progress)
+                _copy(wanted, response, file, start, total, retries, progress)
                 os.fsync(file.fileno())
         except ModelError:
             discard(part)
             raise
 
 
-def _check_answer(wanted: Wanted, response: http.client.HTTPResponse, start: int) -> int | None:
+def _check_answer(wanted: DownloadRequest, response: http.client.HTTPResponse, start: int) -> int | None:
     """Return how long the whole file is going to be, when that is said; refuse what cannot be the file."""
     kind = response.headers.get_content_type()
     if kind in ("text/html", "application/xhtml+xml"):
@@ -180,7 +180,7 @@ def _check_answer(wanted: Wanted, response: http.client.HTTPResponse, start: int
     total = None if response.length is None else start + response.length
     if total is None and not response.chunked and wanted.size is None and not wanted.hash_known:
         raise DownloadError(
-            f"{host_of(response.url)} does not say how long {wanted.name} is, so that nobody could tell whether it is "
+            f"{host_of(response.url)} does not say how long {wanted.name} is, so that nothing would show whether it is "
             "whole: expected Content-Length; fetch the file elsewhere and give its folder with `--mirror DIR`"
         )
     if total is not None and (total > wanted.limit or wanted.size not in (None, total)):
@@ -189,12 +189,12 @@ def _check_answer(wanted: Wanted, response: http.client.HTTPResponse, start: int
 
 
 def _copy(
-    wanted: Wanted,
+    wanted: DownloadRequest,
     response: http.client.HTTPResponse,
     file: IO[bytes],
     done: int,
     total: int | None,
-    patience: Patience,
+    retries: RetryPolicy,
     progress: Progress,
 ) -> None:
     """Append what the server sends, up to what may be expected; a piece of it is on the disk as soon as it is here."""
@@ -204,7 +204,7 @@ def _copy(
         try:
             chunk = response.read1(_CHUNK_BYTES)
         except (OSError, http.client.HTTPException) as exc:
-            raise broken(wanted.url, exc) from exc
+            raise connection_error(wanted.url, exc) from exc
         if not chunk:
             break
         done += len(chunk)
@@ -212,7 +212,7 @@ def _copy(
             raise _odd_size(wanted, f"more than {total or wanted.limit} bytes")
         append(file, chunk)
         now = time.monotonic()
-        if now - mark >= patience.timeout_s:
+        if now - mark >= retries.timeout_s:
             if done - mark_done < _SLOWEST_BYTES_S * (now - mark):
                 raise InterruptedDownload(f"{host_of(wanted.url)} sends less than 1 KiB/s")
             mark, mark_done = now, done
@@ -220,7 +220,7 @@ def _copy(
         raise InterruptedDownload(f"{host_of(wanted.url)} broke off after {done} of {total} bytes")
 
 
-def _odd_size(wanted: Wanted, sent: str) -> ModelError:
+def _odd_size(wanted: DownloadRequest, sent: str) -> ModelError:
     expected = f"{wanted.size} bytes" if wanted.size is not None else f"at most {wanted.limit >> 20} MiB"
     return ModelError(
         f"{wanted.url} has {sent}, expected {expected}: it is another file; try again later, or fetch it elsewhere and "
@@ -228,11 +228,11 @@ def _odd_size(wanted: Wanted, sent: str) -> ModelError:
     )
 
 
-def _wait_s(interruption: InterruptedDownload, failures: int, patience: Patience) -> float:
+def _wait_s(interruption: InterruptedDownload, failures: int, retries: RetryPolicy) -> float:
     """Return what the server asks for, else a wait that doubles: many devices must not come back at once."""
     if interruption.wait_s is not None:
         return interruption.wait_s
-    doubled = min(patience.first_wait_s * (1 << max(0, failures - 1)), patience.longest_wait_s)
+    doubled = min(retries.first_wait_s * (1 << max(0, failures - 1)), retries.longest_wait_s)
     return doubled * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 

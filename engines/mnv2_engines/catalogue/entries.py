@@ -1,4 +1,4 @@
-"""Hold what a catalogue says about a model: where its files are, how they are checked, what the network expects."""
+"""A catalogue's entry for a model: where its files are, how they are checked, what the network expects."""
 
 import re
 from pathlib import PurePosixPath
@@ -26,7 +26,7 @@ _HASH: Final = re.compile(r"[0-9a-f]{8,64}")
 
 
 class StatedPreprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Say how pictures are prepared, as a MODEL.yaml does; None where the model's own input says it."""
+    """How pictures are prepared, as a MODEL.yaml says it; None where the model's own input says it."""
 
     color: ColorOrder | None = None
     mean: Channels | float | None = None
@@ -42,7 +42,7 @@ class StatedPreprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class RemoteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A file that somebody publishes. Raises ValueError for a name, an address or a hash that is none."""
+    """A file that somebody publishes. Raises ValueError for an invalid name, address or hash."""
 
     name: str
     """What it is called, in a mirror too."""
@@ -59,23 +59,25 @@ class RemoteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     def __post_init__(self) -> None:
         if not _FILE.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} is no file name: expected letters, digits, . _ -")
+            raise ValueError(f"{self.name!r} is not a file name: expected letters, digits, . _ -")
         for url in self.urls:
             if not url.startswith(("https://", "http://")):
-                raise ValueError(f"{url!r} is no address: expected https://... or http://...")
+                raise ValueError(f"{url!r} is not an address: expected https://... or http://...")
         if self.sha256 is not None and not _HASH.fullmatch(self.sha256):
-            raise ValueError(f"{self.sha256!r} is no SHA-256: expected 64 hexadecimal digits, or the first 8 or more")
+            raise ValueError(
+                f"{self.sha256!r} is not a SHA-256: expected 64 hexadecimal digits, or the first 8 or more"
+            )
 
     @property
     def hash_kind(self) -> HashKind:
-        """Say how much of the SHA-256 is known."""
+        """Return how much of the SHA-256 is known."""
         if self.sha256 is None:
             return "none"
         return "whole" if len(self.sha256) == 64 else "start"
 
 
 class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A network that can be had. The first file is the model or its weights; a label file may follow."""
+    """A network that can be downloaded. The first file is the model or its weights; a label file may follow."""
 
     description: str
     """A few words, for a table."""
@@ -115,7 +117,7 @@ class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Models by name, and which of them `build-engine` takes when none is named."""
+    """Models by name, and the one that `build-engine` takes when none is named."""
 
     version: Literal[1]
     models: dict[str, CatalogueModel]
@@ -125,9 +127,9 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         for name, model in self.models.items():
             if not _NAME.fullmatch(name) or PurePosixPath(name).suffix in _SUFFIXES:
                 raise ValueError(
-                    f"{name!r} is no name for a model: expected letters, digits, . _ - and no file's ending"
+                    f"{name!r} is not a name for a model: expected letters, digits, . _ - and no file's ending"
                 )
             if model.becomes not in (".onnx", ".tflite"):
-                raise ValueError(f"{name}: {model.files[0].name} is no model: expected .onnx, .tflite or weights")
+                raise ValueError(f"{name}: {model.files[0].name} is not a model: expected .onnx, .tflite or weights")
         if self.default is not None and self.default not in self.models:
             raise ValueError(f"default {self.default!r} is not among the models")

@@ -1,8 +1,8 @@
-"""Say where models lie on this device, and let one process at a time change one of them.
+"""Places of models on this device, and the lock that lets one process at a time change one of them.
 
 * HOME/models/NAME/: what a user runs or builds from: NAME.onnx or NAME.tflite, NAME.yaml, labels.txt, pulled.json
 * HOME/models/.parts/NAME/: downloads that are not whole yet, or not checked; what is locked while a model is changed
-* HOME/models/pins.json: hashes of files that were seen before and of which nobody published one
+* HOME/models/pins.json: hashes of files that were seen before and have no published one
 * HOME/models/catalogue.yaml: what the user added
 """
 
@@ -23,13 +23,13 @@ from mnv2_engines.files.checked_json import UNREADABLE
 from mnv2_engines.files.durable import opened_folder, replace, write_file
 from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
-__all__ = ["ModelHome", "Pulled", "read_pulled", "rewrite_file"]
+__all__ = ["ModelHome", "PullRecord", "read_pulled", "rewrite_file"]
 
 _BETWEEN_LOOKS_S: Final = 0.1
 
 
-class Pulled(msgspec.Struct, frozen=True, kw_only=True):
-    """Record what lies in a model's folder and where it came from: pulled.json, which is written last."""
+class PullRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Record of a model folder's files and their origin: pulled.json, which is written last."""
 
     model: str
     """The file that a user names, in the same folder."""
@@ -47,7 +47,7 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ModelHome:
-    """Say where things are below `root`, the store's `models` folder."""
+    """Paths below `root`, the store's `models` folder."""
 
     root: Path
 
@@ -85,17 +85,17 @@ class ModelHome:
                     folder.rmdir()
 
 
-def read_pulled(folder: Path) -> Pulled | None:
+def read_pulled(folder: Path) -> PullRecord | None:
     """Return the record of a model's folder; None when there is none that can be read: then nothing is installed."""
     try:
-        found = msgspec.json.decode(read_regular(folder / "pulled.json", SETTINGS_LIMIT), type=Pulled)
+        found = msgspec.json.decode(read_regular(folder / "pulled.json", SETTINGS_LIMIT), type=PullRecord)
     except (OSError, *UNREADABLE):
         return None
     return found if (folder / found.model).is_file() else None
 
 
 def rewrite_file(path: Path, content: bytes) -> None:
-    """Put a file in the place of another one: whoever reads it finds the old one or the new one, whole."""
+    """Put a file in the place of another one: a reader finds the old one or the new one, whole."""
     staged = path.with_name(f".{path.name}.new")
     staged.unlink(missing_ok=True)  # of a process that was killed
     write_file(staged, content)
@@ -103,7 +103,7 @@ def rewrite_file(path: Path, content: bytes) -> None:
 
 
 def _lock(folder: Path, waiting: Callable[[], None]) -> ExitStack:
-    """Make a folder and lock it, and once more when whoever was there before has removed it; return what unlocks it."""
+    """Make a folder and lock it, and once more when the holder before has removed it; return what unlocks it."""
     told = False
     while True:
         with suppress(FileNotFoundError), ExitStack() as stack:
@@ -127,6 +127,6 @@ def _take(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # NFS locks no folders: whoever shares a home there must not pull one model twice at once
+    except OSError:  # NFS locks no folders: users of a home there must not pull one model twice at once
         return True
     return True

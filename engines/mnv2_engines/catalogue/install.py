@@ -1,4 +1,4 @@
-"""Make of a checked file what a user runs or builds an engine from, and put it into the model's folder."""
+"""Installation of a checked file into the model's folder, in the form that a user runs or builds an engine from."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from mnv2_engines.catalogue.entries import WEIGHTS, CatalogueModel
-from mnv2_engines.catalogue.home import Pulled, rewrite_file
+from mnv2_engines.catalogue.home import PullRecord, rewrite_file
 from mnv2_engines.engine.engine import is_tflite
 from mnv2_engines.errors import ModelError
 from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular
@@ -22,7 +22,7 @@ _LABELS = "labels.txt"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What goes into a model's folder, in memory: nothing is written before all of it is known to be good."""
+    """Files of a model's folder, in memory: the folder is written only after all of them are known to be good."""
 
     suffix: str
     model: bytes
@@ -35,7 +35,7 @@ class Content:
 def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> Content:
     """Read a file that was checked, and the label file that came with it or the list that the entry names.
 
-    Raises ModelError when it is no such model, LabelsError when the labels cannot be read or are not as many as the
+    Raises ModelError when it is not such a model, LabelsError when the labels cannot be read or are not as many as the
     entry's classes.
     """
     suffix = PurePosixPath(file.name).suffix
@@ -44,7 +44,7 @@ def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> C
     model = read_regular(file, MODEL_LIMIT)
     if suffix == ".tflite" and not is_tflite(model):
         raise ModelError(
-            f"{file.name} is no TFLite file ({len(model)} bytes, without the identifier TFL3): nothing was installed"
+            f"{file.name} is not a TFLite file ({len(model)} bytes, without the identifier TFL3): nothing was installed"
         )
     if suffix == ".onnx":
         from mnv2_engines.tflite import read_model_interface
@@ -55,7 +55,7 @@ def prepare_content(entry: CatalogueModel, file: Path, labels: Path | None) -> C
     return Content(suffix, model, _sidecar(entry, file.name, stated), _read_labels(entry, labels, classes))
 
 
-def install_model(folder: Path, name: str, content: Content, record: Pulled) -> Path:
+def install_model(folder: Path, name: str, content: Content, record: PullRecord) -> Path:
     """Write a model with its sidecar and labels, the record last; return the model's path.
 
     Each file is replaced as a whole, what the model expects before the model itself. Until the record is there, nothing

@@ -1,4 +1,4 @@
-"""Get one file of a model, from those who publish it or from a mirror, and make sure that it is the one."""
+"""One file of a model, from its publisher or from a mirror, and the check that it is the right one."""
 
 import hashlib
 import logging
@@ -10,9 +10,9 @@ from typing import IO, Final, TypeAlias
 from urllib.parse import quote
 
 from mnv2_engines.catalogue.download import (
-    Patience,
+    DownloadRequest,
     Progress,
-    Wanted,
+    RetryPolicy,
     append,
     discard,
     download,
@@ -23,7 +23,7 @@ from mnv2_engines.catalogue.pins import Pin
 from mnv2_engines.errors import DownloadError, ModelError
 from mnv2_engines.files.regular_file import open_regular
 
-__all__ = ["Mirror", "Obtained", "Trust", "file_hash", "now", "obtain", "parse_mirror"]
+__all__ = ["HashPolicy", "Mirror", "ObtainedFile", "file_hash", "now", "obtain", "parse_mirror"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """Say what is known about a file's hash, and how a user accepts another one."""
+class HashPolicy:
+    """What is known about a file's hash, and how a user accepts another one."""
 
     file: RemoteFile
     pin: Pin | None
@@ -68,13 +68,13 @@ class Trust:
             raise ModelError(f"{source} has the SHA-256 {digest}, --accept names another: nothing was installed")
         seen = self.pin.seen[:10] if self.pin else ""
         raise ModelError(
-            f"{source} is not the {self.file.name} that was first seen on {seen}: nobody publishes its hash, so "
+            f"{source} is not the {self.file.name} that was first seen on {seen}: no publisher states its hash, so "
             f"another file is refused. If its publisher changed it: `{self.command} --accept {digest}`"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Obtained:
+class ObtainedFile:
     """A file that was checked and may be installed."""
 
     path: Path
@@ -90,7 +90,9 @@ def parse_mirror(text: str) -> Mirror:
     return text.rstrip("/") if text.startswith(("http://", "https://")) else Path(text)
 
 
-def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, progress: Progress) -> Obtained:
+def obtain(
+    trust: HashPolicy, part: Path, mirror: Mirror | None, retries: RetryPolicy, progress: Progress
+) -> ObtainedFile:
     """Bring a file to `part` and check it; where it is published in several places, they are tried in turn.
 
     Raises DownloadError when it does not come, ModelError when another one comes, DiskError when there is no room.
@@ -100,15 +102,15 @@ def obtain(trust: Trust, part: Path, mirror: Mirror | None, patience: Patience, 
     urls = trust.file.urls if mirror is None else (f"{mirror}/{quote(trust.file.name)}",)
     if not urls:
         raise DownloadError(
-            f"nobody is known to publish {trust.file.name}: put it into a folder, and give that with `--mirror DIR`"
+            f"no publisher of {trust.file.name} is known: put it into a folder, and give that with `--mirror DIR`"
         )
     *others, last = urls
     for url in others:
         try:
-            return _fetch(trust, url, part, patience, progress)
+            return _fetch(trust, url, part, retries, progress)
         except (DownloadError, ModelError) as exc:  # noqa: PERF203 - there are two at most
             _log.warning("%s; the next address is tried", exc)
-    return _fetch(trust, last, part, patience, progress)
+    return _fetch(trust, last, part, retries, progress)
 
 
 def file_hash(path: Path) -> str:
@@ -125,18 +127,18 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def _fetch(trust: Trust, url: str, part: Path, patience: Patience, progress: Progress) -> Obtained:
+def _fetch(trust: HashPolicy, url: str, part: Path, retries: RetryPolicy, progress: Progress) -> ObtainedFile:
     size = trust.file.size
-    wanted = Wanted(trust.file.name, url, size, size or _LIMIT_BYTES, hash_known=trust.whole is not None)
+    wanted = DownloadRequest(trust.file.name, url, size, size or _LIMIT_BYTES, hash_known=trust.whole is not None)
     began_with = part.stat().st_size if part.exists() else 0
-    download(wanted, part, patience, progress)
+    download(wanted, part, retries, progress)
     try:
         return _check(trust, part, url)
     except ModelError:
         if not began_with:
             raise
         _log.info("%s, continued from %d bytes of before, does not fit together: it is fetched anew", url, began_with)
-    download(wanted, part, patience, progress)
+    download(wanted, part, retries, progress)
     return _check(trust, part, url)
 
 
@@ -151,7 +153,9 @@ def _copy(file: RemoteFile, mirror: Path, part: Path, progress: Progress) -> Pat
             f"the mirror {mirror} has no file {file.name}: put it there, or name another place with --mirror DIR or URL"
         )
     if size > _LIMIT_BYTES:
-        raise ModelError(f"{source} has {size >> 20} MiB, expected at most {_LIMIT_BYTES >> 20}: it is no such model")
+        raise ModelError(
+            f"{source} has {size >> 20} MiB, expected at most {_LIMIT_BYTES >> 20}: it is not such a model"
+        )
     require_room(part.parent, size)
     discard(part)
     progress(file.name, 0, size)
@@ -176,11 +180,11 @@ def _read(origin: IO[bytes], source: Path) -> bytes:
         raise DownloadError(f"{source} cannot be read ({exc.strerror}): is its disk or share there? Try again") from exc
 
 
-def _check(trust: Trust, part: Path, source: str) -> Obtained:
+def _check(trust: HashPolicy, part: Path, source: str) -> ObtainedFile:
     digest, size = file_hash(part), part.stat().st_size
     try:
         trust.check(digest, size, source)
     except ModelError:
         discard(part)
         raise
-    return Obtained(part, digest, size, source, trust.file.hash_kind)
+    return ObtainedFile(part, digest, size, source, trust.file.hash_kind)

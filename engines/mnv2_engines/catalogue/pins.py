@@ -1,4 +1,4 @@
-"""Remember the hashes of files of which nobody published one: the first that is seen is trusted, another is refused."""
+"""Hashes of files whose publisher states none: the first one seen is trusted, another is refused."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import msgspec
 from mnv2_engines.catalogue.home import rewrite_file
 from mnv2_engines.errors import CatalogueError
 from mnv2_engines.files.checked_json import UNREADABLE
-from mnv2_engines.files.durable import alone_in
+from mnv2_engines.files.durable import locked_folder
 from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular
 
 __all__ = ["Pin", "forget_pins", "pin_file", "read_pins"]
@@ -44,13 +44,13 @@ def read_pins(path: Path) -> dict[str, Pin]:
 
 def pin_file(path: Path, key: str, pin: Pin) -> None:
     """Add a pin or replace the one there is; of two processes at once one comes after the other."""
-    with alone_in(path.parent):
+    with locked_folder(path.parent):
         _write(path, {**read_pins(path), key: pin})
 
 
 def forget_pins(path: Path, start: str) -> None:
     """Remove the pins whose keys begin with `start`: what is fetched next is trusted again when it is first seen."""
-    with alone_in(path.parent):
+    with locked_folder(path.parent):
         pins = read_pins(path)
         kept = {key: pin for key, pin in pins.items() if not key.startswith(start)}
         if kept != pins:

@@ -1,15 +1,15 @@
-"""Pull a model of the catalogue: obtain its files, check them, import them, install them."""
+"""The pull of a model: obtain its files, check them, import them, install them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mnv2_engines.catalogue.download import Patience, Progress, discard
+from mnv2_engines.catalogue.download import Progress, RetryPolicy, discard
 from mnv2_engines.catalogue.entries import CatalogueModel, RemoteFile
-from mnv2_engines.catalogue.home import ModelHome, Pulled, read_pulled, rewrite_file
+from mnv2_engines.catalogue.home import ModelHome, PullRecord, read_pulled, rewrite_file
 from mnv2_engines.catalogue.install import files_beside, install_model, prepare_content
-from mnv2_engines.catalogue.model_file import Mirror, Obtained, Trust, file_hash, now, obtain
+from mnv2_engines.catalogue.model_file import HashPolicy, Mirror, ObtainedFile, file_hash, now, obtain
 from mnv2_engines.catalogue.pins import Pin, pin_file, read_pins
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular
@@ -23,12 +23,12 @@ def _say_nothing(_name: str, _done: int, _total: int | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """Say where from and how patiently a model is pulled."""
+    """Where a model is pulled from, and with which timeouts."""
 
     mirror: Mirror | None = None
     accept: str | None = None
-    """A whole SHA-256 that the user trusts, of a file whose hash nobody publishes."""
-    patience: Patience = field(default_factory=Patience)
+    """A whole SHA-256 that the user trusts, of a file without a published hash."""
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
     progress: Progress = _say_nothing
     waiting: Callable[[], None] = lambda: None
     """Called when another process pulls the same model, which is waited for."""
@@ -39,7 +39,7 @@ class PulledModel:
     """A model that is on this device."""
 
     path: Path
-    record: Pulled | None
+    record: PullRecord | None
     """None for what came with the package."""
     fresh: bool
     """It was not there before."""
@@ -67,7 +67,7 @@ def install_obtained(
     name: str,
     entry: CatalogueModel,
     home: ModelHome,
-    obtained: Sequence[Obtained],
+    obtained: Sequence[ObtainedFile],
     proved: Callable[[], None] = lambda: None,
 ) -> PulledModel:
     """Install what was obtained for an entry, and forget the parts. The caller is alone with the model.
@@ -79,7 +79,7 @@ def install_obtained(
     try:
         content = prepare_content(entry, model.path, labels)
         proved()
-        record = Pulled(
+        record = PullRecord(
             model=f"{name}{content.suffix}",
             model_sha256=hashlib.sha256(content.model).hexdigest(),
             file=entry.files[0].name,
@@ -117,7 +117,7 @@ def installed_model(name: str, entry: CatalogueModel, home: ModelHome) -> Path |
     return home.folder(name) / record.model if record else None
 
 
-def _whole(name: str, entry: CatalogueModel, home: ModelHome, trust: Trust) -> PulledModel | None:
+def _whole(name: str, entry: CatalogueModel, home: ModelHome, trust: HashPolicy) -> PulledModel | None:
     """Return what is installed when it is what would be installed now."""
     folder = home.folder(name)
     record = read_pulled(folder)
@@ -133,16 +133,16 @@ def _whole(name: str, entry: CatalogueModel, home: ModelHome, trust: Trust) -> P
     return PulledModel(path, record, fresh=False)
 
 
-def _trust(name: str, file: RemoteFile, home: ModelHome, accept: str | None) -> Trust:
+def _trust(name: str, file: RemoteFile, home: ModelHome, accept: str | None) -> HashPolicy:
     pin = read_pins(home.pins).get(_key(name, file)) if file.hash_kind != "whole" else None
-    return Trust(file, pin, accept if file.hash_kind != "whole" else None, f"mnv2-edge models pull {name}")
+    return HashPolicy(file, pin, accept if file.hash_kind != "whole" else None, f"mnv2-edge models pull {name}")
 
 
-def _obtain(trust: Trust, parts: Path, options: PullOptions) -> Obtained:
-    return obtain(trust, parts / trust.file.name, options.mirror, options.patience, options.progress)
+def _obtain(trust: HashPolicy, parts: Path, options: PullOptions) -> ObtainedFile:
+    return obtain(trust, parts / trust.file.name, options.mirror, options.retries, options.progress)
 
 
-def _pin(name: str, trusts: Sequence[Trust], obtained: Sequence[Obtained], home: ModelHome) -> None:
+def _pin(name: str, trusts: Sequence[HashPolicy], obtained: Sequence[ObtainedFile], home: ModelHome) -> None:
     """Remember the hashes of files of which not all was known, and of those that the user accepts instead."""
     for trust, found in zip(trusts, obtained, strict=True):
         if found.hash_was != "whole" and (trust.pin is None or trust.pin.sha256 != found.sha256):

@@ -1,4 +1,4 @@
-"""Read the package's catalogue and the user's own, and find a model in them."""
+"""The package's catalogue and the user's own, and the search for a model in them."""
 
 import difflib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _PACKAGED: Final = Path(__file__).with_name("catalogue.yaml")
 
 
 class KnownModels:
-    """Hold the models of both catalogues by name; the package's names cannot be taken by the user's."""
+    """Models of both catalogues by name; a user's model cannot take a name of the package's."""
 
     def __init__(self, package: Catalogue, user: Catalogue | None = None) -> None:
         added = user.models if user else {}
@@ -62,6 +62,6 @@ def decode_catalogue(raw: bytes, path: Path) -> Catalogue:
     try:
         return msgspec.convert(yaml.safe_load(raw), Catalogue)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
-        raise CatalogueError(f"{path} is no YAML ({' '.join(str(exc).split())}): mend it or remove it") from exc
+        raise CatalogueError(f"{path} is not YAML ({' '.join(str(exc).split())}): mend it or remove it") from exc
     except msgspec.ValidationError as exc:
         raise CatalogueError(f"{path}: {exc}: mend it, docs/models.md shows an entry, or remove it") from exc

@@ -1,4 +1,4 @@
-"""Add a user's own model to this device, and remove models from it."""
+"""A user's own models on this device: add and remove."""
 
 import os
 import shutil
@@ -12,12 +12,12 @@ import msgspec
 
 from mnv2_engines.catalogue.entries import Catalogue, CatalogueModel, RemoteFile
 from mnv2_engines.catalogue.home import ModelHome, rewrite_file
-from mnv2_engines.catalogue.model_file import Obtained, Trust, obtain
+from mnv2_engines.catalogue.model_file import HashPolicy, ObtainedFile, obtain
 from mnv2_engines.catalogue.pins import forget_pins, read_pins
 from mnv2_engines.catalogue.pull import PulledModel, PullOptions, install_obtained
 from mnv2_engines.catalogue.read import KnownModels, read_user_catalogue
 from mnv2_engines.errors import ContractError, ModelError
-from mnv2_engines.files.durable import alone_in
+from mnv2_engines.files.durable import locked_folder
 from mnv2_engines.files.regular_file import UnfitFileError, require_regular
 from mnv2_engines.labels.named import LISTS
 
@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """Say what to add; `stated` holds what is known about the model, without files and labels."""
+    """What to add; `stated` holds what is known about the model, without files and labels."""
 
     name: str
     source: str
@@ -84,7 +84,7 @@ def _remote(source: str) -> RemoteFile:
     return RemoteFile(name=_file_name(source), urls=(source,) if _is_address(source) else ())
 
 
-def _obtain(source: str, file: RemoteFile, parts: Path, options: PullOptions) -> Obtained:
+def _obtain(source: str, file: RemoteFile, parts: Path, options: PullOptions) -> ObtainedFile:
     mirror = None
     if not _is_address(source):
         mirror = Path(source).parent
@@ -97,7 +97,7 @@ def _obtain(source: str, file: RemoteFile, parts: Path, options: PullOptions) ->
             raise ModelError(
                 f"there is no file {source} that this user may read: expected a model, weights, or an address of one"
             )
-    return obtain(Trust(file, None, None, ""), parts / file.name, mirror, options.patience, options.progress)
+    return obtain(HashPolicy(file, None, None, ""), parts / file.name, mirror, options.retries, options.progress)
 
 
 def _refuse_special(path: Path) -> None:
@@ -125,7 +125,7 @@ _TRASH: Final = ".removed"  # beside the parts; no file of a catalogue has a dot
 
 @dataclass(frozen=True, slots=True)
 class RemovedModel:
-    """What is gone."""
+    """What was removed."""
 
     size: int
     """Bytes, of the model and of unfinished downloads."""
@@ -134,7 +134,7 @@ class RemovedModel:
 
 
 def require_removable(name: str, known: KnownModels, home: ModelHome) -> None:
-    """Raise ContractError for a model that nobody knows, that came with the package, or of which nothing is here."""
+    """Raise ContractError for a model that is unknown, that came with the package, or of which nothing is here."""
     if not known.find(name).files:
         raise ContractError(f"{name} comes with the package and goes with it: there is nothing to remove")
     pinned = any(key.startswith(_pinned_by(name)) for key in read_pins(home.pins))
@@ -158,7 +158,7 @@ def remove_model(
         size = _size(folder) + _size(parts)
         if os.path.lexists(folder):
             _remove(parts / _TRASH)  # of a process that was killed
-            folder.rename(parts / _TRASH)  # at once, so that nobody finds half a model
+            folder.rename(parts / _TRASH)  # at once, so that half a model is never visible
         for left in parts.iterdir():
             _remove(left)
         forget_pins(home.pins, _pinned_by(name))
@@ -184,13 +184,13 @@ def _size(folder: Path) -> int:
 
 def remember_entry(home: ModelHome, name: str, entry: CatalogueModel) -> None:
     """Add an entry or replace the one of that name. Raises CatalogueError for a catalogue that cannot be read."""
-    with alone_in(home.root):
+    with locked_folder(home.root):
         _write(home, {**_read(home), name: entry})
 
 
 def forget_entry(home: ModelHome, name: str) -> None:
     """Take an entry out, if it is there. Raises CatalogueError for a catalogue that cannot be read."""
-    with alone_in(home.root):
+    with locked_folder(home.root):
         models = _read(home)
         if name in models:
             _write(home, {other: entry for other, entry in models.items() if other != name})

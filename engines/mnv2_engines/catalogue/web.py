@@ -1,4 +1,4 @@
-"""Ask a web server for a file, with the standard library, and say in our words why it does not come.
+"""Requests to a web server, with the standard library, and plain reasons when a file does not come.
 
 Only http and https are spoken: no file, ftp or data address gets in by a redirect. Proxies are those of the standard
 variables (`https_proxy`, `no_proxy`, ...), certificates those of the system or of `SSL_CERT_FILE`.
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from mnv2_engines.errors import DownloadError
 
-__all__ = ["InterruptedDownload", "broken", "host_of", "open_url"]
+__all__ = ["InterruptedDownload", "connection_error", "host_of", "open_url"]
 
 _AGENT: Final = "mnv2-edge (+model download)"
 _REDIRECTS: Final = 5
@@ -30,12 +30,12 @@ _MIRROR: Final = "or fetch the file elsewhere and give its folder with `--mirror
 
 
 class InterruptedDownload(Exception):  # noqa: N818 - an event on the way to an error or to the next try
-    """Say that this try failed and another one may not."""
+    """A failed attempt, after which another one may succeed."""
 
     def __init__(self, why: str, wait_s: float | None = None) -> None:
         super().__init__(why)
         self.wait_s = wait_s
-        """How long the server asks to be left alone; None when it does not say."""
+        """How long the server asks to wait; None when it does not say."""
 
 
 def open_url(url: str, headers: Mapping[str, str], timeout_s: float) -> http.client.HTTPResponse:
@@ -54,7 +54,7 @@ def open_url(url: str, headers: Mapping[str, str], timeout_s: float) -> http.cli
     except URLError as exc:
         raise _explain_failure(url, exc.reason if isinstance(exc.reason, OSError) else exc) from exc
     except http.client.InvalidURL as exc:
-        raise DownloadError(f"{url} is no address ({exc}): expected e.g. https://HOST/FILE") from exc
+        raise DownloadError(f"{url} is not an address ({exc}): expected e.g. https://HOST/FILE") from exc
     except (OSError, http.client.HTTPException) as exc:
         raise _explain_failure(url, exc) from exc
 
@@ -65,7 +65,7 @@ def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
             url, headers={"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
         )
     except ValueError as exc:
-        raise DownloadError(f"{url} is no address ({exc}): expected e.g. https://HOST/FILE") from exc
+        raise DownloadError(f"{url} is not an address ({exc}): expected e.g. https://HOST/FILE") from exc
     if request.type not in ("http", "https"):
         raise DownloadError(f"{url} is not fetched: expected an address that begins with https:// or http://")
     return request
@@ -85,11 +85,11 @@ def _explain_failure(url: str, error: Exception) -> DownloadError | InterruptedD
     if isinstance(error, OSError) and error.errno in _OFFLINE:
         why = f"{url} cannot be fetched: there is no way to {host} ({error.strerror})"
         return DownloadError(f"{why}: is this machine online? Try again, {_MIRROR}")
-    return broken(url, error)
+    return connection_error(url, error)
 
 
-def broken(url: str, error: Exception) -> InterruptedDownload:
-    """Return what to raise for a connection that was there and is no more, or that may be there the next time."""
+def connection_error(url: str, error: Exception) -> InterruptedDownload:
+    """Return what to raise for a connection that broke, or that may come up the next time."""
     host = host_of(url)
     if isinstance(error, TimeoutError):
         return InterruptedDownload(f"{host} does not answer in time")
@@ -109,7 +109,7 @@ def host_of(url: str) -> str:
 def _explain_status(url: str, error: HTTPError) -> DownloadError | InterruptedDownload:
     host, code = host_of(url), error.code
     if code in (429, 503):
-        return InterruptedDownload(f"{host} asks to be left alone ({code})", _retry_after_s(error.headers))
+        return InterruptedDownload(f"{host} asks for a pause ({code})", _retry_after_s(error.headers))
     if code in (408, 425, 500, 502, 504):
         return InterruptedDownload(f"{host} has a problem ({code})")
     if 300 <= code < 400:
@@ -138,7 +138,7 @@ def _retry_after_s(headers: Message) -> float | None:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follow a few redirects, to http and https only, and never from https to http."""
+    """Handler that follows a few redirects, to http and https only, and never from https to http."""
 
     max_redirections = _REDIRECTS
     max_repeats = 2

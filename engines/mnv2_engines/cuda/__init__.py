@@ -1,4 +1,4 @@
-"""CUDA's runtime, as little of it as inference needs: the seam that both Python packages for it implement."""
+"""The parts of CUDA that inference needs: the interface that both Python packages for it implement."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["CudaRuntime", "Gpu", "HostMemory"]
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """What the driver says of one GPU."""
+    """What the driver reports about one GPU."""
 
     name: str
     compute_capability: str
@@ -26,7 +26,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostMemory:
-    """Page-locked memory. It is given back when the last array that shows any of it is gone, never before.
+    """Page-locked memory. It is freed when the last array that uses it is gone, never before.
 
     So a thread that still holds a buffer of a closed backend writes to memory that is there.
     """
@@ -38,7 +38,7 @@ class HostMemory:
 
 
 class CudaRuntime(Protocol):
-    """Allocate, copy and launch on GPU 0.
+    """Memory, copies and launches on GPU 0.
 
     Everything but the properties and `close` has to be called inside of a `with runtime.current()`, by whichever
     thread. Addresses, streams and graphs are plain integers. Each method raises InferenceError with CUDA's own text.
@@ -51,7 +51,7 @@ class CudaRuntime(Protocol):
 
     @property
     def has_graphs(self) -> bool:
-        """Tell whether work can be captured into a graph; else the five methods for it raise InferenceError."""
+        """Return whether work can be captured into a graph; else the five methods for it raise InferenceError."""
         ...
 
     @property
@@ -88,11 +88,11 @@ class CudaRuntime(Protocol):
         ...
 
     def copy_to_device(self, address: int, memory: HostMemory, stream: int) -> None:
-        """Begin to copy all of `memory` to the GPU; it must not change before the stream is synchronised."""
+        """Start to copy all of `memory` to the GPU; it must not change before the stream is synchronised."""
         ...
 
     def copy_to_host(self, memory: HostMemory, address: int, stream: int) -> None:
-        """Begin to fill all of `memory` from the GPU."""
+        """Start to fill all of `memory` from the GPU."""
         ...
 
     def begin_capture(self, stream: int) -> None:
@@ -111,7 +111,7 @@ class CudaRuntime(Protocol):
         ...
 
     def launch_graph(self, graph: int, stream: int) -> None:
-        """Begin to do what the graph holds."""
+        """Start to do what the graph holds."""
         ...
 
     def destroy_graph(self, graph: int) -> None:
@@ -119,5 +119,5 @@ class CudaRuntime(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the GPU when nothing of it is in use any more. Safe to call twice."""
+        """Release the GPU when nothing of it is in use any more. Safe to call twice."""
         ...

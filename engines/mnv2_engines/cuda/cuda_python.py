@@ -27,7 +27,7 @@ def import_cudart() -> ModuleType:
 
 
 class CudaPythonRuntime:
-    """Keep the promises of `CudaRuntime`.
+    """`CudaRuntime` on NVIDIA's cuda-python.
 
     Every function of the module returns a tuple with the error first, and None in it for what there is not. The runtime
     makes a thread's context by itself, so `current` has nothing to do.
@@ -95,11 +95,11 @@ class CudaPythonRuntime:
         self._check("cudaStreamSynchronize", self._cudart.cudaStreamSynchronize(self._streams[stream]))
 
     def copy_to_device(self, address: int, memory: HostMemory, stream: int) -> None:
-        """Begin to copy all of `memory` to the GPU."""
+        """Start to copy all of `memory` to the GPU."""
         self._copy(address, _address(memory), memory, self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice, stream)
 
     def copy_to_host(self, memory: HostMemory, address: int, stream: int) -> None:
-        """Begin to fill all of `memory` from the GPU."""
+        """Start to fill all of `memory` from the GPU."""
         self._copy(_address(memory), address, memory, self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
 
     def begin_capture(self, stream: int) -> None:
@@ -132,7 +132,7 @@ class CudaPythonRuntime:
         rt.cudaGetLastError()
 
     def launch_graph(self, graph: int, stream: int) -> None:
-        """Begin to do what the graph holds."""
+        """Start to do what the graph holds."""
         self._check("cudaGraphLaunch", self._cudart.cudaGraphLaunch(self._graphs[graph], self._streams[stream]))
 
     def destroy_graph(self, graph: int) -> None:
@@ -140,7 +140,7 @@ class CudaPythonRuntime:
         self._check("cudaGraphExecDestroy", self._cudart.cudaGraphExecDestroy(self._graphs.pop(graph)))
 
     def close(self) -> None:
-        """Do nothing: the process' context is shared with whoever else uses the GPU."""
+        """Do nothing: the process' context is shared with other users of the GPU."""
 
     def _find_gpu(self) -> Gpu:
         rt = self._cudart

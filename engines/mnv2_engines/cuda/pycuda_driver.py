@@ -1,4 +1,4 @@
-"""CUDA through pycuda, which is built on the device and knows no graphs."""
+"""CUDA through pycuda, which is built on the device and has no graphs."""
 
 import contextlib
 import functools
@@ -29,7 +29,7 @@ def import_pycuda_driver() -> ModuleType:
 
 
 class PycudaRuntime:
-    """Keep the promises of `CudaRuntime`, but for graphs.
+    """`CudaRuntime` on PyCUDA, without graphs.
 
     It shares the primary context with TensorRT, which uses the runtime API. pycuda ends the process when a thread ends
     with a context on its stack ("The context stack was not empty"), so it is pushed for each piece of work alone. So it
@@ -103,7 +103,7 @@ class PycudaRuntime:
         self._do(self._allocations.pop(address).free)
 
     def create_stream(self) -> int:
-        """Return a new stream. It waits for the default one, which nobody uses: pycuda has no name for the flag."""
+        """Return a new stream. It waits for the default one, which is not used: pycuda has no name for the flag."""
         stream = self._do(self._driver.Stream)
         self._streams[int(stream.handle)] = stream
         return int(stream.handle)
@@ -117,11 +117,11 @@ class PycudaRuntime:
         self._do(self._streams[stream].synchronize)
 
     def copy_to_device(self, address: int, memory: HostMemory, stream: int) -> None:
-        """Begin to copy all of `memory` to the GPU."""
+        """Start to copy all of `memory` to the GPU."""
         self._do(lambda: self._driver.memcpy_htod_async(address, memory.array, self._streams[stream]))
 
     def copy_to_host(self, memory: HostMemory, address: int, stream: int) -> None:
-        """Begin to fill all of `memory` from the GPU."""
+        """Start to fill all of `memory` from the GPU."""
         self._do(lambda: self._driver.memcpy_dtoh_async(memory.array, address, self._streams[stream]))
 
     def begin_capture(self, stream: int) -> None:
@@ -145,7 +145,7 @@ class PycudaRuntime:
         raise InferenceError(f"{self.name} has no graph {graph}: install cuda-python for them")
 
     def close(self) -> None:
-        """Let go of the primary context, which stays for the process: see `_keep_primary_context`."""
+        """Release the primary context, which stays for the process: see `_keep_primary_context`."""
         self._context = None
 
     @contextlib.contextmanager
@@ -172,7 +172,7 @@ def _keep_primary_context(driver: Any) -> Any:  # noqa: ANN401 - pycuda's module
 
     When a context of pycuda's ends in the thread that has made it, it is made current, released and left there
     (`context::detach` of pycuda 2026.1, which counts on the release to pop it: that of a primary context does not). As
-    long as somebody holds it, what is left there is the context that CUDA's runtime makes current anyway. When nobody
+    long as it is held, what is left there is the context that CUDA's runtime makes current anyway. When nobody
     does it is dead, and every call of CUDA's runtime in that thread fails.
     """
     device = driver.Device(_DEVICE)

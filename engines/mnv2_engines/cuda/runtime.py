@@ -1,4 +1,4 @@
-"""Choose between the two Python packages for CUDA."""
+"""The choice between the two Python packages for CUDA."""
 
 import sys
 from typing import Final, Literal, TypeAlias

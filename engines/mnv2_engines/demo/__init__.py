@@ -1,4 +1,4 @@
-"""Hold the demo networks: twelve road signs named, found and outlined, small enough to come with the package."""
+"""The demo networks: twelve road signs named, found and outlined, small enough to come with the package."""
 
 from pathlib import Path
 from typing import Final, Literal, TypeAlias

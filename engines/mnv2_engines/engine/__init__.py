@@ -1,1 +1,1 @@
-"""An engine file and its papers: manifest, facts, sidecar, how it is installed and referred to."""
+"""An engine file and what describes it: manifest, facts, sidecar, installation and references."""

@@ -1,4 +1,4 @@
-"""Lay out the anchors of a single-shot detector: the boxes that its outputs are corrections of."""
+"""Anchors of a single-shot detector: the boxes that its outputs are corrections of."""
 
 import io
 import math
@@ -82,7 +82,7 @@ def read_anchors(path: Path) -> bytes:
     except UnfitFileError as exc:
         raise ContractError(f"{path} cannot be read ({exc.strerror}): {expected}") from exc
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as exc:
-        raise ContractError(f"{path} is no file of anchors: {expected}") from exc
+        raise ContractError(f"{path} is not a file of anchors: {expected}") from exc
     if loaded.dtype.kind != "f" or loaded.ndim != 2 or loaded.shape[1] != 4 or not np.isfinite(loaded).all():
         raise ContractError(f"{path} holds {loaded.dtype} of shape {list(loaded.shape)}: {expected}")
     if not (loaded[:, 2:] > loaded[:, :2]).all():

@@ -1,4 +1,4 @@
-"""Say which machine this is, so that an engine remembers where it was built."""
+"""The identity of this machine, so that an engine records where it was built."""
 
 import hashlib
 import platform

@@ -1,4 +1,4 @@
-"""Read an engine file and the manifest beside it, and refuse what is not as it was verified."""
+"""The reader of an engine file and its manifest, which refuses an engine that was changed after verification."""
 
 import hashlib
 import logging
@@ -95,7 +95,7 @@ def _bare_engine(path: Path, kind: EngineKind, digest: str) -> Engine:
 
 
 def is_tflite(raw: bytes) -> bool:
-    """Tell whether these are the first bytes of a TFLite flatbuffer."""
+    """Return whether these are the first bytes of a TFLite flatbuffer."""
     return raw[4:8] == _FILE_IDENTIFIER
 
 
@@ -162,7 +162,7 @@ def _kind(path: Path, raw: bytes, manifest: Manifest | None) -> EngineKind:
         return "tensorrt"
     if not is_tflite(raw):
         raise EngineError(
-            f"{path} is no TFLite file ({len(raw)} bytes, without the identifier TFL3): expected an engine made by "
+            f"{path} is not a TFLite file ({len(raw)} bytes, without the identifier TFL3): expected an engine made by "
             "`mnv2-edge build-engine MODEL.onnx`, or any other .tflite"
         )
     return "litert"

@@ -1,4 +1,4 @@
-"""Hold the facts that a manifest is made of: immutable, strictly decoded, one class a subject."""
+"""The facts that a manifest is made of: immutable, strictly decoded, one class a subject."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -30,7 +30,7 @@ Sha256: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Identify one file by its bytes; `file` is its name, without folder."""
+    """Identity of one file by its bytes; `file` is its name, without folder."""
 
     file: str
     sha256: Sha256
@@ -38,7 +38,7 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Identify the machine that built the engine."""
+    """Identity of the machine that built the engine."""
 
     machine: str
     board: str
@@ -47,7 +47,7 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class TensorRtFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say what a TensorRT plan is bound to; an empty string is what could not be found out."""
+    """What a TensorRT plan is bound to; an unknown value is an empty string."""
 
     tensorrt: str
     """`tensorrt.__version__`, for example `10.3.0`."""
@@ -64,7 +64,7 @@ class TensorRtFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class PreprocessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hold a Preprocess; mean and std are on the scale of pixels, 0 to 255."""
+    """Values of a Preprocess; mean and std are on the scale of pixels, 0 to 255."""
 
     color: ColorOrder
     mean: tuple[float, float, float]
@@ -89,14 +89,14 @@ class PreprocessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CalibrationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say which pictures set the quantisation ranges; `source` is the URI as given, without secrets."""
+    """Pictures that set the quantisation ranges; `source` is the URI as given, without secrets."""
 
     source: str
     images: int
 
 
 class OutputFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say how well one output follows the float network."""
+    """How well one output follows the float network."""
 
     name: str
     sqnr_db: float | None
@@ -110,7 +110,7 @@ class OutputFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LayerFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say how well one layer follows the float network; None means equal to the last bit."""
+    """How well one layer follows the float network; None means equal to the last bit."""
 
     name: str
     operator: str
@@ -118,7 +118,7 @@ class LayerFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class AgreementFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Count what has the float network's top-1 class; near ties of the float network are not judged."""
+    """Counts of answers with the float network's top-1 class; near ties of the float network are left out."""
 
     unit: Literal["pictures", "pixels"]
     same: int
@@ -135,7 +135,7 @@ class AgreementFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class VerificationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hold what was measured on pictures that calibration never saw."""
+    """What was measured on pictures that calibration never saw."""
 
     source: str
     images: int
@@ -147,7 +147,7 @@ class VerificationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 class GoldenOutput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keep one output of the golden test as the raw numbers of its tensor."""
+    """One output of the golden test as the raw numbers of its tensor."""
 
     name: str
     dtype: DTypeName
@@ -161,7 +161,7 @@ class GoldenOutput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class GoldenTest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keep one input and what the engine made of it.
+    """One input and the outputs that the engine computed from it.
 
     `picture` is a small tensor, [height, width, 3] in the dtype of the engine's input; it is enlarged to the network's
     size by repeating rows and columns.

@@ -1,4 +1,4 @@
-"""Put an engine and its manifest in place together, so that a crash or a power cut leaves one whole pair.
+"""Installation of an engine with its manifest, so that a crash or a power cut leaves one whole pair.
 
 Two files cannot be renamed at once. So the new manifest goes beside the old one under a pending name first, then the
 engine is replaced: that is the moment at which the new pair counts, because `read_engine` takes whichever of the two
@@ -16,7 +16,7 @@ from typing import Final
 from mnv2_engines.engine.manifest import decode_manifest, manifest_path, pending_manifest_path
 from mnv2_engines.errors import BuildError, CorruptEngineError, PlaceClosedError, PlaceFailedError
 from mnv2_engines.files.disk_errors import disk_error
-from mnv2_engines.files.durable import alone_in, replace, write_file
+from mnv2_engines.files.durable import locked_folder, replace, write_file
 from mnv2_engines.files.regular_file import SETTINGS_LIMIT, read_regular, require_replaceable
 
 __all__ = ["install_engine", "refuse_foreign_files"]
@@ -28,7 +28,7 @@ _ABANDONED_S: Final = 3600.0
 
 
 def refuse_foreign_files(output: Path) -> None:
-    """Raise BuildError when the manifest's place is taken by a JSON file that is no manifest, labels say."""
+    """Raise BuildError when the manifest's place is taken by a JSON file that is not a manifest, labels say."""
     beside = manifest_path(output)
     try:
         manifest = decode_manifest(read_regular(beside, SETTINGS_LIMIT), beside)
@@ -59,7 +59,7 @@ def install_engine(
             write_file(staged, engine)
             write_file(manifest_path(staged), manifest)
             check(staged)
-            with alone_in(output.parent):
+            with locked_folder(output.parent):
                 replace(manifest_path(staged), pending_manifest_path(output))
                 replace(staged, output)
                 replace(pending_manifest_path(output), manifest_path(output))

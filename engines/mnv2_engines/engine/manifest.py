@@ -1,4 +1,4 @@
-"""Describe an engine in the JSON file beside it: what it was made of, what it expects, what was proven about it."""
+"""The JSON file beside an engine: what it was made of, what it expects, what was proven about it."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -20,7 +20,7 @@ from mnv2_engines.engine.facts import (
 from mnv2_engines.engine.rebuild_hint import how_to_rebuild
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import CorruptEngineError
-from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_sealed
+from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_with_checksum
 
 __all__ = ["VERSION", "Manifest", "decode_manifest", "encode_manifest", "manifest_path", "pending_manifest_path"]
 
@@ -81,7 +81,7 @@ def pending_manifest_path(engine: Path) -> Path:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the manifest as indented JSON with its checksum filled in."""
-    return encode_sealed(manifest)
+    return encode_with_checksum(manifest)
 
 
 def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
@@ -93,7 +93,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest | None:
     try:
         keys = msgspec.json.decode(raw)
     except UNREADABLE as exc:
-        raise CorruptEngineError(f"{path} is no readable manifest ({exc}): {how_to_rebuild(path)}") from exc
+        raise CorruptEngineError(f"{path} is not a readable manifest ({exc}): {how_to_rebuild(path)}") from exc
     known = {field.name for field in msgspec.structs.fields(Manifest)}
     if not isinstance(keys, dict) or len(known & keys.keys()) < len(known) // 2:
         return None

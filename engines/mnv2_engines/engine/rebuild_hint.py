@@ -1,4 +1,4 @@
-"""Tell how to build an engine again: what to type depends on where it lies."""
+"""The command that builds an engine again: it depends on where the engine lies."""
 
 from pathlib import Path
 from typing import Final

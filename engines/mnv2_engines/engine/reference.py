@@ -1,4 +1,4 @@
-"""Point at an engine that may be replaced while it serves: read what stands there, and see cheaply if it is another."""
+"""References to an engine that may be replaced while it serves, with a cheap check whether it was."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ __all__ = ["EngineFile", "EngineReference", "file_version"]
 
 
 class EngineReference(Protocol):
-    """A place in which another engine may stand the next time one looks."""
+    """A place that may hold another engine the next time it is read."""
 
     def version(self) -> str:
         """Return a token that differs when another engine stands there, in any words; quick, and never raises.
 
-        It may differ for the same engine as well (its file was copied anew), so whoever sees that reads it.
+        It may differ for the same engine as well (its file was copied anew), so the caller then reads it.
         """
         ...
 
@@ -29,12 +29,12 @@ class EngineReference(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what was read last. Safe to call twice."""
+        """Release what was read last. Safe to call twice."""
         ...
 
 
 class EngineFile:
-    """Point at FILE.tflite, or at a symbolic link to one, and FILE.json and FILE.yaml beside it."""
+    """Reference to FILE.tflite, or a symbolic link to one, with FILE.json and FILE.yaml beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,7 +49,7 @@ class EngineFile:
         return read_engine(self._path)
 
     def close(self) -> None:
-        """Do nothing: whoever replaces or removes the file asks nobody."""
+        """Do nothing: a file can be replaced or removed at any time."""
 
 
 def file_version(path: Path) -> str:

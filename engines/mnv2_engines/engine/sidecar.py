@@ -1,4 +1,4 @@
-"""Read MODEL.yaml beside MODEL.onnx: what the network expects of its picture, which no ONNX file states."""
+"""MODEL.yaml beside MODEL.onnx: what the network expects of its picture, which no ONNX file states."""
 
 import difflib
 import re
@@ -58,7 +58,7 @@ class _PreprocessSection(msgspec.Struct):
 
 
 class _DetectionSection(msgspec.Struct, omit_defaults=True):
-    """As `DetectionFacts`, whose defaults hold for what is not set; anchors by name, by parameters or by file."""
+    """Keys of `DetectionFacts`, whose defaults hold for what is not set; anchors by name, parameters or file."""
 
     anchors: SsdAnchors | str | None = None
     box_order: BoxOrder | msgspec.UnsetType = msgspec.UNSET
@@ -164,7 +164,7 @@ def _parse(raw: bytes, path: Path) -> _File:
     try:
         tree = yaml.safe_load(raw)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
-        raise ModelError(f"{path} is no YAML ({' '.join(str(exc).split())}): expected {_EXAMPLE}") from exc
+        raise ModelError(f"{path} is not YAML ({' '.join(str(exc).split())}): expected {_EXAMPLE}") from exc
     tree = {} if tree is None else tree
     _refuse_unknown(tree, _File, path, "")
     if isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""State what the outputs of a detector or a segmenter mean, which no model file says; a part of the manifest."""
+"""The meaning of a detector's or a segmenter's outputs, which no model file states; a part of the manifest."""
 
 import math
 from typing import Annotated, Literal, TypeAlias
@@ -47,7 +47,7 @@ class SsdAnchors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class DetectionFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say how boxes and scores of a detector without decoding of its own are to be read."""
+    """How to read boxes and scores of a detector that does not decode them itself."""
 
     ssd: SsdAnchors | None = None
     anchors: bytes | None = None
@@ -78,7 +78,7 @@ class DetectionFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class SegmentationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say how the output of a segmenter is to be read."""
+    """How to read the output of a segmenter."""
 
     background: Annotated[int, msgspec.Meta(ge=0)] | None = None
     """The class that stands for nothing; None: the one that is called `background`, if there is one."""

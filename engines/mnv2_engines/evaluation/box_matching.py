@@ -1,4 +1,4 @@
-"""Hold the boxes that were found in one picture against those that are there, for people to look at."""
+"""The boxes found in one picture, compared with the true ones, for people to look at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FITS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class BoxMatches:
-    """Say which of one picture's boxes are right; what lies in a crowd is neither right nor wrong."""
+    """Which boxes of one picture are right; a box in a crowd counts neither as right nor as wrong."""
 
     right: tuple[Detection, ...]
     extra: tuple[Detection, ...]

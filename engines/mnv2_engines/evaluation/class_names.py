@@ -1,4 +1,4 @@
-"""Find the class that each folder of a data set is named after."""
+"""The class that each folder of a data set is named after."""
 
 import difflib
 import re
@@ -24,8 +24,8 @@ def match_classes(folders: Sequence[str], labels: Sequence[str] | None, classes:
     with. If none of the folders is, they may all be numbers, `3` or `0003`: places in the network's output, from 0.
     WordNet ids alone (`n02123045`) count in their order when there is one for each class, as ImageNet's do. Without
     labels, names count in alphabetical order when there is one for each class: that is how Keras and torchvision number
-    them. Raises LabelsError for a folder that is no class, with the nearest label, for one that could be several, and
-    for two that are the same.
+    them. Raises LabelsError for a folder that is not a class, with the nearest label, for one that could be several,
+    and for two that are the same.
     """
     found = match_labels(folders, labels) if labels is not None else {}
     missing = [folder for folder in folders if folder not in found]
@@ -129,7 +129,7 @@ def _describe(missing: Sequence[str], folders: int, labels: Sequence[str] | None
         told.append(f"{folder!r} (did you mean {known[near[0]]!r}?)" if near else repr(folder))
     rest = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return (
-        f"{len(missing)} of {folders} folders are no class of the network: {', '.join(told)}{rest}; its first labels "
+        f"{len(missing)} of {folders} folders are not classes of the network: {', '.join(told)}{rest}; first labels "
         f"are {', '.join(repr(label) for label in labels[:_SHOWN])}: rename the folders, or give the network's own "
         "labels with `--labels FILE`"
     )

@@ -1,4 +1,4 @@
-"""Count how often a classifier is right: in all, class by class, and above a score."""
+"""Counts of how often a classifier is right: in all, class by class, and above a score."""
 
 import math
 from array import array
@@ -18,7 +18,7 @@ __all__ = [
     "ClassificationTally",
     "ConfusedPair",
     "Confusion",
-    "Share",
+    "Proportion",
     "ThresholdFigures",
 ]
 
@@ -30,8 +30,8 @@ _TOP: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Count `right` of `of`."""
+class Proportion:
+    """A count of `right` among `of`."""
 
     right: int
     of: int
@@ -49,7 +49,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """Say how one class fares; a class without pictures that is never predicted has no figures."""
+    """Figures of one class; they are missing for a class that has no pictures and is never predicted."""
 
     class_id: int
     pictures: int
@@ -71,7 +71,7 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """Count the pictures of one class that are taken for another."""
+    """Count of the pictures of one class that are taken for another."""
 
     true_class: int
     predicted_class: int
@@ -80,7 +80,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdFigures:
-    """Say what would be published with this `score_threshold`: the best label of a picture, if it scores that much."""
+    """Results published with this `score_threshold`: the best label of a picture, if its score reaches it."""
 
     threshold: float
     published: int
@@ -94,7 +94,7 @@ class ThresholdFigures:
 
 
 class ClassificationTally:
-    """Add up one network's answers. Holds a matrix of classes x classes and a few bytes a picture."""
+    """Sums of one network's answers. It holds a matrix of classes x classes and a few bytes a picture."""
 
     def __init__(self, classes: int) -> None:
         self._confusion: Confusion = np.zeros((classes, classes), np.int32)
@@ -126,14 +126,14 @@ class ClassificationTally:
         return int(self._pictures.sum())
 
     @property
-    def top1(self) -> Share:
+    def top1(self) -> Proportion:
         """Return how often the best label is right."""
-        return Share(len(self._right_scores), self.pictures)
+        return Proportion(len(self._right_scores), self.pictures)
 
     @property
-    def top5(self) -> Share:
+    def top5(self) -> Proportion:
         """Return how often the truth is among the five best; always with five classes or fewer."""
-        return Share(self._top5, self.pictures)
+        return Proportion(self._top5, self.pictures)
 
     @property
     def confusion(self) -> Confusion:
@@ -182,7 +182,7 @@ class ClassificationTally:
             for threshold in THRESHOLDS
         )
 
-    def relabelled(self) -> Share:
+    def relabelled(self) -> Proportion:
         """Return how often the best label would be right if the classes were named anew to fit, one to one.
 
         Classes are paired by the largest counts first. Far above `top1` it says that the network tells the classes
@@ -199,4 +199,4 @@ class ClassificationTally:
                 taken_rows.add(row)
                 taken_columns.add(column)
                 right += int(counts[row, column])
-        return Share(right, self.pictures)
+        return Proportion(right, self.pictures)

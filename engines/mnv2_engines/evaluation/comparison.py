@@ -1,14 +1,14 @@
-"""Hold two networks' answers to the same pictures against each other."""
+"""Comparison of two networks' answers to the same pictures."""
 
 import math
 
-from mnv2_engines.evaluation.classification import Share
+from mnv2_engines.evaluation.classification import Proportion
 
 __all__ = ["PairedTally"]
 
 
 class PairedTally:
-    """Count where an engine and its float network agree, and which of them is right where they do not."""
+    """Counts of where an engine and its float network agree, and which of them is right where they differ."""
 
     def __init__(self) -> None:
         self.pictures = 0
@@ -24,9 +24,9 @@ class PairedTally:
         self.reference_alone_right += reference_right and not engine_right
 
     @property
-    def agreement(self) -> Share:
+    def agreement(self) -> Proportion:
         """Return how often both put the same class first."""
-        return Share(self.same, self.pictures)
+        return Proportion(self.same, self.pictures)
 
     @property
     def chance(self) -> float:

@@ -1,4 +1,4 @@
-"""Judge a detector as COCO does: average precision over classes and over how well boxes have to fit."""
+"""COCO's figures of a detector: average precision over classes and over how well boxes have to fit."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ _MOST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class TruthBox:
-    """One thing that is in a picture, as COCO's annotations have it."""
+    """One thing in a picture, as COCO's annotations have it."""
 
     class_id: int
     left: float
@@ -40,7 +40,7 @@ class TruthBox:
 
 @dataclass(frozen=True, slots=True)
 class ClassPrecision:
-    """Say how one class fares."""
+    """Average precision of one class."""
 
     class_id: int
     boxes: int
@@ -67,10 +67,10 @@ class DetectionFigures:
 
 
 class DetectionTally:
-    """Collect truth and detections of every picture; some hundred bytes for each."""
+    """Truth and detections of every picture; some hundred bytes for each."""
 
     def __init__(self, class_ids: Sequence[int]) -> None:
-        """Judge these classes; whatever else is detected is ignored. Raises BackendUnavailableError.
+        """Count these classes; other detections are ignored. Raises BackendUnavailableError.
 
         pycocotools is looked for now, not when all pictures have been seen.
         """

@@ -1,4 +1,4 @@
-"""Say what a low accuracy looks like, where the figures show it."""
+"""Likely causes of a low accuracy, where the figures show one."""
 
 from typing import Final
 

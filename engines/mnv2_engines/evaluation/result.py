@@ -1,4 +1,4 @@
-"""Hold what an evaluation found, for whoever prints or draws it."""
+"""The results of evaluations, for code that prints or draws them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from mnv2_engines.preprocessing.preprocess import Preprocess
 __all__ = [
     "ClassificationResult",
     "DetectionResult",
-    "Difference",
+    "Disagreement",
+    "EvaluatedEngine",
     "EvaluationResult",
-    "Judged",
-    "Mistake",
+    "FloatResult",
+    "Misclassification",
     "PoorBoxes",
     "PoorPicture",
-    "Reference",
     "SegmentationResult",
-    "Unreadable",
+    "UnreadablePicture",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class Misclassification:
     """A picture whose best label is wrong."""
 
     picture: str
@@ -41,7 +41,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Disagreement:
     """A picture on which the engine and the float network put another class first."""
 
     picture: str
@@ -52,16 +52,16 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A picture that could not be judged."""
+class UnreadablePicture:
+    """A picture that could not be evaluated."""
 
     picture: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Say what was evaluated: one network and what it was fed with."""
+class EvaluatedEngine:
+    """What was evaluated: one network and its data."""
 
     name: str
     """`signs@1a2b3c4d5e6f`, or the float network's file."""
@@ -70,21 +70,21 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reference:
-    """What the float network made of the same pictures."""
+class FloatResult:
+    """Results of the float network on the same pictures."""
 
-    judged: Judged
+    judged: EvaluatedEngine
     tally: ClassificationTally
     paired: PairedTally
-    differences: tuple[Difference, ...]
+    differences: tuple[Disagreement, ...]
     """All of them up to a bound; the surest engine first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassificationResult:
-    """Everything that was found."""
+    """Complete result for a classifier."""
 
-    judged: Judged
+    judged: EvaluatedEngine
     data: str
     """The data set's folder."""
     labels: Sequence[str]
@@ -92,10 +92,10 @@ class ClassificationResult:
     found: int
     """Pictures in the folders, of which `--limit` may have taken some."""
     tally: ClassificationTally
-    worst: tuple[Mistake, ...]
+    worst: tuple[Misclassification, ...]
     """Wrong pictures up to a bound: the surest first."""
-    unreadable: tuple[Unreadable, ...]
-    reference: Reference | None
+    unreadable: tuple[UnreadablePicture, ...]
+    reference: FloatResult | None
     notes: tuple[str, ...] = ()
     """What the reader should know: how classes were matched, why there is no float network, likely mistakes."""
 
@@ -107,7 +107,7 @@ class ClassificationResult:
 
 @dataclass(frozen=True, slots=True)
 class PoorBoxes:
-    """A picture in which things are missed, or found that are not there."""
+    """A picture with missed things, or with detections of things that are not there."""
 
     picture: str
     matches: BoxMatches
@@ -117,9 +117,9 @@ class PoorBoxes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectionResult:
-    """Everything that was found about a detector."""
+    """Complete result for a detector."""
 
-    judged: Judged
+    judged: EvaluatedEngine
     data: str
     """The file of annotations."""
     categories: dict[int, str]
@@ -130,8 +130,8 @@ class DetectionResult:
     figures: DetectionFigures
     worst: tuple[PoorBoxes, ...]
     """Pictures with mistakes up to a bound: the most mistakes first."""
-    unreadable: tuple[Unreadable, ...]
-    reference: tuple[Judged, DetectionFigures] | None
+    unreadable: tuple[UnreadablePicture, ...]
+    reference: tuple[EvaluatedEngine, DetectionFigures] | None
     notes: tuple[str, ...] = ()
 
     @property
@@ -153,17 +153,17 @@ class PoorPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentationResult:
-    """Everything that was found about a segmenter."""
+    """Complete result for a segmenter."""
 
-    judged: Judged
+    judged: EvaluatedEngine
     data: str
     labels: Sequence[str]
     """Empty when classes have no names."""
     found: int
     tally: SegmentationTally
     worst: tuple[PoorPicture, ...]
-    unreadable: tuple[Unreadable, ...]
-    reference: tuple[Judged, SegmentationTally] | None
+    unreadable: tuple[UnreadablePicture, ...]
+    reference: tuple[EvaluatedEngine, SegmentationTally] | None
     notes: tuple[str, ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""Judge a segmenter by the overlap of its areas with the true ones."""
+"""Overlap of a segmenter's areas with the true ones."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _VALUES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class AreaFigures:
-    """Say how one class fares, in pixels of all pictures."""
+    """Figures of one class, in pixels of all pictures."""
 
     class_id: int
     true: int
@@ -31,7 +31,7 @@ class AreaFigures:
 
 
 class SegmentationTally:
-    """Add up pixels by true and found class, in half a megabyte for any number of pictures.
+    """Sums of pixels by true and found class, in half a megabyte for any number of pictures.
 
     Pixels whose truth is unlabelled (255, as VOC marks borders) and those that the network did not see are not judged.
     """

@@ -1,4 +1,4 @@
-"""Write facts as JSON that notices when a bit of it changes."""
+"""Facts as JSON with a checksum, so that a changed bit is noticed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["UNREADABLE", "checksum", "encode_sealed"]
+__all__ = ["UNREADABLE", "checksum", "encode_with_checksum"]
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are no JSON, or not what was expected: rotten ones, and ten thousand brackets."""
+"""What msgspec raises for bytes that are not JSON, or not what was expected: damaged ones, or ten thousand brackets."""
 
 
-def encode_sealed(facts: msgspec.Struct) -> bytes:
+def encode_with_checksum(facts: msgspec.Struct) -> bytes:
     """Return a struct that has a field `checksum` as indented JSON with that field filled in."""
     tree = msgspec.to_builtins(facts)
     return msgspec.json.format(msgspec.json.encode({**tree, "checksum": checksum(tree)}), indent=1) + b"\n"

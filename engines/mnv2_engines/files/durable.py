@@ -1,4 +1,4 @@
-"""Change files so that a crash or a power cut leaves the old state or the new one, and never half of either."""
+"""Changes of files after which a crash or a power cut leaves the old state or the new one, never half of either."""
 
 import fcntl
 import os
@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["alone_in", "claimed", "make_folder", "opened_folder", "replace", "sync_folder", "sync_tree", "write_file"]
+__all__ = [
+    "locked_folder",
+    "make_folder",
+    "opened_folder",
+    "replace",
+    "sync_folder",
+    "sync_tree",
+    "try_lock_folder",
+    "write_file",
+]
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
@@ -49,10 +58,10 @@ def sync_tree(folder: Path) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Let one process at a time change what is in a folder; locks end with their process.
 
-    Not to be nested for one folder: the second lock waits for the first for ever, in one process too.
+    Not to be nested for one folder: the second lock would never be granted, in one process too.
     """
     with opened_folder(folder) as descriptor:
         with suppress(OSError):  # NFS locks no folders: there, builders must not share one
@@ -61,8 +70,8 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[bool]:
-    """Give whether nobody holds a lock on a folder, and if so keep it from everybody inside of the `with`.
+def try_lock_folder(folder: Path) -> Iterator[bool]:
+    """Yield whether a folder was not locked; if so it is locked inside of the `with`.
 
     False where that cannot be known.
     """

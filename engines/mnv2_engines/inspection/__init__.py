@@ -1,4 +1,4 @@
-"""Measure a model file without running it: layers, shapes, work, parameters, memory."""
+"""Measures of a model file without a run: layers, shapes, work, parameters, memory."""
 
 from pathlib import Path
 
@@ -29,5 +29,7 @@ def inspect_model(path: Path) -> Inspection:
     if is_tflite(path):
         return inspect_tflite(path)
     if path.suffix.lower() == ".tflite" and path.is_file():
-        raise ModelError(f"{path} is no TFLite file: the identifier TFL3 is missing; was it cut short? Copy it again")
+        raise ModelError(
+            f"{path} is not a TFLite file: the identifier TFL3 is missing; was it cut short? Copy it again"
+        )
     return inspect_onnx(path)

@@ -1,4 +1,4 @@
-"""Recognise a MobileNetV2 classifier by its kernels, and put what was published about it beside what is measured."""
+"""A MobileNetV2 classifier, recognised by its kernels, with the published figures beside the measured ones."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["FamilyMember", "find_family_member"]
 
 @dataclass(frozen=True, slots=True)
 class FamilyMember:
-    """Say which network it is, and its figures by the rule of the published ones."""
+    """Name of the network, and its figures by the rule of the published ones."""
 
     network: MobileNetV2
     plain_head: bool

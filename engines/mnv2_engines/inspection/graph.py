@@ -1,4 +1,4 @@
-"""Hold a network's operations in terms that ONNX and TFLite share."""
+"""A network's operations in terms that ONNX and TFLite share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Shape: TypeAlias = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Describe what flows between operations, or a constant."""
+    """A tensor that flows between operations, or a constant."""
 
     name: str
     shape: Shape | None
@@ -29,7 +29,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Describe one operation; `inputs` and `outputs` name values."""
+    """One operation; `inputs` and `outputs` name values."""
 
     name: str
     operator: str
@@ -49,7 +49,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Hold everything that was read off one file."""
+    """Everything that was read from one file."""
 
     format: Literal["ONNX", "TFLite"]
     file_bytes: int

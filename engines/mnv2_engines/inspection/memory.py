@@ -1,4 +1,4 @@
-"""Find the moment at which a network that runs operation by operation needs most memory for activations."""
+"""Peak memory for activations of a network that runs operation by operation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ IN_PLACE: Final = frozenset(f"{_ONNX} {_TFLITE}".split())
 
 @dataclass(frozen=True, slots=True)
 class PeakMemory:
-    """Say how much is there at once, and during which operation."""
+    """Peak of activation memory, and the operation at which it occurs."""
 
     byte_count: int
     operation: str

@@ -1,4 +1,4 @@
-"""Inspect an ONNX file: shapes by ONNX's own inference, work and parameters by operator."""
+"""Inspection of an ONNX file: shapes by ONNX's own inference, work and parameters by operator."""
 
 from collections.abc import Mapping, Sequence
 from math import prod

@@ -1,4 +1,4 @@
-"""Let ONNX infer the shape of everything in a file."""
+"""Shapes of everything in an ONNX file, by ONNX's own inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inspect a TFLite file: everything it says about its layers stands in the flatbuffer."""
+"""Inspection of a TFLite file: everything that the flatbuffer says about its layers."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _BYTES: Final = {
 
 
 def is_tflite(path: Path) -> bool:
-    """Say whether a file carries TFLite's identifier. Raises EngineError when it cannot be read."""
+    """Return whether a file carries TFLite's identifier. Raises EngineError when it cannot be read."""
     try:
         return read_start(path, 8)[4:] == b"TFL3"
     except OSError as exc:
@@ -62,7 +62,7 @@ def _read(path: Path) -> bytes:
 
 
 class _Graph:
-    """Describe the first subgraph of a model."""
+    """The first subgraph of a model."""
 
     def __init__(self, schema: "ModuleType", model: Any) -> None:  # noqa: ANN401 - generated classes without types
         self._operators = _names(schema.BuiltinOperator)

@@ -1,4 +1,4 @@
-"""Read what a network's classes are called, from any of the files that training tools leave behind.
+"""Names of a network's classes, from any of the files that training tools leave behind.
 
 A label file is untrusted: its size is bounded, what is packed in it is unpacked only up to that bound, and characters
 that steer a terminal are refused.
@@ -119,4 +119,4 @@ def _decode(raw: bytes, source: str) -> str:
         return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as exc:
         byte = raw[exc.start] if exc.start < len(raw) else 0
-        raise LabelsError(f"{source} is no UTF-8 text (byte {exc.start} is {byte:#04x}): save it as UTF-8") from exc
+        raise LabelsError(f"{source} is not UTF-8 text (byte {exc.start} is {byte:#04x}): save it as UTF-8") from exc

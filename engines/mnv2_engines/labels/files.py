@@ -1,4 +1,4 @@
-"""Read label files: text and tables, JSON, zip archives."""
+"""Label files: text and tables, JSON, zip archives."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ PLAIN_HINT: Final = "if the numbers are part of the names, write the file as a J
 
 
 def is_id(text: str) -> bool:
-    """Return True for a plain decimal number of a sane size."""
+    """Return True for a plain decimal number of a reasonable size."""
     return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
@@ -103,7 +103,7 @@ def parse_table(text: str, source: str) -> Labels:
     try:
         rows = [row for row in csv.reader(text.split("\n"), delimiter=delimiter, strict=True) if any(row)]
     except csv.Error as exc:
-        raise LabelsError(f"{source} is no valid CSV ({exc})") from exc
+        raise LabelsError(f"{source} is not valid CSV ({exc})") from exc
     if not rows:
         return ()
     heading = [cell.strip().casefold() for cell in rows[0]]
@@ -123,7 +123,7 @@ def parse_table(text: str, source: str) -> Labels:
     names: dict[int, str] = {}
     for row in body:
         if not is_id(row[id_column].strip()):
-            raise LabelsError(f"{source}: {row[id_column][:40]!r} in the column of ids is no number")
+            raise LabelsError(f"{source}: {row[id_column][:40]!r} in the column of ids is not a number")
         add_id(names, int(row[id_column]), row[name_column].strip(), source)
     return in_order(names, source)
 
@@ -149,7 +149,7 @@ def parse_json(text: str, source: str) -> Labels:
     try:
         document: object = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise LabelsError(f"{source} is no valid JSON ({exc})") from exc
+        raise LabelsError(f"{source} is not valid JSON ({exc})") from exc
     if isinstance(document, dict) and isinstance(document.get("id2label"), dict):
         document = document["id2label"]
     if isinstance(document, list):
@@ -163,7 +163,9 @@ def parse_json(text: str, source: str) -> Labels:
     else:
         for key, value in document.items():
             if not is_id(key):
-                raise LabelsError(f"{source}: {key[:40]!r} is no id: expected {{id: name}} or {{name: id}} throughout")
+                raise LabelsError(
+                    f"{source}: {key[:40]!r} is not an id: expected {{id: name}} or {{name: id}} throughout"
+                )
             add_id(names, int(key), _name(value, source), source)
     return in_order(names, source)
 
@@ -172,7 +174,7 @@ def _name(item: object, source: str) -> str:
     if isinstance(item, list) and item:
         item = item[-1]  # Keras' imagenet_class_index.json: {"0": ["n01440764", "tench"]}
     if not isinstance(item, str):
-        raise LabelsError(f"{source}: {str(item)[:40]} is no name: expected text")
+        raise LabelsError(f"{source}: {str(item)[:40]} is not a name: expected text")
     return item.strip()
 
 
@@ -212,7 +214,7 @@ def find_member(path: Path, limit_bytes: int) -> tuple[str, bytes] | None:
     except _BROKEN as exc:
         raise LabelsError(f"{path}: the files packed into it cannot be read ({exc})") from exc
     if len(content) > limit_bytes:
-        raise LabelsError(f"{path}:{name} unpacks to more than {limit_bytes >> 20} MiB: that is no label file")
+        raise LabelsError(f"{path}:{name} unpacks to more than {limit_bytes >> 20} MiB: that is not a label file")
     return name, content
 
 

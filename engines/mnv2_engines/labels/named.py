@@ -1,4 +1,4 @@
-"""Give the label lists that come with the package: the classes of ImageNet, COCO and Pascal VOC.
+"""Label lists that come with the package: the classes of ImageNet, COCO and Pascal VOC.
 
 They are facts, in the order of the networks' outputs:
 

@@ -1,4 +1,4 @@
-"""Count a network as the paper and the official checkpoints count: work, parameters, memory between the blocks.
+"""Counts of a network by the rules of the paper and the official checkpoints: work, parameters, memory.
 
 The rules, found by meeting all 22 published rows (docs/networks.md):
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Materialised:
-    """Describe the largest tensor between two blocks at one resolution, a line of the paper's table 3."""
+    """The largest tensor between two blocks at one resolution, a line of the paper's table 3."""
 
     size_hw: tuple[int, int]
     channels: int

@@ -1,4 +1,4 @@
-"""Say what DeepLabv3 on MobileNetV2 is: a class for every pixel (paper, section 6.3).
+"""DeepLabv3 on MobileNetV2: a class for every pixel (paper, section 6.3).
 
 A classifier throws away where things are, a 32nd of the picture's sides is left. DeepLabv3 (arXiv 1706.05587) keeps
 the last map at a 16th or an 8th: strides are left out, and dilation lets the same weights see as far as before. On that
@@ -24,7 +24,7 @@ ASPP_RATES: Final = (6, 12, 18)
 
 @dataclass(frozen=True, slots=True)
 class DeepLabV3:
-    """Be one segmenter of the family. Raises ContractError for a size or class count that gives none."""
+    """One segmenter of the family. Raises ContractError for an impossible size or class count."""
 
     classes: int = 21
     """With the background, class 0: PASCAL VOC has 20 more."""

@@ -1,4 +1,4 @@
-"""Write detectors and segmenters as ONNX: networks that answer for every place of a picture."""
+"""Detectors and segmenters as ONNX: networks that answer for every place of a picture."""
 
 import numpy as np
 

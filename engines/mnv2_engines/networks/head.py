@@ -1,4 +1,4 @@
-"""Say what stands behind the features: pooling, dense layers, activations. A user's own head is a sequence of these.
+"""The head behind the features: pooling, dense layers, activations. A user's own head is a sequence of these.
 
 A head begins with the feature map (1, channels, height, width), all values from 0 to 6, and ends with (1, classes).
 """
@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 from mnv2_engines.tensors import FloatArray
 
 __all__ = [
-    "Activation",
     "ActivationName",
     "Affine",
     "Dense",
     "Flatten",
     "GlobalPool",
+    "HeadActivation",
     "HeadLayer",
     "Pool",
     "PoolKind",
@@ -29,7 +29,7 @@ ActivationName: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class GlobalPool:
-    """Reduce every channel of the feature map to one number."""
+    """Reduction of every channel of the feature map to one number."""
 
     kind: PoolKind = "average"
     keep_map: bool = False
@@ -38,7 +38,7 @@ class GlobalPool:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Reduce windows of the feature map, without padding."""
+    """Reduction of windows of the feature map, without padding."""
 
     kind: PoolKind
     window_hw: tuple[int, int]
@@ -47,7 +47,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Flatten:
-    """Make a vector of a map.
+    """Reshape of a map to a vector.
 
     Its order is height, width, channels: Keras' (TFLite has it, too), whatever the order of the axes in memory.
     """
@@ -55,7 +55,7 @@ class Flatten:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
-    """Multiply a vector by a matrix and add a bias."""
+    """Product of a vector and a matrix, plus a bias."""
 
     kernel: FloatArray
     """(outputs, inputs), as PyTorch has it; Keras has it transposed."""
@@ -64,22 +64,22 @@ class Dense:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """Scale and shift every channel: a BatchNorm in the head."""
+    """Scale and shift of every channel: a BatchNorm in the head."""
 
     scale: FloatArray
     shift: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
-    """Apply a function to every number; softmax to all of them together."""
+class HeadActivation:
+    """Function of every number; softmax is of all of them together."""
 
     name: ActivationName
     slope: float = 0.0
     """Of leaky_relu and elu below zero."""
 
 
-HeadLayer: TypeAlias = GlobalPool | Pool | Flatten | Dense | Affine | Activation
+HeadLayer: TypeAlias = GlobalPool | Pool | Flatten | Dense | Affine | HeadActivation
 
 
 def classifier_head(kernel: FloatArray, bias: FloatArray) -> tuple[HeadLayer, ...]:

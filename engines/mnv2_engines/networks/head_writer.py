@@ -1,10 +1,10 @@
-"""Write a head as ONNX nodes, keeping track of the shape it makes."""
+"""A head as ONNX nodes, with the shape that each of them makes."""
 
 from math import prod
 from typing import Final, TypeAlias
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.networks.head import Activation, Affine, Dense, Flatten, GlobalPool, HeadLayer, Pool
+from mnv2_engines.networks.head import Affine, Dense, Flatten, GlobalPool, HeadActivation, HeadLayer, Pool
 from mnv2_engines.networks.onnx_graph import GraphWriter
 
 __all__ = ["write_head"]
@@ -102,7 +102,7 @@ def _affine(graph: GraphWriter, name: str, layer: Affine, value: _Value) -> _Val
     return graph.node("Add", name, [scaled, graph.constant(f"{name}.shift", layer.shift.reshape(form))]), value[1]
 
 
-def _activation(graph: GraphWriter, name: str, layer: Activation, value: str) -> str:
+def _activation(graph: GraphWriter, name: str, layer: HeadActivation, value: str) -> str:
     if layer.name == "relu6":
         return graph.relu6(name, value)
     if layer.name == "silu":

@@ -1,4 +1,4 @@
-"""Write convolutions and blocks as ONNX: what every network of the family is made of."""
+"""Convolutions and blocks as ONNX: what every network of the family is made of."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _NORM_PARTS: Final = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True, slots=True)
 class NetworkWeights:
-    """Hold what was learned, and how the framework that learned it pads and normalises."""
+    """Learned weights, and how the framework that learned them pads and normalises."""
 
     features: Mapping[str, FloatArray]
     """By the names of `layer_shapes`."""

@@ -1,4 +1,4 @@
-"""Find out which member of the family some kernels belong to, or where they begin to differ from its nearest one."""
+"""The member of the family that some kernels belong to, or where they begin to differ from the nearest one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Say what MobileNetV2 is: the paper's table, the block it is made of, and how width and resolution scale both.
+"""MobileNetV2: the paper's table, the block it is made of, and how width and resolution scale both.
 
 M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv 1801.04381v4. The idea, in the order
 in which an image meets it:
@@ -44,7 +44,7 @@ HeadRule: TypeAlias = Literal["official", "scaled"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Describe one line of table 2: `n` blocks of `c` output channels, the first of them with stride `s`."""
+    """One line of table 2: `n` blocks of `c` output channels, the first of them with stride `s`."""
 
     t: int
     """Expansion: the middle of a block has t times the channels of its input."""
@@ -76,7 +76,7 @@ DOWNSCALING: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """Describe a convolution, its BatchNorm or its bias, and what follows.
+    """A convolution, its BatchNorm or its bias, and the activation that follows.
 
     The names are those of PyTorch's state dicts (torchvision), the language in which weights travel.
     """
@@ -111,7 +111,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class InvertedResidual:
-    """Hold the convolutions of one block, from bottleneck to bottleneck; `shortcut` adds its input to its output."""
+    """Convolutions of one block, from bottleneck to bottleneck; `shortcut` adds its input to its output."""
 
     convolutions: tuple[Convolution, ...]
     shortcut: bool
@@ -189,7 +189,7 @@ def inverted_residuals(
 
 @dataclass(frozen=True, slots=True)
 class MobileNetV2:
-    """Be one member of the family.
+    """One member of the family.
 
     Raises ContractError for a width, a size or a class count that gives no network.
     """

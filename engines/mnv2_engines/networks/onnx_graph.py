@@ -1,4 +1,4 @@
-"""Collect the nodes and constants of an ONNX graph, and put them into a checked file."""
+"""Nodes and constants of an ONNX graph, written to a checked file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IR_VERSION: Final = 8
 
 
 class GraphWriter:
-    """Hold a float32 graph of one input; a node and what it computes have the same name."""
+    """A float32 graph of one input; a node and its output have the same name."""
 
     def __init__(self) -> None:
         self._onnx = _import_onnx()

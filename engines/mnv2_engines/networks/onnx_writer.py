@@ -1,4 +1,4 @@
-"""Write a network as ONNX, from its layers and its weights, without the framework that trained it."""
+"""A network as ONNX, from its layers and its weights, without the framework that trained it."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Hold what was published about the official ImageNet checkpoints, to put beside what is measured here.
+"""Published figures of the official ImageNet checkpoints, to put beside what is measured here.
 
 Source: the list of checkpoints of the network's authors (tensorflow/models, research/slim/nets/mobilenet). Latency is
 of one big core of a Pixel 1, float, as they measured it.
@@ -14,7 +14,7 @@ __all__ = ["OFFICIAL", "PublishedRow", "published_row"]
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """Describe one official checkpoint, in the figures and with the rounding of its authors."""
+    """One official checkpoint, with the figures and the rounding of its authors."""
 
     width: float
     resolution: int

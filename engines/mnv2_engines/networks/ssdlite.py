@@ -1,4 +1,4 @@
-"""Say what SSDLite on MobileNetV2 is: boxes and classes out of maps of six sizes, in one pass (paper, section 6.2).
+"""SSDLite on MobileNetV2: boxes and classes from maps of six sizes, in one pass (paper, section 6.2).
 
 An SSD (arXiv 1512.02325) looks at every place of several feature maps, large ones for small things and small ones for
 large things, and tells for a few boxes of fixed shapes there, the *anchors*, what is in them and how the box would have
@@ -39,7 +39,7 @@ ANCHORS: Final = (3, 6, 6, 6, 6, 6)
 
 @dataclass(frozen=True, slots=True)
 class BoxHead:
-    """Hold the two branches that look at one map: a depthwise convolution and a 1x1 with a bias, each."""
+    """The two branches on one map: a depthwise convolution and a 1x1 with a bias, each."""
 
     boxes: tuple[Convolution, Convolution]
     """Ends in four numbers an anchor: the centre's offset, y before x, and the logarithm of the size, height first."""
@@ -57,7 +57,7 @@ class BoxHead:
 
 @dataclass(frozen=True, slots=True)
 class SSDLite:
-    """Be one detector of the family. Raises ContractError for sizes that give no six maps."""
+    """One detector of the family. Raises ContractError for sizes that do not give six maps."""
 
     classes: int = 91
     """With the background, class 0; COCO numbers 90 (of which it uses 80)."""

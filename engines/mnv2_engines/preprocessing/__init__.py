@@ -1,1 +1,1 @@
-"""From pixels to the network's input tensor."""
+"""The way from pixels to the network's input tensor."""

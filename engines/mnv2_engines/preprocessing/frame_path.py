@@ -1,4 +1,4 @@
-"""Turn a frame into the network's input: crop, resize, colour, quantise, into the backend's buffer."""
+"""The way of a frame to the network's input: crop, resize, colour, quantise, into the backend's buffer."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def fit_picture(
     """Return what the network would see of a frame, before quantising: height x width x 3 in `preprocess.color` order.
 
     For calibration and verification; a running camera uses `FramePreparer`, which sees exactly the same pixels. The
-    picture belongs to the caller. Raises ContractError when the frame is no H x W x 3 of uint8.
+    picture belongs to the caller. Raises ContractError when the frame is not an H x W x 3 array of uint8.
     """
     import cv2
 
@@ -49,14 +49,14 @@ def default_preprocess(spec: TensorSpec) -> Preprocess:
 
 
 class FramePreparer:
-    """Write frames of any size into a backend's input buffer, without a float on the way to an int8 or uint8 one.
+    """Writer of frames of any size into a backend's input buffer; int8 and uint8 inputs need no float on the way.
 
     One per camera, used by one thread: its scratch memory is allocated once per frame size. A letterbox's bars have the
     colour nearest to `preprocess.mean`, which is about zero for the network, as a convolution's own padding is.
     """
 
     def __init__(self, spec: TensorSpec, preprocess: Preprocess, quality: ResizeQuality = "antialias") -> None:
-        """Work out the table. Raises ContractError when the tensor is no picture of three channels."""
+        """Work out the table. Raises ContractError when the tensor is not a picture of three channels."""
         channels = spec.shape[{"NHWC": 3, "NCHW": 1}[spec.layout]] if spec.layout != "flat" else 0
         if channels != 3 or spec.shape[0] != 1:
             raise ContractError(
@@ -76,7 +76,7 @@ class FramePreparer:
     def prepare(self, pixels: UInt8Array, color: ColorOrder, out: TensorArray) -> View:
         """Fill `out`, a buffer of the spec's shape and dtype, and return which part of the frame it shows.
 
-        Raises ContractError when the frame is no H x W x 3 of uint8, or the buffer is another one.
+        Raises ContractError when the frame is not an H x W x 3 array of uint8, or the buffer is another one.
         """
         if out.shape != self._spec.shape or out.dtype != self._dtype:
             raise ContractError(
@@ -96,7 +96,7 @@ class FramePreparer:
 
 
 class _InterleavedWriter:
-    """Write a picture to an NHWC buffer."""
+    """Writer of a picture to an NHWC buffer."""
 
     def __init__(self, table: TensorArray, height: int, width: int) -> None:
         self._kind: TableKind = table_kind(table)
@@ -119,7 +119,7 @@ class _InterleavedWriter:
 
 
 class _PlanarWriter:
-    """Write a picture to an NCHW buffer, a plane at a time: there swapping colours costs nothing."""
+    """Writer of a picture to an NCHW buffer, a plane at a time: there swapping colours costs nothing."""
 
     def __init__(self, table: TensorArray) -> None:
         self._tables: list[TensorArray] = [table[:, channel].copy() for channel in range(3)]

@@ -1,4 +1,4 @@
-"""Work out which part of a frame the network sees, and map its pixels back."""
+"""The part of a frame that the network sees, and the way of its pixels back."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ __all__ = ["View", "plan_view"]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Relate a network picture to the picture that it was made of, the source; all in pixels.
+    """Relation of a network picture to the picture that it was made of, the source; all in pixels.
 
     The source's rectangle (left, top, width, height) is resized onto the network's rectangle (net_left, net_top,
     net_width, net_height); what lies outside of that in the network's picture is padding.

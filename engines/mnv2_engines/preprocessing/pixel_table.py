@@ -1,4 +1,4 @@
-"""Map the 256 values of a pixel straight to the network's numbers: no arithmetic on the frame path."""
+"""Table from the 256 values of a pixel to the network's numbers: no arithmetic on the frame path."""
 
 from typing import Literal, TypeAlias
 
@@ -21,7 +21,7 @@ def pixel_table(spec: TensorSpec, preprocess: Preprocess) -> TensorArray:
     """Return what each pixel value becomes, shape (256, 3), channels in `preprocess.color` order, of the spec's dtype.
 
     Integers are ``round((pixel - mean) / std / scale + zero_point)``, saturated. Raises ContractError for a tensor that
-    is no float32, float16, int8 or uint8.
+    is not float32, float16, int8 or uint8.
     """
     pixels = np.arange(256.0)[:, np.newaxis]
     real = (pixels - np.array(preprocess.mean)) / np.array(preprocess.std)
@@ -45,7 +45,7 @@ def input_quantization(spec: TensorSpec) -> Quantization:
 
 
 def table_kind(table: TensorArray) -> TableKind:
-    """Say how little a table asks for: nothing (uint8), the top bit flipped (int8), or one or three look-ups."""
+    """Return how little a table asks for: nothing (uint8), the top bit flipped (int8), or one or three look-ups."""
     identity = np.arange(256, dtype=np.uint8)[:, np.newaxis]
     if table.dtype == np.uint8 and bool((table == identity).all()):
         return "identity"

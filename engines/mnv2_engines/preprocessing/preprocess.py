@@ -1,4 +1,4 @@
-"""State what a network expects of its picture: colour order, mean, std, and how a frame is fitted to its size."""
+"""What a network expects of its picture: colour order, mean, std, and how a frame is fitted to its size."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _KINDS: dict[str, ResizeKind] = {"stretch": "stretch", "center-crop": "center-cr
 
 @dataclass(frozen=True, slots=True)
 class ResizePolicy:
-    """Say which part of a frame the network sees, and whether its proportions are kept."""
+    """Which part of a frame the network sees, and whether its proportions are kept."""
 
     kind: ResizeKind = "center-crop"
     fraction: float = 1.0
@@ -44,7 +44,7 @@ class ResizePolicy:
         try:
             fraction = float(number) if colon else 1.0
         except ValueError as exc:
-            raise ContractError(f"crop fraction {number!r} is no number: expected e.g. center-crop:0.875") from exc
+            raise ContractError(f"crop fraction {number!r} is not a number: expected e.g. center-crop:0.875") from exc
         return cls(_KINDS[kind], fraction)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class ResizePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """State how pixels become the network's input: ``real = (pixel - mean) / std`` per channel.
+    """How pixels become the network's input: ``real = (pixel - mean) / std`` per channel.
 
     Pixels run from 0 to 255, so mean and std are on that scale, not on 0 to 1 (ImageNet's torchvision mean is
     123.675, 116.28, 103.53). Channels are in the order of `color`.

@@ -1,4 +1,4 @@
-"""Bring a frame's pixels to the network's size."""
+"""The resize of a frame's pixels to the network's size."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ __all__ = ["PictureFitter"]
 
 
 class PictureFitter:
-    """Crop and resize frames of any size into one picture that it owns. Used by one thread.
+    """Crop and resize of frames of any size into one picture that it owns. Used by one thread.
 
     `fast` samples bilinearly, which skips pixels when a frame is more than twice the network's size. `antialias` first
     halves by exact 2 x 2 means until it is not, which OpenCV does with vector instructions: a seventh of the time of
@@ -38,7 +38,8 @@ class PictureFitter:
     def fit(self, pixels: UInt8Array) -> tuple[UInt8Array, View]:
         """Return the network's picture of a frame, height x width x 3 in the frame's channel order, and its view.
 
-        The picture is overwritten by the next call. Raises ContractError when the frame is no H x W x 3 of uint8.
+        The picture is overwritten by the next call. Raises ContractError when the frame is not an H x W x 3 array of
+        uint8.
         """
         import cv2
 

@@ -1,7 +1,7 @@
-"""Load one engine in a process of its own and run it once: `python -m mnv2_engines.proof.first_load ENGINE`.
+"""The first load and run of one engine in its own process: `python -m mnv2_engines.proof.first_load ENGINE`.
 
-A damaged flatbuffer may crash the runtime. Here that kills nobody else. Prints one JSON object (`Verdict`); whoever
-started it reads it, see `mnv2_engines.proof.self_test`.
+A damaged flatbuffer may crash the runtime. Here no other process stops. Prints one JSON object (`FirstLoadResult`);
+the parent reads it, see `mnv2_engines.proof.self_test`.
 """
 
 import resource
@@ -14,17 +14,17 @@ import msgspec
 from mnv2_engines.engine.rebuild_hint import PLAN_SUFFIXES
 from mnv2_engines.errors import BackendUnavailableError, EnginesError, StaleEngineError
 
-__all__ = ["Verdict", "main"]
+__all__ = ["FirstLoadResult", "main"]
 
 _NO_LIMIT: Final = sys.maxsize
 _MEMORY_BYTES: Final = 4 << 30
 """Address space; Python, numpy and LiteRT map below 1 GiB. A damaged shape can ask for any amount."""
 _CPU_S: Final = 300
-"""Whoever started this process ends it sooner, unless it has ended itself."""
+"""The parent ends this process sooner, unless it has ended itself."""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it."""
+class FirstLoadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of the first load."""
 
     outcome: Literal["passed", "refused", "stale", "unavailable"]
     detail: str = ""
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _try(path: Path) -> Verdict:
+def _try(path: Path) -> FirstLoadResult:
     from mnv2_engines.backends.litert import LiteRtBackend
     from mnv2_engines.backends.tensorrt import open_tensorrt
     from mnv2_engines.engine.engine import read_engine
@@ -54,16 +54,16 @@ def _try(path: Path) -> Verdict:
         else:
             backend.infer_raw(backend.allocate_input())
     except BackendUnavailableError as exc:
-        return Verdict(outcome="unavailable", detail=str(exc))
+        return FirstLoadResult(outcome="unavailable", detail=str(exc))
     except StaleEngineError as exc:
-        return Verdict(outcome="stale", detail=str(exc))
+        return FirstLoadResult(outcome="stale", detail=str(exc))
     except (EnginesError, MemoryError) as exc:
-        return Verdict(outcome="refused", detail=str(exc) or type(exc).__name__)
-    return Verdict(outcome="passed")
+        return FirstLoadResult(outcome="refused", detail=str(exc) or type(exc).__name__)
+    return FirstLoadResult(outcome="passed")
 
 
 def _be_frugal(memory_bytes: int) -> None:
-    """Write no core dump to an SD card, stop at a sane amount of memory and time, be the first to go without memory."""
+    """Write no core dump to an SD card, limit memory and time, and be killed first when memory runs out."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     if soft == resource.RLIM_INFINITY or soft > _CPU_S:

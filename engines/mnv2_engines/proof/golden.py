@@ -1,4 +1,4 @@
-"""Keep one input of an engine with what it made of it, and compare when it runs again."""
+"""The golden test: one input of an engine with its outputs, compared when the engine runs again."""
 
 import hashlib
 import logging
@@ -61,7 +61,7 @@ class RawBackend(Protocol):
         ...
 
     def report(self) -> BackendReport:
-        """Say what runs the network."""
+        """Return what runs the network."""
         ...
 
 
@@ -178,7 +178,7 @@ def _bytes(array: TensorArray) -> bytes:
 
 
 def _same_arithmetic(golden: GoldenTest, runtime: str, here: DeviceFacts) -> bool:
-    """Tell whether every bit must be the same: floats, a softmax behind int8 layers among them, depend on the CPU."""
+    """Return whether every bit must be the same: floats, a softmax behind int8 layers among them, depend on the CPU."""
     if golden.runtime != runtime or golden.machine != here.machine:
         return False
     whole_numbers = golden.dtype in _WHOLE and all(kept.dtype in _WHOLE for kept in golden.outputs)

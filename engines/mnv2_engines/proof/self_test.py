@@ -1,4 +1,4 @@
-"""Load an engine for the first time where a crash hurts nobody, and remember that it went well."""
+"""The first load of an engine in a child process, where a crash does no harm, and the record that it passed."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from mnv2_engines.engine.engine import Engine
 from mnv2_engines.engine.rebuild_hint import how_to_rebuild
 from mnv2_engines.errors import BackendUnavailableError, CorruptEngineError, StaleEngineError, UntestedEngineError
 from mnv2_engines.files.checked_json import UNREADABLE
-from mnv2_engines.proof.first_load import Verdict
+from mnv2_engines.proof.first_load import FirstLoadResult
 from mnv2_engines.proof.golden import RawBackend, check_golden
 
 __all__ = ["ensure_tested", "is_tested", "load_in_child", "recheck_engine", "remember_tested"]
@@ -25,7 +25,7 @@ __all__ = ["ensure_tested", "is_tested", "load_in_child", "recheck_engine", "rem
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 120.0
-"""A Pi Zero takes seconds for the largest networks; a damaged file may loop for ever."""
+"""A Pi Zero takes seconds for the largest networks; a damaged file may loop without end."""
 _ENDED_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGKILL})
 """The latter is the kernel's when memory runs out, to this child first; a damaged engine meets its own limit before."""
 _RUNTIMES: Final = ("ai-edge-litert", "tflite-runtime")
@@ -47,7 +47,7 @@ def ensure_tested(engine: Engine, cache_dir: Path | None, *, timeout_s: float = 
 
 
 def is_tested(engine: Engine, cache_dir: Path | None) -> bool:
-    """Tell whether this very file has passed with this very runtime on this machine, as far as this user may know."""
+    """Return whether this very file has passed with this very runtime on this machine, as far as this user may know."""
     try:
         return cache_dir is not None and _marker(engine, cache_dir).is_file()
     except PermissionError:  # a cache folder that another user has made
@@ -69,7 +69,7 @@ def remember_tested(engine: Engine, cache_dir: Path | None) -> None:
 def recheck_engine(backend: object, engine: Engine) -> None:
     """Run the golden test of an engine that has one, on the backend that will serve it: one inference, at every load.
 
-    A backend that does not give raw outputs is left alone. Raises as `golden.check_golden` does.
+    A backend that does not give raw outputs is not tested. Raises as `golden.check_golden` does.
     """
     golden = engine.manifest.golden if engine.manifest else None
     if golden is not None and isinstance(backend, RawBackend):
@@ -124,9 +124,9 @@ def _acts_for_another() -> bool:
     return effective != saved
 
 
-def _read_verdict(stdout: bytes) -> Verdict | None:
+def _read_verdict(stdout: bytes) -> FirstLoadResult | None:
     try:
-        return msgspec.json.decode(stdout.strip().rpartition(b"\n")[2], type=Verdict)
+        return msgspec.json.decode(stdout.strip().rpartition(b"\n")[2], type=FirstLoadResult)
     except UNREADABLE:
         return None
 

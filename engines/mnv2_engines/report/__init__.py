@@ -1,4 +1,4 @@
-"""Write what a build measured as one HTML file that needs nothing else: no script, no server, no network."""
+"""The report of a build as one HTML file that needs nothing else: no script, no server, no network."""
 
 from html import escape
 from typing import Final
@@ -27,7 +27,9 @@ def render_report(request: BuildRequest, result: BuildResult) -> str:
         verdict=escape(_verdict(result)),
         findings=make_list([*result.faults, *(f"Likely: {cause}" for cause in result.causes)]),
         figures=make_rows(_figures(result)),
-        agreement=escape(_agreement(facts.agreement)) if facts.agreement else "The outputs are no classes to agree on.",
+        agreement=escape(_agreement(facts.agreement))
+        if facts.agreement
+        else "The outputs are not classes to agree on.",
         plot=draw_layers(facts.layers) if facts.layers else "<p>Not compared: layers are those of an int8 engine.</p>",
         layers=make_rows([(_name(layer), _decibels(layer.sqnr_db)) for layer in worst_layers(facts.layers, _WORST)]),
         gallery=_gallery(request, found),

@@ -1,15 +1,15 @@
-"""Write what an evaluation of a classifier found as one HTML file, with pictures where people would look."""
+"""The report on a classifier as one HTML file, with pictures where people would look."""
 
 from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from mnv2_engines.evaluation.classification import Share
-from mnv2_engines.evaluation.result import ClassificationResult, Difference, Mistake, Reference
+from mnv2_engines.evaluation.classification import Proportion
+from mnv2_engines.evaluation.result import ClassificationResult, Disagreement, FloatResult, Misclassification
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.report.confusion import draw_confusion
 from mnv2_engines.report.page import (
-    describe_judged,
+    describe_evaluated,
     embed_jpeg,
     fill_page,
     list_unreadable,
@@ -87,7 +87,7 @@ def _figures(result: ClassificationResult) -> list[tuple[str, str]]:
     return rows
 
 
-def _against(reference: Reference) -> list[tuple[str, str]]:
+def _against(reference: FloatResult) -> list[tuple[str, str]]:
     paired = reference.paired
     return [
         ("Float network's top-1", _share(reference.tally.top1)),
@@ -107,12 +107,12 @@ def _differences(result: ClassificationResult) -> str:
     return _gallery(figures, "None: both put the same class first on every picture.")
 
 
-def _mistake(mistake: Mistake, labels: Sequence[str]) -> str:
+def _mistake(mistake: Misclassification, labels: Sequence[str]) -> str:
     caption = f"<b>{escape(labels[mistake.truth])}</b>, taken for {_said(mistake.predictions)}"
     return _figure(mistake.picture, mistake.thumbnail, caption)
 
 
-def _difference(difference: Difference, labels: Sequence[str]) -> str:
+def _difference(difference: Disagreement, labels: Sequence[str]) -> str:
     caption = (
         f"<b>{escape(labels[difference.truth])}</b>: engine {_said(difference.engine[:1])}, "
         f"float {_said(difference.reference[:1])}"
@@ -129,7 +129,7 @@ def _figure(picture: str, thumbnail: bytes, caption: str) -> str:
 
 
 def _said(predictions: Sequence[Prediction]) -> str:
-    """Name what was said, and how surely; what has hardly any score is left out behind the first."""
+    """Return the labels and scores; after the first, labels with hardly any score are left out."""
     shown = [*predictions[:1], *(found for found in predictions[1:] if found.score >= _LEAST)]
     return ", ".join(f"{escape(found.label)} {found.score:.2f}" for found in shown) or "nothing"
 
@@ -139,12 +139,12 @@ def _gallery(figures: Sequence[str], nothing: str) -> str:
 
 
 def _provenance(result: ClassificationResult) -> list[tuple[str, str]]:
-    rows = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_judged(result.judged))]
+    rows = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_evaluated(result.judged))]
     if result.reference is not None:
-        rows.append(("Float network", describe_judged(result.reference.judged)))
+        rows.append(("Float network", describe_evaluated(result.reference.judged)))
     return rows
 
 
-def _share(share: Share) -> str:
+def _share(share: Proportion) -> str:
     low, high = share.interval_95
     return f"{percent(share.value)}: {share.right} of {share.of}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %"

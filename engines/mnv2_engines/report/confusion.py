@@ -1,4 +1,4 @@
-"""Draw a confusion matrix: as a table that can be read, or as a picture of it where there are too many classes."""
+"""A confusion matrix: as a table, or as a picture where there are too many classes for one."""
 
 from collections.abc import Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Write what an evaluation found as one HTML file that needs nothing else: no script, no server, no network."""
+"""The report of an evaluation as one HTML file that needs nothing else: no script, no server, no network."""
 
 from mnv2_engines.evaluation.result import ClassificationResult, DetectionResult, EvaluationResult
 from mnv2_engines.report.classification import render_classification

@@ -1,4 +1,4 @@
-"""Show the pictures on which the engine and the float network disagree."""
+"""The pictures on which the engine and the float network disagree."""
 
 from collections.abc import Sequence
 from html import escape
@@ -29,7 +29,7 @@ def draw_gallery(
     `pictures` have their channels in the order `color`.
     """
     if not verdicts:
-        return "<p>The outputs are no classes, so there is nothing to show.</p>"
+        return "<p>The outputs are not classes, so there is nothing to show.</p>"
     differing = sorted((verdict for verdict in verdicts if verdict.share < 1.0), key=lambda verdict: verdict.share)
     if not differing:
         return "<p>None: both networks put the same class first on every picture.</p>"

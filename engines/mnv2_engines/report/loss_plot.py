@@ -1,4 +1,4 @@
-"""Draw the loss of each layer as an SVG."""
+"""The loss of each layer as an SVG."""
 
 import math
 from collections.abc import Sequence

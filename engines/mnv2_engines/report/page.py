@@ -1,4 +1,4 @@
-"""Fill the templates that every report is made of: one style, nothing that has to be fetched."""
+"""The templates that every report is made of: one style, and nothing that has to be fetched."""
 
 import base64
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from mnv2_engines.evaluation.result import Judged, Unreadable
+from mnv2_engines.evaluation.result import EvaluatedEngine, UnreadablePicture
 from mnv2_engines.preprocessing.preprocess import Preprocess
 
 __all__ = [
-    "describe_judged",
+    "describe_evaluated",
     "describe_preprocess",
     "embed_jpeg",
     "embed_png",
@@ -55,7 +55,7 @@ def make_list(items: Sequence[str]) -> str:
     return "".join(f"<li>{escape(item)}</li>" for item in items)
 
 
-def list_unreadable(unreadable: Sequence[Unreadable]) -> str:
+def list_unreadable(unreadable: Sequence[UnreadablePicture]) -> str:
     """Return why each of these pictures was not judged."""
     return f"<ul>{make_list([one.reason for one in unreadable])}</ul>" if unreadable else "<p>None.</p>"
 
@@ -65,7 +65,7 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def describe_judged(judged: Judged) -> str:
+def describe_evaluated(judged: EvaluatedEngine) -> str:
     """Return which network was fed how."""
     return f"{judged.name} on {judged.runtime}; {describe_preprocess(judged.preprocess)}"
 

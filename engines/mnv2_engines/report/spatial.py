@@ -1,4 +1,4 @@
-"""Write what an evaluation of a detector or a segmenter found as one HTML file that needs nothing else."""
+"""The report on a detector or a segmenter as one HTML file that needs nothing else."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from mnv2_engines.evaluation.detection import DetectionFigures
 from mnv2_engines.evaluation.result import DetectionResult, PoorBoxes, PoorPicture, SegmentationResult
 from mnv2_engines.evaluation.segmentation import SegmentationTally
 from mnv2_engines.report.page import (
-    describe_judged,
+    describe_evaluated,
     embed_jpeg,
     fill_page,
     list_unreadable,
@@ -28,11 +28,11 @@ _TOLD: Final = 6
 def render_detection(result: DetectionResult) -> str:
     """Return COCO's figures for engine and float network, the worst pictures, and the figures of every class."""
     rows = [("Engine", *_precisions(result.figures))]
-    provenance = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_judged(result.judged))]
+    provenance = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_evaluated(result.judged))]
     if result.reference is not None:
         judged, figures = result.reference
         rows.append(("Float network", *_precisions(figures)))
-        provenance.append(("Float network", describe_judged(judged)))
+        provenance.append(("Float network", describe_evaluated(judged)))
     ap = percent(result.figures.ap)
     return fill_page(
         "spatial.html",
@@ -58,12 +58,12 @@ def render_detection(result: DetectionResult) -> str:
 def render_segmentation(result: SegmentationResult) -> str:
     """Return the overlaps of every class, and the pictures that fit worst."""
     rows = [("Engine", *_overlaps(result.tally))]
-    provenance = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_judged(result.judged))]
+    provenance = [("Data", f"{result.data}, {result.found} pictures"), ("Engine", describe_evaluated(result.judged))]
     floats: dict[int, float] = {}
     if result.reference is not None:
         judged, tally = result.reference
         rows.append(("Float network", *_overlaps(tally)))
-        provenance.append(("Float network", describe_judged(judged)))
+        provenance.append(("Float network", describe_evaluated(judged)))
         floats = {one.class_id: one.iou for one in tally.classes()}
     mean = percent(result.tally.mean_iou)
     worst = "".join(map(_figure, result.worst))

@@ -1,4 +1,4 @@
-"""Keep engines by name, each with all that it takes to build it again.
+"""Engines by name, each with everything that builds it again.
 
     HOME/engines/NAME        -> .versions/NAME/0003-9f2c41d8    replaced by a rename, so a name always has one engine
     HOME/engines/.default    -> NAME
@@ -10,8 +10,8 @@
     HOME/engines/.staging/   what is being built, imported or removed just now
     HOME/engines/.rejected/NAME/      the last build that failed verification
 
-A version never changes once it has its place. Whoever reads one holds a shared lock on its folder, and versions that
-were replaced go once nobody holds them (docs/decisions/0030).
+A version never changes once it has its place. A reader of one holds a shared lock on its folder, and versions that
+were replaced are removed once they are not locked (docs/decisions/0030).
 """
 
 from mnv2_engines.store.folder import Staging, Store

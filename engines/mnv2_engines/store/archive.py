@@ -1,4 +1,4 @@
-"""Take engines out of a store and into another one: on this device, or on the next."""
+"""Export and import of engines, between stores on this device or on another one."""
 
 import dataclasses
 import logging
@@ -27,7 +27,7 @@ from mnv2_engines.files.regular_file import open_regular, require_replaceable
 from mnv2_engines.files.signing import SigningKey, TrustedKeys, Verified
 from mnv2_engines.proof.self_test import load_in_child, remember_tested
 from mnv2_engines.store.build import build_stored, publish
-from mnv2_engines.store.errors import explain_trouble
+from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.recipe import RECIPE, Recipe
 from mnv2_engines.store.signatures import SIGNATURE, check_archive, comment_of, put_beside, verify_folder
@@ -35,7 +35,7 @@ from mnv2_engines.store.sources import check_sources, read_request
 from mnv2_engines.store.tar_file import ARCHIVE_LIMIT, extract, write_archive
 from mnv2_engines.store.version import SOURCE, Version, read_stored_manifest
 
-__all__ = ["Imported", "export_engine", "import_engine"]
+__all__ = ["ImportedEngine", "export_engine", "import_engine"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ _PORTABLE: Final[frozenset[EngineKind]] = frozenset({"litert"})
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What came out of an archive."""
+class ImportedEngine:
+    """What was imported from an archive."""
 
     name: str
     is_built: bool
@@ -65,10 +65,10 @@ def export_engine(store: Store, name: str, file: Path, key: SigningKey | None = 
     goes beside it, as minisign has it. A TensorRT plan stays behind. Raises UnknownEngineError, CorruptEngineError when
     something is not as it was built, SignatureError, StoreAccessError and DiskError when the file cannot be written.
     """
-    with store.pinned(name) as version, explain_trouble(store.folder):
+    with store.pinned(name) as version, explain_store_error(store.folder):
         files = _files_of(version)
         temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-        with explain_trouble(file.absolute().parent, "choose another place"):
+        with explain_store_error(file.absolute().parent, "choose another place"):
             try:
                 require_replaceable(file)
                 descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -96,7 +96,7 @@ def import_engine(
     cache_dir: Path | None = None,
     load: Callable[[Path], None] = load_in_child,
     trust: TrustedKeys | None = None,
-) -> Imported:
+) -> ImportedEngine:
     """Install what `export_engine` wrote, under its name, replacing an engine of that name.
 
     With `trust`, FILE.minisig must be there and a signature of the whole file by one of these keys, before a byte of it
@@ -105,7 +105,7 @@ def import_engine(
     unless it would take the place of one that may run. Raises SignatureError, ArchiveError for a file that is not an
     export, is damaged or dishonest, what `build_stored` raises, StoreAccessError, DiskError.
     """
-    with store.staging("import") as unpacked, explain_trouble(store.folder):
+    with store.staging("import") as unpacked, explain_store_error(store.folder):
         names, signature, signed = _unpack(file, unpacked.folder, progress, trust)
         try:
             recipe = _check(unpacked.folder, names)
@@ -121,7 +121,7 @@ def import_engine(
             if signed is not None:
                 (staging.folder / SIGNATURE).write_bytes(signature)
             publish(staging)
-            return Imported(recipe.name, is_built=True, signed=signed)
+            return ImportedEngine(recipe.name, is_built=True, signed=signed)
         if not build and recipe.name in store.names():
             raise UnbuiltEngineError(
                 f"{file} holds an engine that has to be built here ({why}), and {recipe.name} is there already: import "
@@ -129,10 +129,10 @@ def import_engine(
             )
         if not build:
             publish(staging)
-            return Imported(recipe.name, is_built=False, why=why, signed=signed)
+            return ImportedEngine(recipe.name, is_built=False, why=why, signed=signed)
         request = read_request(staging.folder / SOURCE, threads=threads, cache_dir=cache_dir)
         build_stored(store, request, progress).require_installed()
-        return Imported(recipe.name, is_built=True, signed=signed)
+        return ImportedEngine(recipe.name, is_built=True, signed=signed)
 
 
 def _files_of(version: Version) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Build engines into a store, and again from what it kept."""
+"""Builds of engines into a store, and rebuilds from what it kept."""
 
 import dataclasses
 import logging
@@ -10,7 +10,7 @@ from typing import Final
 from mnv2_engines.building.build import BuildProgress, build_engine
 from mnv2_engines.building.request import BuildRequest, BuildResult
 from mnv2_engines.engine.facts import EngineKind
-from mnv2_engines.store.errors import explain_trouble
+from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Staging, Store
 from mnv2_engines.store.listing import stored_id
 from mnv2_engines.store.sources import read_request, write_sources
@@ -36,7 +36,7 @@ def build_stored(
     aside in the store. Of two builds of one name at once the one that ends last wins. Raises what the builder raises,
     StoreAccessError, DiskError.
     """
-    with store.staging(request.name) as staging, explain_trouble(store.folder):
+    with store.staging(request.name) as staging, explain_store_error(store.folder):
         output = staging.folder / f"{request.name}{_ENDINGS[request.target]}"
         result = build(dataclasses.replace(request, output=output), progress)
         progress("store", 0, 1)
@@ -63,7 +63,7 @@ def rebuild_stored(
 
     Raises as `build_stored` does, UnknownEngineError, CorruptEngineError when what was kept is not as it was.
     """
-    with store.pinned(name) as version, explain_trouble(store.folder):
+    with store.pinned(name) as version, explain_store_error(store.folder):
         request = read_request(version.source, threads=threads, cache_dir=cache_dir)
         result = build_stored(store, request, progress, build)
     store.tidy(name)

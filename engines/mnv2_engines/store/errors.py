@@ -1,4 +1,4 @@
-"""Say in one line why the store cannot be read or written."""
+"""One line that says why the store cannot be read or written."""
 
 import errno
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Final
 from mnv2_engines.errors import BuildError, DiskError, StoreAccessError, StoreError
 from mnv2_engines.files.disk_errors import disk_error
 
-__all__ = ["explain_trouble"]
+__all__ = ["explain_store_error"]
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
@@ -17,7 +17,7 @@ _ELSEWHERE: Final = "name another place in MNV2_EDGE_HOME"
 
 
 @contextmanager
-def explain_trouble(folder: Path, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
+def explain_store_error(folder: Path, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
     """Turn an OSError, and a BuildError that one has caused, into a StoreError or DiskError about `folder`.
 
     `elsewhere` says what to do when that cannot be helped there.

@@ -1,4 +1,4 @@
-"""Own the folder of a store: give names to versions, stage new ones, keep what is read, remove the rest."""
+"""The folder of a store: it names versions, stages new ones, keeps those in use and removes the rest."""
 
 import errno
 import fcntl
@@ -14,8 +14,8 @@ from typing import Final
 
 from mnv2_engines.engine.rebuild_hint import VERSIONS
 from mnv2_engines.errors import CorruptEngineError, StoreError, UnknownEngineError
-from mnv2_engines.files.durable import alone_in, claimed, make_folder, sync_folder, sync_tree
-from mnv2_engines.store.errors import explain_trouble
+from mnv2_engines.files.durable import locked_folder, make_folder, sync_folder, sync_tree, try_lock_folder
+from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.names import check_name, is_name, no_such_engine
 from mnv2_engines.store.version import Version
 
@@ -30,7 +30,7 @@ _LOOKS: Final = 10
 
 
 class Store:
-    """The engines below one home. Any number of processes may use it at once; nothing is kept in memory."""
+    """The engines below one home. Any number of processes may use it at once; memory holds no copy of it."""
 
     def __init__(self, home: Path) -> None:
         self.folder: Final = home / "engines"
@@ -40,7 +40,7 @@ class Store:
 
         A link that somebody else has made, with a name that no engine has, is none.
         """
-        with explain_trouble(self.folder):
+        with explain_store_error(self.folder):
             try:
                 entries = list(os.scandir(self.folder))
             except FileNotFoundError:
@@ -52,7 +52,7 @@ class Store:
 
         Raises UnknownEngineError. What it returns may be removed at any time, unless it is `pinned`.
         """
-        with explain_trouble(self.folder):
+        with explain_store_error(self.folder):
             try:
                 target = (self.folder / check_name(name)).readlink()
             except OSError as exc:
@@ -63,7 +63,7 @@ class Store:
 
     @contextmanager
     def pinned(self, name: str) -> Iterator[Version]:
-        """Give the version that a name means now, and keep it on the disk as long as the `with` lasts.
+        """Yield the version that a name means now, and keep it on the disk as long as the `with` lasts.
 
         Raises UnknownEngineError, CorruptEngineError when the version is gone, StoreAccessError.
         """
@@ -75,7 +75,7 @@ class Store:
 
     def default(self) -> str | None:
         """Return which engine runs when none is named; None when that was never said, or it was removed."""
-        with explain_trouble(self.folder):
+        with explain_store_error(self.folder):
             try:
                 name = os.fspath((self.folder / _DEFAULT).readlink())
             except OSError as exc:
@@ -85,14 +85,14 @@ class Store:
         return name if (self.folder / name).is_symlink() else None
 
     def set_default(self, name: str) -> None:
-        """Let `name` run when none is named. Raises UnknownEngineError, StoreAccessError."""
+        """Make `name` the default engine. Raises UnknownEngineError, StoreAccessError."""
         self.version(name)
         with self._changing():
             self._link(_DEFAULT, name)
 
     @contextmanager
     def staging(self, name: str) -> Iterator["Staging"]:
-        """Give an empty folder in which a version of `name` is made; it is removed unless it was published.
+        """Yield an empty folder in which a version of `name` is made; it is removed unless it was published.
 
         What killed processes left behind goes first. Raises StoreAccessError, DiskError.
         """
@@ -102,12 +102,12 @@ class Store:
             place = self.folder / _STAGING / f"{name}-{secrets.token_hex(4)}"
             place.mkdir(parents=True)
             descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-            with suppress(OSError):  # NFS: nobody there removes what is locked, nor what is not
+            with suppress(OSError):  # NFS: neither locked nor unlocked versions are removed there
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
             # One folder further down: builders lock the folder that they write to.
             folder = place / "version"
-            with explain_trouble(self.folder):
+            with explain_store_error(self.folder):
                 folder.mkdir()
             yield Staging(self, name, folder)
         finally:
@@ -115,7 +115,7 @@ class Store:
             os.close(descriptor)
 
     def remove(self, name: str) -> None:
-        """Forget an engine; its files go as soon as nothing reads them. Raises UnknownEngineError, StoreAccessError."""
+        """Remove an engine; its files go as soon as nothing reads them. Raises UnknownEngineError, StoreAccessError."""
         self.version(name)
         with self._changing():
             if self.default() == name:
@@ -126,7 +126,7 @@ class Store:
             self._drop(self.folder / _REJECTED / name)
 
     def tidy(self, name: str) -> None:
-        """Remove the versions that `name` meant before and nobody reads, after letting go of one of them."""
+        """Remove the earlier versions of `name` that have no reader, after one of them was released."""
         with self._changing():
             self._drop_superseded(name)
 
@@ -149,7 +149,7 @@ class Store:
             probe.unlink()
 
     def _publish(self, name: str, staged: Path) -> Version:
-        with explain_trouble(self.folder):
+        with explain_store_error(self.folder):
             sync_tree(staged)
         with self._changing():
             versions = self.folder / VERSIONS / name
@@ -175,7 +175,7 @@ class Store:
     def _pin(self, name: str) -> tuple[Version, int]:
         for _ in range(_LOOKS):
             version = self.version(name)
-            with explain_trouble(self.folder):
+            with explain_store_error(self.folder):
                 try:
                     descriptor = os.open(version.folder, os.O_RDONLY | os.O_DIRECTORY)
                 except FileNotFoundError:  # replaced and removed in between
@@ -196,14 +196,14 @@ class Store:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Let one process at a time change names; nobody waits long, for nothing is built inside."""
-        with explain_trouble(self.folder):
+        """Let one process at a time change names; waits are short, for nothing is built inside."""
+        with explain_store_error(self.folder):
             make_folder(self.folder, mode=0o700)
-            with alone_in(self.folder):
+            with locked_folder(self.folder):
                 yield
 
     def _link(self, name: str, target: str) -> None:
-        """Let a name lead to a target, from one moment to the next."""
+        """Point a name at a target, atomically."""
         if (self.folder / name).exists() and not (self.folder / name).is_symlink():
             raise StoreError(f"{self.folder / name} is in the way: expected nothing that the store did not make")
         fresh = self.folder / f"{_LINK}{secrets.token_hex(4)}"
@@ -215,20 +215,20 @@ class Store:
         """Remove what processes left behind that ended before they could."""
         for name in _folders(self.folder / _STAGING):
             left = self.folder / _STAGING / name
-            with suppress(FileNotFoundError), claimed(left) as free:  # its process may be removing it
+            with suppress(FileNotFoundError), try_lock_folder(left) as free:  # its process may be removing it
                 if free:
                     shutil.rmtree(left, ignore_errors=True)
         for link in self.folder.glob(f"{_LINK}*"):
             link.unlink(missing_ok=True)
 
     def _drop_superseded(self, name: str) -> None:
-        """Remove the versions that `name` does not lead to and nobody holds."""
+        """Remove the versions that `name` does not lead to and that are not locked."""
         link, versions = self.folder / name, self.folder / VERSIONS / name
         current = link.readlink().name if link.is_symlink() else None
         for entry in _folders(versions):
             if entry == current:
                 continue
-            with claimed(versions / entry) as free:
+            with try_lock_folder(versions / entry) as free:
                 if free:
                     self._drop(versions / entry)
         if current is None:
@@ -236,7 +236,7 @@ class Store:
                 versions.rmdir()
 
     def _drop(self, folder: Path) -> None:
-        """Remove a folder so that nobody can find a part of it, whenever this is cut short."""
+        """Remove a folder so that a part of it is never visible, whenever this is cut short."""
         if not folder.is_dir():
             return
         trash = self.folder / _STAGING / f"removed-{secrets.token_hex(4)}"

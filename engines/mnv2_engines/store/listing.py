@@ -1,11 +1,11 @@
-"""Tell what a store holds, without running or hashing anything."""
+"""The contents of a store, without a run or a hash of anything."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mnv2_engines.engine.manifest import Manifest
 from mnv2_engines.errors import CorruptEngineError, UnbuiltEngineError
-from mnv2_engines.store.errors import explain_trouble
+from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.recipe import Recipe
 from mnv2_engines.store.sources import read_recipe
@@ -18,7 +18,7 @@ Presence: TypeAlias = Literal["built", "unbuilt", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One engine of a store, as far as its papers tell."""
+    """One engine of a store, as far as its manifest and recipe tell."""
 
     name: str
     is_default: bool
@@ -54,7 +54,7 @@ def describe_stored(store: Store, name: str) -> Entry:
     presence: Presence = "built"
     why = ""
     try:
-        with store.pinned(name) as version, explain_trouble(store.folder):
+        with store.pinned(name) as version, explain_store_error(store.folder):
             recipe = read_recipe(version.source)
             manifest = read_stored_manifest(version.folder, name)
     except UnbuiltEngineError as exc:

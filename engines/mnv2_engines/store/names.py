@@ -1,4 +1,4 @@
-"""Tell names of engines from files: what a user may call an engine, and what is meant by `--model`."""
+"""Names of engines: which ones are valid, and whether `--model` means a name or a file."""
 
 import difflib
 import os
@@ -18,12 +18,12 @@ _FILES: Final = frozenset(
 
 
 def is_file_like(text: str) -> bool:
-    """Tell whether `text` can only mean a file: it has a folder, or the suffix of an engine, a model or an archive."""
+    """Return whether `text` can only mean a file: it has a folder, or an engine's, a model's or an archive's suffix."""
     return os.sep in text or os.path.splitext(text)[1].lower() in _FILES  # noqa: PTH122 - `Path` drops a trailing /
 
 
 def is_name(text: str) -> bool:
-    """Tell whether an engine may be called `text`; it becomes a folder, and stands in records and topics."""
+    """Return whether an engine may be called `text`; it becomes a folder, and stands in records and topics."""
     return _NAME.fullmatch(text) is not None and not is_file_like(text)
 
 

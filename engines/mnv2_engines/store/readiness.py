@@ -1,4 +1,4 @@
-"""Whether a stored engine can serve here: check it, rebuild it before it runs, or find one that stands in for it."""
+"""Whether a stored engine can serve here: check it, rebuild it before it runs, or find a substitute."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import CorruptEngineError, EngineError, EnginesError, StaleEngineError, UnbuiltEngineError
 from mnv2_engines.proof.self_test import ensure_tested, load_in_child
-from mnv2_engines.store.errors import explain_trouble
+from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.recipe import Recipe
 from mnv2_engines.store.sources import check_sources, read_recipe
@@ -21,8 +21,8 @@ __all__ = [
     "BuildPolicy",
     "State",
     "StoredCheck",
-    "find_stand_in",
-    "find_trouble",
+    "find_fault",
+    "find_substitute",
     "make_ready",
     "verify_stored",
     "why_rebuild",
@@ -44,7 +44,7 @@ def make_ready(
     Raises what is wrong with the engine where the policy does not reach, and what `rebuild_stored` raises; an engine
     that was there stays where building fails.
     """
-    trouble = find_trouble(store, name, cache_dir)
+    trouble = find_fault(store, name, cache_dir)
     if trouble is None:
         return
     allowed = isinstance(trouble, UnbuiltEngineError) if policy == "missing" else policy == "stale"
@@ -58,7 +58,7 @@ def make_ready(
     _log.info("%s was built in %.0f s", name, time.monotonic() - began)
 
 
-def find_trouble(store: Store, name: str, cache_dir: Path | None) -> EngineError | None:
+def find_fault(store: Store, name: str, cache_dir: Path | None) -> EngineError | None:
     """Return why an engine has to be built; raise what building would not mend."""
     with store.pinned(name) as version:
         try:
@@ -75,18 +75,18 @@ _MEND: Final = ": build it again with"
 
 
 def why_rebuild(store: Store, name: str) -> str | None:
-    """Say why a stored TensorRT plan has to be built again; None when it fits, and for every other kind of engine.
+    """Return why a stored TensorRT plan has to be built again; None when it fits, and for every other kind of engine.
 
     Raises UnknownEngineError, CorruptEngineError for a damaged recipe, and BackendUnavailableError when there is no
     TensorRT or no GPU: then building would not help.
     """
     if _recipe(store, name).target != "tensorrt":
         return None
-    trouble = find_trouble(store, name, None)
+    trouble = find_fault(store, name, None)
     return None if trouble is None else str(trouble).partition(_MEND)[0]
 
 
-def find_stand_in(store: Store, name: str) -> str | None:
+def find_substitute(store: Store, name: str) -> str | None:
     """Return a LiteRT engine of the same network, by the model's bytes and task; None when none is there and well."""
     wanted = _recipe(store, name)
     return next((other for other in store.names() if _stands_in(store, other, wanted)), None)
@@ -96,7 +96,7 @@ def _stands_in(store: Store, name: str, wanted: Recipe) -> bool:
     try:
         recipe = _recipe(store, name)
         same = (recipe.model.sha256, recipe.task, recipe.labels) == (wanted.model.sha256, wanted.task, wanted.labels)
-        return same and recipe.target == "litert" and find_trouble(store, name, None) is None
+        return same and recipe.target == "litert" and find_fault(store, name, None) is None
     except EnginesError:  # one that is damaged stands in for nothing
         return False
 
@@ -113,7 +113,7 @@ known."""
 
 @dataclass(frozen=True, slots=True)
 class StoredCheck:
-    """What became of looking at one engine."""
+    """Result of the check of one engine."""
 
     name: str
     state: State
@@ -129,7 +129,7 @@ def verify_stored(store: Store, name: str, load: Callable[[Path], None] = load_i
     Raises UnknownEngineError and StoreAccessError; everything else that is wrong is told.
     """
     try:
-        with store.pinned(name) as version, explain_trouble(store.folder):
+        with store.pinned(name) as version, explain_store_error(store.folder):
             return _verify(version, load)
     except CorruptEngineError as exc:  # its version is gone
         return StoredCheck(name, "failed", str(exc))

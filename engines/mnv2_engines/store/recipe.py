@@ -1,4 +1,4 @@
-"""Write down how an engine was built, so that it can be built again without asking anybody."""
+"""The recipe of an engine, from which it can be built again without a question to anybody."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import msgspec
 from mnv2_engines.engine.facts import EngineKind, FileFacts, Precision, PreprocessFacts
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import ContractError, CorruptEngineError
-from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_sealed
+from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_with_checksum
 from mnv2_engines.store.names import is_name
 
 __all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
@@ -22,7 +22,7 @@ _Pixels = Annotated[int, msgspec.Meta(ge=1, le=16384)]
 
 
 class SampleFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Describe a file of pictures, one below the other."""
+    """A file of pictures, one below the other."""
 
     source: str
     """Where they came from, and how many of how many they are."""
@@ -33,7 +33,7 @@ class SampleFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LimitFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say what the engine had to reach."""
+    """What the engine had to reach."""
 
     sqnr_db: float
     agreement: float
@@ -75,7 +75,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def encode_recipe(recipe: Recipe) -> bytes:
     """Return the recipe as indented JSON with its checksum filled in."""
-    return encode_sealed(recipe)
+    return encode_with_checksum(recipe)
 
 
 def decode_recipe(raw: bytes, path: Path) -> Recipe:
@@ -93,7 +93,7 @@ def decode_recipe(raw: bytes, path: Path) -> Recipe:
         recipe = msgspec.convert(keys, Recipe)
         recipe.preprocess.value()
     except (*UNREADABLE, ContractError) as exc:
-        raise CorruptEngineError(f"{path} is no readable recipe ({exc}): {_MEND}") from exc
+        raise CorruptEngineError(f"{path} is not a readable recipe ({exc}): {_MEND}") from exc
     if recipe.checksum != checksum(keys):
         raise CorruptEngineError(f"{path} was changed after the build (its checksum does not fit): {_MEND}")
     if not all(_FILE.fullmatch(facts.file) for facts in recipe.files()) or not is_name(recipe.name):

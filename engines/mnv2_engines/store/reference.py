@@ -1,4 +1,4 @@
-"""Engines by name: find the one that a user means, and notice when another version takes its name."""
+"""Engines by name: the one that a user means, and the check whether another version took its name."""
 
 import contextlib
 from collections.abc import Callable
@@ -46,7 +46,7 @@ VersionCheck: TypeAlias = Callable[[Version], object]
 
 
 class StoredEngine:
-    """Point at a name in a store.
+    """Reference to a name in a store.
 
     The version that was read last stays on the disk until the next `read`, or `close`: by then a backend has opened
     it, and an open file outlives its name.
@@ -79,7 +79,7 @@ class StoredEngine:
         return engine
 
     def close(self) -> None:
-        """Let go of the version that was read last. Safe to call twice."""
+        """Release the version that was read last. Safe to call twice."""
         self._pins.close()
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ class StoredEngine:
 
 
 class DefaultEngine:
-    """Point at whichever engine of a store is the default; choosing another one is a new version.
+    """Reference to the store's current default engine; the choice of another one is a new version.
 
     What was read last stays on the disk as `StoredEngine` has it.
     """
@@ -119,6 +119,6 @@ class DefaultEngine:
         return engine
 
     def close(self) -> None:
-        """Let go of the version that was read last. Safe to call twice."""
+        """Release the version that was read last. Safe to call twice."""
         if self._read is not None:
             self._read.close()

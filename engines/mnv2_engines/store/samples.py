@@ -1,4 +1,4 @@
-"""Keep pictures as they went into the compiler: one PNG, one picture below the other, every bit kept."""
+"""Pictures as they went into the compiler: one PNG, one picture below the other, every bit kept."""
 
 from collections.abc import Sequence
 from typing import Final, TypeVar
@@ -36,7 +36,7 @@ def encode_strip(pictures: Sequence[UInt8Array], color: ColorOrder) -> bytes:
 def decode_strip(raw: bytes, count: int, height: int, width: int, color: ColorOrder) -> list[UInt8Array]:
     """Return the pictures that `encode_strip` was given.
 
-    Raises CorruptEngineError when the file is no such PNG; its size is looked at before anything is unpacked.
+    Raises CorruptEngineError when the file is not such a PNG; its size is looked at before anything is unpacked.
     """
     import cv2
 

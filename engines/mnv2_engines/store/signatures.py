@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from mnv2_engines.errors import SignatureError
 from mnv2_engines.files.durable import replace, sync_folder, write_file
 from mnv2_engines.files.signing import Readable, SigningKey, TrustedKeys, Verified, read_signature, signature_path
-from mnv2_engines.store.errors import explain_trouble
+from mnv2_engines.store.errors import explain_store_error
 from mnv2_engines.store.folder import Store
 from mnv2_engines.store.tar_file import archive_parts, is_member_name
 from mnv2_engines.store.version import SOURCE, Version
@@ -55,7 +55,7 @@ def require_signature(version: Version, keys: TrustedKeys) -> Verified:
 
 def verify_folder(folder: Path, raw: bytes, keys: TrustedKeys, what: str) -> Verified:
     """Check a signature against the archive that a version's files make. Raises SignatureError."""
-    with explain_trouble(folder):
+    with explain_store_error(folder):
         files = _files_in(folder)
         return keys.verify(raw, lambda: _Parts(archive_parts(files)), what)
 
@@ -65,7 +65,7 @@ def sign_stored(store: Store, name: str, key: SigningKey) -> None:
 
     Raises UnknownEngineError, CorruptEngineError, SignatureError, StoreAccessError, DiskError.
     """
-    with store.pinned(name) as version, explain_trouble(store.folder):
+    with store.pinned(name) as version, explain_store_error(store.folder):
         files = _files_in(version.folder)
         signature = key.sign(_Parts(archive_parts(files)), comment_of(name, files))
         fresh = version.folder / f".{SIGNATURE}.new"

@@ -1,4 +1,4 @@
-"""Write what an engine is built from beside it, and read it again as a request for a build."""
+"""The files that an engine is built from, kept beside it, and the request for a build that they give."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from mnv2_engines.building.request import BuildRequest, Pictures
-from mnv2_engines.building.verification import Limits
+from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.facts import FileFacts, PreprocessFacts
 from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.files.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, read_regular
@@ -108,7 +108,7 @@ def read_request(folder: Path, *, threads: int, cache_dir: Path | None) -> Build
         labels=recipe.labels,
         detection=recipe.detection,
         segmentation=recipe.segmentation,
-        limits=Limits(recipe.limits.sqnr_db, recipe.limits.agreement),
+        limits=AccuracyLimits(recipe.limits.sqnr_db, recipe.limits.agreement),
         accept_loss=recipe.limits.accept_loss,
         private=recipe.private is True,
         threads=threads,

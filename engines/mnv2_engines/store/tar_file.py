@@ -1,4 +1,4 @@
-"""Read and write the archives that engines travel in: plain USTAR, and nothing that USTAR readers disagree about.
+"""The archives that engines travel in: plain USTAR, and only the parts that all USTAR readers agree on.
 
 `tarfile` reads far more than is expected here (links, devices, sparse files, headers that rename what follows), so it
 only parses single headers; what is not a regular file under a plain name is refused before a byte of it is written.
@@ -93,7 +93,7 @@ def extract(stream: BinaryIO, folder: Path) -> frozenset[str]:
 
 
 def _members(stream: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Yield name and size of each member; whoever asks for the next has read this one, with its padding."""
+    """Yield name and size of each member; the caller has to read each one, with its padding, before the next."""
     for _ in range(_MEMBERS):
         block = _exactly(stream, _BLOCK)
         if not any(block):
@@ -102,9 +102,9 @@ def _members(stream: BinaryIO) -> Iterator[tuple[str, int]]:
         try:
             header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError) as exc:
-            raise ArchiveError(f"is no archive of an engine ({exc})") from exc
+            raise ArchiveError(f"is not an archive of an engine ({exc})") from exc
         if header.type != tarfile.REGTYPE or not _NAME.fullmatch(header.name) or header.size < 0:
-            raise ArchiveError(f"holds {header.name[:80]!r}, which is no plain file of an engine")
+            raise ArchiveError(f"holds {header.name[:80]!r}, which is not a plain file of an engine")
         yield header.name, header.size
     raise ArchiveError(f"holds more than {_MEMBERS} files")
 
@@ -121,7 +121,7 @@ def _read_sums(raw: bytes) -> dict[str, str]:
     try:
         matches = [_SUM.fullmatch(line) for line in raw.decode("ascii").splitlines()]
     except UnicodeDecodeError as exc:
-        raise ArchiveError(f"has a {SUMS} that is no text") from exc
+        raise ArchiveError(f"has a {SUMS} that is not text") from exc
     sums = {match[2]: match[1] for match in matches if match is not None}
     if len(sums) != len(matches) or not all(map(_NAME.fullmatch, sums)):
         raise ArchiveError(f"has a {SUMS} that is none")

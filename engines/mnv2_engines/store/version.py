@@ -1,4 +1,4 @@
-"""Find one's way in one version of a stored engine."""
+"""The files of one version of a stored engine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ SOURCE = "source"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One engine of a store as it was when somebody asked: its files never change, a newer one has another folder."""
+    """One engine of a store at one moment: its files never change, and a newer version has another folder."""
 
     name: str
     folder: Path

@@ -1,4 +1,4 @@
-"""Turn raw outputs into findings: the seam that every task implements."""
+"""The interface that every task implements; a task turns raw outputs into findings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class TaskOptions:
 
 
 class Task(Protocol):
-    """Decode one frame's outputs."""
+    """Decoder of one frame's outputs."""
 
     @property
     def name(self) -> str:

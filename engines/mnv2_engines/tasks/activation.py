@@ -1,4 +1,4 @@
-"""Find out whether a classifier's output is probabilities or logits, without guessing in silence."""
+"""Whether a classifier's output is probabilities or logits; a doubt is reported."""
 
 import logging
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from mnv2_engines.errors import ContractError
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
-__all__ = ["Scale", "judge_scale", "known_scale", "softmax"]
+__all__ = ["Scale", "detect_scale", "known_scale", "softmax"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def known_scale(spec: TensorSpec, operator: str) -> Scale | None:
     return None
 
 
-def judge_scale(scores: FloatArray, operators: Sequence[str]) -> Scale:
+def detect_scale(scores: FloatArray, operators: Sequence[str]) -> Scale:
     """Tell from the first frame's output what it is, and log it.
 
     Numbers from 0 on that add up to 1 are probabilities; a number below 0 or above 1 shows logits. Anything else could

@@ -1,4 +1,4 @@
-"""Decode, choose and map boxes: plain functions on arrays [N, 4] of ymin, xmin, ymax, xmax.
+"""Boxes decoded, chosen and mapped: plain functions on arrays [N, 4] of ymin, xmin, ymax, xmax.
 
 In fractions of the network's picture unless a function says otherwise.
 """
@@ -25,7 +25,7 @@ _FRACTION_DIGITS: Final = 6
 
 
 class BoxCoder:
-    """Turn a network's numbers into boxes, by the anchors that they are relative to.
+    """Decoder of a network's numbers into boxes, by the anchors that they are relative to.
 
     The box coder of Faster R-CNN (arXiv 1506.01497, section 3.1.2) with SSD's variances: centres move by a share of the
     anchor's size, sizes are its size times e to the number.
@@ -48,7 +48,7 @@ class BoxCoder:
 
 
 def are_visible(boxes: FloatArray) -> npt.NDArray[np.bool_]:
-    """Tell of each box whether it shows any of the network's picture: it is not empty, and not beyond the edges."""
+    """Return for each box whether it shows any of the network's picture: it is not empty, and not beyond the edges."""
     visible: npt.NDArray[np.bool_] = np.minimum(boxes[:, 2:], 1.0) > np.maximum(boxes[:, :2], 0.0)
     return visible[:, 0] & visible[:, 1]
 

@@ -1,4 +1,4 @@
-"""Read a detector's outputs: which boxes are worth a look, of which class, with which score."""
+"""A detector's candidates: the boxes that reach a score, with class and score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Candidates:
 
 
 class CandidateReader(Protocol):
-    """Turn one frame's outputs into candidates."""
+    """Reader of candidates from one frame's outputs."""
 
     def read(self, outputs: Sequence[FloatArray], thresholds: FloatArray) -> Candidates:
         """Return every box whose score is at least its class' threshold (infinite: the class is not wanted).
@@ -48,7 +48,7 @@ class CandidateReader(Protocol):
 
 
 class AnchoredHeads:
-    """Read boxes relative to anchors, [anchors, 4], and a score for every anchor and class, [anchors, classes].
+    """Reader of boxes relative to anchors, [anchors, 4], and of scores, [anchors, classes].
 
     Axes of size 1 may stand anywhere. Scores are sigmoids, a softmax over the classes, or probabilities already.
     """
@@ -101,7 +101,7 @@ class AnchoredHeads:
 
 
 class DecodedBoxes:
-    """Read the four outputs of TFLite_Detection_PostProcess: boxes, classes, scores, and how many there are.
+    """Reader of the four outputs of TFLite_Detection_PostProcess: boxes, classes, scores, and their number.
 
     It has suppressed overlaps already. Its classes count from the one behind the background; `first_class` is added.
     """
@@ -124,7 +124,7 @@ class DecodedBoxes:
 
 
 def is_decoded(outputs: Sequence[TensorSpec]) -> bool:
-    """Tell whether these are the outputs of TFLite_Detection_PostProcess: [1, N, 4], [1, N], [1, N], [1]."""
+    """Return whether these are the outputs of TFLite_Detection_PostProcess: [1, N, 4], [1, N], [1, N], [1]."""
     if len(outputs) != _OUTPUTS:
         return False
     boxes, classes, scores, count = (output.shape for output in outputs)

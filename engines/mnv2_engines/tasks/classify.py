@@ -1,4 +1,4 @@
-"""Name what a picture shows: scores of classes to the best labels."""
+"""The task of a classifier: from scores of classes to the best labels."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from mnv2_engines.labels import check_label_count
 from mnv2_engines.predictions import Findings, Prediction
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task, TaskOptions, check_limits
-from mnv2_engines.tasks.activation import judge_scale, known_scale, softmax
+from mnv2_engines.tasks.activation import detect_scale, known_scale, softmax
 from mnv2_engines.tasks.label_groups import resolve_groups
 from mnv2_engines.tensors import FloatArray, TensorSpec
 
@@ -24,14 +24,14 @@ _SCORE_DIGITS = 6  # a float32 score has no more that mean anything
 def make_classify(options: TaskOptions) -> Task:
     """Make the task `classify`.
 
-    Raises ContractError when the network is no classifier or the options make no sense, LabelsError when the number of
-    labels is not that of the classes.
+    Raises ContractError when the network is not a classifier or the options make no sense, LabelsError when the number
+    of labels is not that of the classes.
     """
     return Classify(options)
 
 
 class Classify:
-    """Rank the classes of one output by score.
+    """Ranking of the classes of one output by score.
 
     The output holds one number a class: [1, N], [N], or N with further axes of size 1. It becomes probabilities by
     softmax unless the network has one already; that is decided once, by `TaskOptions.softmax`, else by the operator
@@ -94,12 +94,12 @@ class Classify:
                 "engine again with `mnv2-edge build-engine`"
             )
         if self._softmax is None:
-            self._softmax = judge_scale(scores, self._operators) == "logits"
+            self._softmax = detect_scale(scores, self._operators) == "logits"
         return softmax(scores, peak) if self._softmax else scores
 
 
 class _GroupSums:
-    """Add up the scores of groups, in a buffer that is used again for every frame."""
+    """Sums of the scores of groups, in a buffer that is reused for every frame."""
 
     def __init__(self, groups: Sequence[npt.NDArray[np.intp]], classes: int) -> None:
         self._classes = classes
@@ -111,7 +111,7 @@ class _GroupSums:
         """How many classes are in a group."""
 
     def extend(self, scores: FloatArray) -> FloatArray:
-        """Return scores followed by those of the groups; whoever is in a group gets -1, below every score."""
+        """Return scores followed by those of the groups; members of a group get -1, below every score."""
         extended = self._extended
         extended[: self._classes] = scores
         np.add.reduceat(scores[self._members], self._starts, out=extended[self._classes :])

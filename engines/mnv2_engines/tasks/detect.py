@@ -1,4 +1,4 @@
-"""Find things in a picture: boxes with labels and scores."""
+"""The task of a detector: boxes with labels and scores."""
 
 import difflib
 import math
@@ -28,14 +28,14 @@ _SCORE_DIGITS: Final = 6
 def make_detect(options: TaskOptions) -> Task:
     """Make the task `detect`.
 
-    Raises ContractError when the network is no detector that is understood or the options make no sense, LabelsError
+    Raises ContractError when the network is not a detector that is understood or the options make no sense, LabelsError
     when the number of labels is not that of the classes.
     """
     return Detect(options)
 
 
 class Detect:
-    """Decode boxes, keep the best of those that overlap, and tell them in pixels of the camera's picture.
+    """Decoder that keeps the best of overlapping boxes and gives them in pixels of the camera's picture.
 
     Two kinds of networks: raw boxes and scores for each of the anchors that `TaskOptions.detection` states, and those
     that end in TFLite_Detection_PostProcess, which need none. A background class is never detected.
@@ -117,7 +117,7 @@ def _thresholds(classes: int, threshold: float, of_labels: Mapping[str, float], 
         if not ids:
             near = difflib.get_close_matches(label, labels, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "expected one of the network's"
-            raise ContractError(f"{label!r} in `thresholds` is no label: {hint}")
+            raise ContractError(f"{label!r} in `thresholds` is not a label: {hint}")
         if not 0.0 <= limit <= 1.0:
             raise ContractError(f"the threshold {limit} of {label!r} is out of range: expected 0 to 1")
         limits[ids] = limit

@@ -1,4 +1,4 @@
-"""Let several classes count as one: `groups: {cat: [tabby, "Egyptian cat"]}`."""
+"""Several classes that count as one: `groups: {cat: [tabby, "Egyptian cat"]}`."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from mnv2_engines.errors import ContractError
 
-__all__ = ["Group", "resolve_groups"]
+__all__ = ["LabelGroup", "resolve_groups"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class LabelGroup:
     """A label of its own and the classes that it stands for."""
 
     label: str
@@ -21,16 +21,16 @@ class Group:
     """Class ids, ascending, at least one."""
 
 
-def resolve_groups(groups: Mapping[str, Sequence[str]], labels: Sequence[str]) -> tuple[Group, ...]:
+def resolve_groups(groups: Mapping[str, Sequence[str]], labels: Sequence[str]) -> tuple[LabelGroup, ...]:
     """Find the classes that every group names.
 
     A member is a whole label, or one of the names of a label that lists several after commas, as ImageNet's do
     (`tabby` finds `tabby, tabby cat`); case does not matter, and a name that several classes have stands for all of
-    them. A class may be in several groups. Raises ContractError for a member that is no label, with the nearest one,
+    them. A class may be in several groups. Raises ContractError for a member that is not a label, with the nearest one,
     for a group without members, and for one that is called like a class outside of it.
     """
     names = _index(labels)
-    resolved: list[Group] = []
+    resolved: list[LabelGroup] = []
     for group, members in groups.items():
         if not members:
             raise ContractError(f"group {group!r} has no members: expected a list of labels")
@@ -41,7 +41,7 @@ def resolve_groups(groups: Mapping[str, Sequence[str]], labels: Sequence[str]) -
                 f"group {group!r} has the name of class {clash[0]}, which is not in it: add {group!r} to its members, "
                 "or give it another name"
             )
-        resolved.append(Group(group, np.array(sorted(ids), np.intp)))
+        resolved.append(LabelGroup(group, np.array(sorted(ids), np.intp)))
     return tuple(resolved)
 
 
@@ -61,5 +61,5 @@ def _find(member: str, group: str, names: Mapping[str, list[int]]) -> list[int]:
     if found is None:
         near = difflib.get_close_matches(member.casefold(), names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "expected one of the network's labels"
-        raise ContractError(f"{member!r} in the group {group!r} is no label: {hint}")
+        raise ContractError(f"{member!r} in the group {group!r} is not a label: {hint}")
     return found

@@ -1,4 +1,4 @@
-"""Write the class of every pixel so that it fits into a record."""
+"""The class of every pixel in a form that fits into a record."""
 
 import base64
 import struct

@@ -1,4 +1,4 @@
-"""Give every class a colour of its own."""
+"""A colour for every class."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Tell which part of a picture belongs to what."""
+"""The task of a segmenter: which part of a picture belongs to which class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ _CHANNELS: Final = 64
 def make_segment(options: TaskOptions) -> Task:
     """Make the task `segment`.
 
-    Raises ContractError when the network is no segmenter or the options make no sense, LabelsError when the number of
-    labels is not that of the classes.
+    Raises ContractError when the network is not a segmenter or the options make no sense, LabelsError when the number
+    of labels is not that of the classes.
     """
     return Segmenter(options)
 
 
 class Segmenter:
-    """Give every pixel its class, and every class its share of what the network saw.
+    """Decoder of the class of every pixel, and of every class' share of what the network saw.
 
     The output holds a class number a pixel, [1, H, W] (the network ends in ArgMax), or a score for every class and
     pixel, [1, H, W, classes] or [1, classes, H, W], of which the highest counts. Scores of a map that is smaller than
@@ -163,7 +163,7 @@ def _enlarge(scores: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
 
 
 def _cut(values: FloatArray, view: View, size_hw: tuple[int, int]) -> FloatArray:
-    """Return the part of a map of the network's picture, of any size, that is no padding."""
+    """Return the part of a map of the network's picture, of any size, that is not padding."""
     (top, bottom), (left, right) = (
         (round(start * side / whole), max(round((start + part) * side / whole), round(start * side / whole) + 1))
         for start, part, side, whole in (

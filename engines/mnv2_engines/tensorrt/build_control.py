@@ -24,7 +24,7 @@ class _Phase:
 
 
 class _Phases:
-    """Add up phases in phases: a step of the outer one is as far as the inner ones are."""
+    """Sum of nested phases: progress of the inner ones counts within a step of the outer one."""
 
     def __init__(self, report: PercentDone) -> None:
         self._report = report
@@ -87,7 +87,7 @@ def make_monitor(trt: ModuleType, report: PercentDone, interrupted: Callable[[],
 
 @contextmanager
 def catch_interrupts() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C sets, and SIGTERM where the program handles that; then the program's handler is called.
+    """Yield an event that Ctrl-C sets, and SIGTERM where the program handles it; the program's handler is called then.
 
     Handlers of Python's raise in whatever Python code runs next. Here that is a callback of TensorRT's, which prints
     the exception and goes on. A second signal ends the process at once. Raises KeyboardInterrupt at the end when the

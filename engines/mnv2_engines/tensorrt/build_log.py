@@ -1,4 +1,4 @@
-"""Keep what TensorRT says: its functions return None, False or -1, and only its log knows why."""
+"""The messages of TensorRT: its functions return None, False or -1, and only its log holds the reason."""
 
 import logging
 import threading
@@ -26,7 +26,7 @@ _LONGEST: Final = 400
 
 
 class TensorRtLog:
-    """Hold the last messages, whichever thread said them."""
+    """The last messages of TensorRT, from any thread."""
 
     def __init__(self) -> None:
         self._messages: deque[LoggedMessage] = deque(maxlen=_KEPT)

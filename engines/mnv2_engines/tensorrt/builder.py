@@ -1,4 +1,4 @@
-"""Build a TensorRT plan of an ONNX file: one way for 8.6 to 11.x, which branches where their Python modules differ."""
+"""A TensorRT plan of an ONNX file: one way for 8.6 to 11.x, which branches where their Python modules differ."""
 
 from __future__ import annotations
 

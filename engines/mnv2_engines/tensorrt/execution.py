@@ -1,4 +1,4 @@
-"""Run the network on one input buffer, again and again."""
+"""Repeated runs of the network on one input buffer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from mnv2_engines.errors import InferenceError
 from mnv2_engines.tensorrt.plan import LoadedPlan
 from mnv2_engines.tensorrt.shared_tensor import SharedTensor
 
-__all__ = ["Request"]
+__all__ = ["InferenceRequest"]
 
 
-class Request:
-    """Hold an input buffer, an execution context whose addresses never change, a stream, and the graph made of them.
+class InferenceRequest:
+    """An input buffer, an execution context with fixed addresses, a stream, and the graph made of them.
 
     A context of its own for each buffer: a graph must not outlive a change to the context that it was captured from.
     A stream of its own, so that context and stream can be given up together when a capture fails. All but the
@@ -31,7 +31,7 @@ class Request:
         self._graph: int | None = None
 
     def run(self) -> None:
-        """Do the whole of it and wait until the outputs are there."""
+        """Run the network and wait until the outputs are there."""
         if self._stream is None:
             self._stream = self._cuda.create_stream()
         if self._graph is not None:
@@ -44,7 +44,7 @@ class Request:
 
     @property
     def captured(self) -> bool:
-        """Tell whether `run` launches a graph."""
+        """Return whether `run` launches a graph."""
         return self._graph is not None
 
     def capture(self) -> None:

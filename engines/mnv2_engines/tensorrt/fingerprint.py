@@ -48,7 +48,7 @@ def read_fingerprint(root: Path = Path("/")) -> TensorRtFacts:
 
 
 def find_differences(built: TensorRtFacts, here: TensorRtFacts) -> tuple[str, ...]:
-    """Say what has changed since the plan was built, each as `TensorRT 10.3.0 became 10.7.0`; empty when it still fits.
+    """Return what has changed since the plan was built, as `TensorRT 10.3.0 became 10.7.0`; empty when it still fits.
 
     What is unknown on one side is not compared: a container does not always see the host's L4T.
     """
@@ -61,7 +61,7 @@ def find_differences(built: TensorRtFacts, here: TensorRtFacts) -> tuple[str, ..
 
 
 def explain_staleness(engine: Engine, root: Path = Path("/")) -> str | None:
-    """Say in one line why this engine must be built again and how; None when it may run.
+    """Return in one line why this engine must be built again and how; None when it may run.
 
     LiteRT engines run everywhere, so only what their golden test says counts (see `selftest`); a TensorRT plan is bound
     to versions and GPU. Nothing is deserialised. `root` is where the system's files are. Raises

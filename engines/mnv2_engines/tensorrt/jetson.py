@@ -1,4 +1,4 @@
-"""Read which L4T and JetPack a Jetson has, and say when it is one that cannot be served."""
+"""The L4T and JetPack of a Jetson, and whether it is supported."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _OLD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Jetson:
-    """What NVIDIA's system software says of itself."""
+    """What NVIDIA's system software reports about itself."""
 
     l4t: str
     """For example `36.4.0`; empty where there is none, which in a container may be a Jetson all the same."""
@@ -32,12 +32,12 @@ class Jetson:
 
     @property
     def is_jetson(self) -> bool:
-        """Tell whether this is a Jetson's system."""
+        """Return whether this is a Jetson's system."""
         return bool(self.l4t)
 
     @property
     def unsupported(self) -> str:
-        """Say why this system cannot be served, without a full stop; empty when it can, or is no Jetson."""
+        """Return why this system cannot be served, without a full stop; empty when it can, or is not a Jetson."""
         if not self.l4t:
             return ""
         major = int(self.l4t.partition(".")[0])
@@ -55,7 +55,7 @@ def read_jetson(root: Path = Path("/")) -> Jetson:
 
 
 def is_jetson(root: Path = Path("/")) -> bool:
-    """Tell whether this is a Jetson, also from within a container, which sees the host's device tree alone."""
+    """Return whether this is a Jetson, also from within a container, which sees the host's device tree alone."""
     compatible = _text(root / "proc/device-tree/compatible")  # "nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0"
     return read_jetson(root).is_jetson or "nvidia,tegra" in compatible
 

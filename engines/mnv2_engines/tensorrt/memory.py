@@ -1,4 +1,4 @@
-"""Look at the memory before a build: a Jetson that runs out of it kills the process, or the desktop, without a word."""
+"""The memory before a build: a Jetson that runs out of it kills the process or the desktop without a message."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class FreeMemory:
 
 @dataclass(frozen=True, slots=True)
 class BuildNeeds:
-    """What a build takes at most, in MiB, roughly."""
+    """Rough upper bound of a build's memory, in MiB."""
 
     gpu: int
     """What the GPU uses: a Jetson has it in the common memory, and never in swap."""

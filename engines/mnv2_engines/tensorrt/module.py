@@ -1,4 +1,4 @@
-"""Import TensorRT, or say exactly why it cannot be imported and what to type."""
+"""The import of TensorRT, or the exact reason why it fails and what to type."""
 
 import re
 import sys
@@ -51,7 +51,7 @@ def import_tensorrt(root: Path = Path("/")) -> ModuleType:
 
 
 def explain_missing(this: ThisPython, root: Path) -> str:
-    """Say why there is no module `tensorrt` on the path: it is elsewhere, or nowhere under `root`."""
+    """Return why there is no module `tensorrt` on the path: it is elsewhere, or nowhere under `root`."""
     jetson = read_jetson(root)
     if jetson.unsupported:
         return f"TensorRT cannot be used: {jetson.unsupported}; {_ON_CPU}"
@@ -65,7 +65,7 @@ def explain_missing(this: ThisPython, root: Path) -> str:
             f"TensorRT is not installed in this container: take an image that holds it, and start it with "
             f"`--runtime nvidia` ({_GUIDE})"
         )
-    return f"TensorRT is not installed and this is no Jetson: expected JetPack 6.0 or later; {_ON_CPU}"
+    return f"TensorRT is not installed and this is not a Jetson: expected JetPack 6.0 or later; {_ON_CPU}"
 
 
 _ON_CPU: Final = "for its CPU: `mnv2-edge build-engine MODEL.onnx --target litert --calibration FOLDER`"

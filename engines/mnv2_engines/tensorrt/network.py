@@ -1,4 +1,4 @@
-"""Hand a network to TensorRT in the form that its version takes: typed from version 10 on, by flag before."""
+"""A network in the form that the TensorRT version takes: typed from version 10 on, by flag before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ERRORS_SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkFile:
-    """The ONNX file that TensorRT is given, and what became of the model on the way."""
+    """The ONNX file that TensorRT reads, and how the model was changed for it."""
 
     onnx: bytes
     kept: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class NetworkFile:
 
 
 def is_typed(trt: ModuleType) -> bool:
-    """Tell whether this version computes in the types that the file states (10 on), or as its flags allow (8.6)."""
+    """Return whether this version computes in the types that the file states (10 on), or as its flags allow (8.6)."""
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 

@@ -1,4 +1,4 @@
-"""Read an ONNX file for TensorRT, with its batch fixed at one picture."""
+"""An ONNX file for TensorRT, with its batch fixed at one picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def load_model(path: Path) -> onnx.ModelProto:
         require_regular(path)
         model: onnx.ModelProto = lib.load(str(path))
     except DecodeError as exc:
-        raise ModelError(f"{path} is no ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes") from exc
+        raise ModelError(
+            f"{path} is not an ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes"
+        ) from exc
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror or exc}; expected an ONNX file") from exc
     except (ValueError, lib.checker.ValidationError) as exc:  # external weights that are missing or lead elsewhere

@@ -1,4 +1,4 @@
-"""Deserialise a plan whose bytes are known to be ours, and say which tensors it has."""
+"""A deserialised plan, whose bytes are known to be ours, and its tensors."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ _DTYPES: Final[dict[str, DTypeName]] = {
 
 
 class LoadedPlan:
-    """Hold TensorRT's runtime and engine, and give them up in the order that they need.
+    """TensorRT's runtime and engine, released in the order that they need.
 
     Every call has to be made where the GPU is current (see `CudaRuntime.current`).
     """
@@ -57,15 +57,15 @@ class LoadedPlan:
         return context
 
     def bind(self, context: Any, tensor: str, address: int) -> None:  # noqa: ANN401 - as above
-        """Say where a tensor is on the GPU. Raises InferenceError."""
+        """Set the address of a tensor on the GPU. Raises InferenceError."""
         self._require(context.set_tensor_address(tensor, address), f"set_tensor_address({tensor!r})")
 
     def enqueue(self, context: Any, stream: int) -> None:  # noqa: ANN401 - as above
-        """Begin to run the network. Raises InferenceError."""
+        """Start to run the network. Raises InferenceError."""
         self._require(context.execute_async_v3(stream), "execute_async_v3")
 
     def close(self) -> None:
-        """Give up the engine, then the runtime that it came from. Safe to call twice."""
+        """Release the engine, then the runtime that it came from. Safe to call twice."""
         self._engine = None
         self._runtime = None
 
@@ -105,7 +105,7 @@ class LoadedPlan:
 
 
 def _as_picture(spec: TensorSpec) -> TensorSpec:
-    """Say where the channels are: PyTorch's order where both fit."""
+    """Return where the channels are: PyTorch's order where both fit."""
     layout: Layout = "flat"
     if len(spec.shape) == 4 and spec.shape[1] == 3:
         layout = "NCHW"

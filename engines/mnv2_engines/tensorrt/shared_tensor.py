@@ -1,4 +1,4 @@
-"""Keep one tensor where CPU and GPU both find it: in one place, or in two with a copy between them."""
+"""A tensor that CPU and GPU both reach: in one place, or in two with a copy between them."""
 
 from typing import Final, Literal, TypeAlias
 
@@ -26,7 +26,7 @@ def choose_memory(mode: MemoryMode, gpu: Gpu) -> Literal["mapped", "copy"]:
 
 
 class SharedTensor:
-    """Own the memory of one tensor."""
+    """Owner of the memory of one tensor."""
 
     def __init__(self, cuda: CudaRuntime, spec: TensorSpec, *, mapped: bool) -> None:
         self.name: Final = spec.name
@@ -41,12 +41,12 @@ class SharedTensor:
         """Where the GPU finds it."""
 
     def send(self, stream: int) -> None:
-        """Let the GPU see what is in `array`."""
+        """Make the data of `array` readable for the GPU."""
         if self._copied and self._host is not None:
             self._cuda.copy_to_device(self.address, self._host, stream)
 
     def fetch(self, stream: int) -> None:
-        """Have `array` show what the GPU has written, once the stream is synchronised."""
+        """Make the GPU's data readable in `array`, once the stream is synchronised."""
         if self._copied and self._host is not None:
             self._cuda.copy_to_host(self._host, self.address, stream)
 

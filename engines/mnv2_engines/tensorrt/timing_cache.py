@@ -1,4 +1,4 @@
-"""Keep what TensorRT has timed: a second build on the same GPU takes seconds instead of minutes."""
+"""TensorRT's timings, kept: a second build on the same GPU takes seconds instead of minutes."""
 
 import fcntl
 import logging

@@ -1,4 +1,4 @@
-"""Compile an ONNX file to an int8 TFLite file on the device, without TensorFlow."""
+"""The compiler from ONNX to an int8 TFLite file, which runs on the device without TensorFlow."""
 
 from mnv2_engines.tflite.compiler import (
     CompiledModel,

@@ -1,4 +1,4 @@
-"""Compile an ONNX file to TFLite: the public door of this package."""
+"""The compiler from ONNX to TFLite: the public entrance of this package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelInterface:
-    """Describe a network before it is compiled."""
+    """A network before it is compiled."""
 
     input: TensorSpec
     """float32, NCHW as a rule, NHWC where the file is so; `size_hw` is the size that pictures need."""
@@ -34,7 +34,7 @@ class ModelInterface:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Name one activation that the float and the int8 file share."""
+    """Name of one activation that the float and the int8 file share."""
 
     name: str
     """The tensor's name in both files."""
@@ -43,14 +43,14 @@ class Layer:
     operator: str
     """The TFLite operator that makes it."""
     channel_factors: tuple[float, ...] = ()
-    """Per channel, by what equalisation multiplied it in the int8 file; empty for a layer that it left alone."""
+    """Per channel, by what equalisation multiplied it in the int8 file; empty for a layer that it did not change."""
     elements: int = 0
     """How many numbers the activation has."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:
-    """Hold a compiled network and what is needed to judge it."""
+    """A compiled network and what is needed to verify it."""
 
     tflite: bytes
     """The engine: int8, or float32 when so built."""

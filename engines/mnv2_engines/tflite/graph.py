@@ -1,4 +1,4 @@
-"""Hold a network on its way from ONNX to the flatbuffer: in TFLite's operators, NHWC, every shape known."""
+"""A network on its way from ONNX to the flatbuffer: in TFLite's operators, NHWC, every shape known."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scales:
-    """Map integers to reals: ``real = (integer - zero_point) * scale``, per tensor or per slice along `axis`."""
+    """Mapping of integers to reals: ``real = (integer - zero_point) * scale``, per tensor or per slice of `axis`."""
 
     scale: FloatArray
     """One element, or as many as the tensor has along `axis`."""
@@ -31,13 +31,13 @@ class Scales:
         return cls(np.array([scale], np.float32), zero_point)
 
     def matches(self, other: "Scales") -> bool:
-        """Say whether integers mean the same under both."""
+        """Return whether integers mean the same under both."""
         return self.zero_point == other.zero_point and np.array_equal(self.scale, other.scale)
 
 
 @dataclass(eq=False, slots=True)
 class Tensor:
-    """Name one value of the graph; two tensors are the same only when they are the same object."""
+    """One value of the graph; two tensors are the same only when they are the same object."""
 
     name: str
     """Unique in its graph. An activation that ONNX also has keeps the ONNX name, in the float and in the int8 file."""
@@ -66,7 +66,7 @@ class Tensor:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """Apply one TFLite operator."""
+    """One operator of the graph with its inputs and outputs."""
 
     operator: Operator
     inputs: list[Tensor]
@@ -83,7 +83,7 @@ class Node:
 
 @dataclass(slots=True)
 class Graph:
-    """Hold the nodes in an order in which they can run."""
+    """Nodes in an order in which they can run."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]

@@ -1,4 +1,4 @@
-"""Say what the compiler must know of a TFLite operator, and find the code that lowers an ONNX operator to it."""
+"""What the compiler must know of a TFLite operator, and the code that lowers an ONNX operator to it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from mnv2_engines.tensors import DTypeName
 
-__all__ = ["Activation", "Fusable", "Operator", "Rule", "Weighted"]
+__all__ = ["Activation", "Fusable", "Operator", "ScaleRule", "Weighted"]
 
 
-class Rule(Enum):
-    """Say how an operator's int8 output gets its scale."""
+class ScaleRule(Enum):
+    """How an operator's int8 output gets its scale."""
 
     WEIGHTED = "weighted"
     """A range of its own; input 1 holds per-channel weights, input 2 the int32 bias."""
@@ -28,11 +28,11 @@ class Rule(Enum):
     FLOAT = "float"
     """Computed in float32 between a DEQUANTIZE and, if need be, a QUANTIZE: XNNPACK has no int8 kernel for it."""
     INDEX = "index"
-    """The output is no real number: it stays as it is."""
+    """The output is not a real number: it stays as it is."""
 
 
 class Activation(Enum):
-    """Name what TFLite can fuse behind an operator; values as in the schema's ActivationFunctionType."""
+    """Functions that TFLite can fuse into an operator; values as in the schema's ActivationFunctionType."""
 
     NONE = 0
     RELU = 1
@@ -47,11 +47,11 @@ class Activation(Enum):
 
 
 class Operator(ABC):
-    """Describe one TFLite operator: a subclass is a frozen dataclass whose fields are the operator's options."""
+    """One TFLite operator: a subclass is a frozen dataclass whose fields are the operator's options."""
 
     builtin: ClassVar[str]
     """Its name in the schema's BuiltinOperator."""
-    rule: ClassVar[Rule]
+    rule: ClassVar[ScaleRule]
     output_dtype: ClassVar[DTypeName] = "float32"
     """What it makes in the float graph."""
 
@@ -79,15 +79,15 @@ class Operator(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusable(Operator):
-    """Be an operator behind which TFLite can fuse an activation."""
+    """Operator that TFLite can fuse an activation into."""
 
     activation: Activation = Activation.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighted(Fusable):
-    """Be a layer: input 0 is the data, 1 the constant weights, 2 the constant bias with one element per channel."""
+    """Layer: input 0 is the data, 1 the constant weights, 2 the constant bias with one element per channel."""
 
-    rule: ClassVar[Rule] = Rule.WEIGHTED
+    rule: ClassVar[ScaleRule] = ScaleRule.WEIGHTED
     channel_axis: ClassVar[int]
     """The axis of the weights along which each slice has its own scale: the output channels."""

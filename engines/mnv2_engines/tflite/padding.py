@@ -1,4 +1,4 @@
-"""Turn ONNX padding into TFLite's SAME or VALID, with an explicit PAD in front where neither is the same."""
+"""ONNX padding as TFLite's SAME or VALID, with an explicit PAD in front where neither is the same."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,7 +17,7 @@ _MAX_EXTENT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Slide a kernel over a picture the way TFLite does."""
+    """A kernel that slides over a picture the way TFLite does."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

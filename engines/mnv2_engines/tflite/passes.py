@@ -53,7 +53,7 @@ def fuse_activations(graph: Graph) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Affine:
-    """Compute ``factor * x + offset`` along the last axis; both have one element per channel."""
+    """The function ``factor * x + offset`` along the last axis; both have one element per channel."""
 
     factor: FloatArray
     offset: FloatArray

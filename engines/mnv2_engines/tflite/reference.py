@@ -1,4 +1,4 @@
-"""Hold a compiled network against its own float graph: outputs, and layer by layer."""
+"""Comparison of a compiled network with its own float graph: outputs, and layer by layer."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_COMPARED_ELEMENTS = 2 << 20
 
 @dataclass(frozen=True, slots=True)
 class LayerLoss:
-    """Say how well one int8 activation follows the float one."""
+    """How well one int8 activation follows the float one."""
 
     name: str
     node: str

@@ -1,4 +1,4 @@
-"""Run a TFLite file at build time: every activation that is asked for, with XNNPACK."""
+"""Runs of a TFLite file at build time: every activation that is asked for, with XNNPACK."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Runner:
-    """Own an interpreter over one file; its outputs come by name."""
+    """Owner of an interpreter over one file; its outputs come by name."""
 
     def __init__(self, tflite: bytes, *, threads: int) -> None:
         try:

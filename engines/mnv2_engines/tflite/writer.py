@@ -1,4 +1,4 @@
-"""Write a graph as a TFLite flatbuffer."""
+"""The writer of a graph as a TFLite flatbuffer."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def with_outputs(tflite: bytes, names: Sequence[str]) -> bytes:
 
 
 class _Writer:
-    """Number tensors, buffers and operator codes of one file."""
+    """Numbers of the tensors, buffers and operator codes of one file."""
 
     def __init__(self, schema: ModuleType, model: Table) -> None:
         self._schema = schema

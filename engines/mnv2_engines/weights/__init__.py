@@ -1,4 +1,4 @@
-"""Bring a user's weights in: PyTorch and Keras files become ONNX, read without PyTorch and without Keras."""
+"""Import of a user's weights: PyTorch and Keras files become ONNX, read without PyTorch and without Keras."""
 
 from mnv2_engines.weights.import_file import ImportRequest, import_weights, read_weights
 from mnv2_engines.weights.imported import Expected, ImportedNetwork

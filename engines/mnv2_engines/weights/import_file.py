@@ -1,4 +1,4 @@
-"""Import a weight file: find out what it is, read it, write MODEL.onnx and MODEL.yaml."""
+"""Import of a weight file: find out what it is, read it, write MODEL.onnx and MODEL.yaml."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ _PICKLE = b"\x80"
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """Say what to import, and where to."""
+    """What to import, and where to."""
 
     source: Path
     output: Path
@@ -41,7 +41,7 @@ class ImportRequest:
 def import_weights(request: ImportRequest) -> ImportedNetwork:
     """Read `request.source` and write the model with its sidecar; return what was found.
 
-    Raises ModelError when the file is damaged, holds more than tensors, or is no MobileNetV2; ContractError when
+    Raises ModelError when the file is damaged, holds more than tensors, or is not a MobileNetV2; ContractError when
     something is in the way; BuildError when it cannot be written. Nothing is written then.
     """
     for target in (request.output, sidecar_path(request.output)):
@@ -79,11 +79,11 @@ def _read(path: Path, file: IO[bytes], expected: Expected) -> ImportedNetwork:
     if start[8:9] == b"{":
         with open_safetensors(path, file) as tensors:
             return network_from_state_dict(tensors, expected)
-    raise ModelError(f"{path} is no weight file known here: expected .pth, .safetensors, .keras or .h5")
+    raise ModelError(f"{path} is not a weight file known here: expected .pth, .safetensors, .keras or .h5")
 
 
 def _is_keras(file: IO[bytes]) -> bool:
-    """Say whether a zip lists Keras' parts in its directory, which is at its end."""
+    """Return whether a zip lists Keras' parts in its directory, which is at its end."""
     file.seek(0, 2)
     file.seek(max(0, file.tell() - (1 << 16)))
     directory = file.read()

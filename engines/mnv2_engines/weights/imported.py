@@ -1,4 +1,4 @@
-"""Hold what an import starts from and what it finds in a file."""
+"""What an import starts from and what it finds in a file."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ __all__ = ["Expected", "ImportedNetwork"]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """State what the user says about a file; None where nothing was said and the file decides."""
+    """What the user says about a file; None where the user says nothing and the file decides."""
 
     width: float | None = None
     size_hw: tuple[int, int] | None = None
@@ -27,7 +27,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class ImportedNetwork:
-    """Hold a network with its weights, ready to be written."""
+    """A network with its weights, ready to be written."""
 
     network: MobileNetV2
     weights: NetworkWeights

@@ -1,4 +1,4 @@
-"""Hold a tensor that is still in its file: its shape is known, its numbers are read when they are asked for."""
+"""A tensor that is still in its file: its shape is known, its numbers are read when they are asked for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ BFLOAT16: Final = "bfloat16"
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Describe a tensor of a weight file; valid while the file is open."""
+    """A tensor of a weight file; valid while the file is open."""
 
     shape: tuple[int, ...]
     load: Callable[[], FloatArray]

@@ -1,4 +1,4 @@
-"""Write an imported model and its sidecar, so that a crash leaves whole files."""
+"""The writer of an imported model and its sidecar; a crash leaves whole files."""
 
 import os
 import tempfile

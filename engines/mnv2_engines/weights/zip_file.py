@@ -1,4 +1,4 @@
-"""Open a zip archive that may come from anywhere, and read from it no more than the file itself holds.
+"""A zip archive that may come from anywhere, of which no more is read than the file itself holds.
 
 PyTorch and Keras store their members without compression. An archive that keeps to that cannot be a bomb: what it
 unpacks to is as large as the file.
@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from mnv2_engines.errors import ModelError
 
-__all__ = ["Archive", "open_archive"]
+__all__ = ["ZipArchive", "open_archive"]
 
 _MAX_MEMBERS: Final = 50_000
 _MAX_MEMBER_BYTES: Final = 1 << 29
@@ -29,8 +29,8 @@ _DAMAGE: Final = (
 """What zipfile raises on a damaged file, depending on where the damage is."""
 
 
-class Archive:
-    """Read the members of an archive whose directory was found to be honest. `open_archive` opens and closes it."""
+class ZipArchive:
+    """Reader of an archive's members, after its directory was checked. `open_archive` opens and closes it."""
 
     def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
         self._path = path
@@ -61,15 +61,15 @@ class Archive:
 
 
 @contextmanager
-def open_archive(path: Path, file: IO[bytes]) -> Iterator[Archive]:
-    """Yield the archive in `file`, opened from `path`. Raises ModelError when it is cut short or no honest zip."""
+def open_archive(path: Path, file: IO[bytes]) -> Iterator[ZipArchive]:
+    """Yield the archive in `file`, opened from `path`. Raises ModelError when it is damaged."""
     try:
         opened = zipfile.ZipFile(file)
     except (*_DAMAGE, OSError) as exc:
         raise ModelError(f"{path} is cut short or damaged ({exc}): copy or save it again") from exc
     with opened:
         _check_members(path, opened.infolist())
-        yield Archive(path, opened)
+        yield ZipArchive(path, opened)
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -336,14 +336,14 @@ def test_a_file_that_is_no_video_node_is_not_asked(tmp_path):
 def on_machine(build, monkeypatch):
     """Return a function that makes the command line run on a recorded machine, whose node `readable` answers."""
 
-    def pretend(machine: str, readable: str = "", libcamera: ribbons.Ribbons | None = None) -> None:
+    def pretend(machine: str, readable: str = "", libcamera: ribbons.RibbonCameras | None = None) -> None:
         root = build(machine)
         answer = NodeAbilities(
             captures=True, transforms=False, metadata=False, formats=("MJPG 1280x720", "YUYV 640x480")
         )
         cameras = list_cameras(root, lambda path: answer if path.name == readable else None)
         monkeypatch.setattr(devices, "list_cameras", lambda: cameras)
-        answer_of_libcamera = libcamera or ribbons.Ribbons((), "picamera2 cannot be imported")
+        answer_of_libcamera = libcamera or ribbons.RibbonCameras((), "picamera2 cannot be imported")
         monkeypatch.setattr(ribbons, "ask_libcamera", lambda: answer_of_libcamera)
 
     return pretend
@@ -370,7 +370,7 @@ RIBBON = ribbons.RibbonCamera("picamera:0", IMX708["model"], IMX708["id"], tuple
 
 
 def test_libcameras_cameras_are_listed_with_what_to_type(on_machine):
-    on_machine("raspberry-pi-4", "video1", ribbons.Ribbons((RIBBON,), ""))
+    on_machine("raspberry-pi-4", "video1", ribbons.RibbonCameras((RIBBON,), ""))
     result = CliRunner().invoke(command, [])
     assert result.stderr == ""
     _, usb, ribbon = result.stdout.splitlines()
@@ -396,15 +396,15 @@ def test_a_jetsons_ribbon_cameras_are_listed_as_the_kernel_knows_them(on_machine
 
 class TestAskingLibcamera:
     def module(self, tmp_path, monkeypatch, code):
-        (tmp_path / "stand_in.py").write_text(code)
+        (tmp_path / "substitute.py").write_text(code)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        return "stand_in"
+        return "substitute"
 
     def test_its_own_lines_do_no_harm_and_webcams_are_listed_elsewhere(self, tmp_path, monkeypatch):
         answer = json.dumps({"cameras": [IMX708, WEBCAM], "trouble": ""})
         code = f"import sys\nprint('[0:12] INFO Camera', file=sys.stderr)\nprint('hello')\nprint({answer!r})"
         found = ribbons.ask_libcamera(module=self.module(tmp_path, monkeypatch, code))
-        assert found == ribbons.Ribbons((RIBBON,), "")
+        assert found == ribbons.RibbonCameras((RIBBON,), "")
 
     def test_one_that_hangs_is_given_up(self, tmp_path, monkeypatch):
         module = self.module(tmp_path, monkeypatch, "import time\ntime.sleep(60)")
@@ -434,7 +434,7 @@ class TestAskingLibcamera:
 
         monkeypatch.setattr(ribbons, "ask_libcamera", fail)
         cameras = list_cameras(build("laptop"), unopened)
-        assert ribbons.list_ribbons(cameras) == ribbons.Ribbons((), "")
+        assert ribbons.list_ribbons(cameras) == ribbons.RibbonCameras((), "")
 
 
 def test_the_command_shows_hidden_nodes_when_asked(on_machine):

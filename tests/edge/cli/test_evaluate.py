@@ -104,9 +104,9 @@ def test_broken_pictures_are_counted_and_named(engine, signs, tmp_path):
     assert broken.keys() == {victim.name, "empty.jpg"}
     assert "ends in the middle" in broken[victim.name]
     assert told["float"] is None
-    assert told["notes"] == ["files that are no pictures which are read: 1 .heic"]
+    assert told["notes"] == ["files of a kind that is not read: 1 .heic"]
     done = evaluate(engine, data, tmp_path, "--no-float")
-    assert "not judged: 2\n" in done.stdout
+    assert "left out: 2\n" in done.stdout
     assert str(victim) in done.stdout
 
 
@@ -181,7 +181,7 @@ def test_an_engine_without_manifest_and_labels(engine, signs, tmp_path):
 @pytest.mark.parametrize(
     ("more", "status", "told"),
     [
-        (("--data", "0"), 2, "is a camera, and nobody knows what is true of its pictures"),
+        (("--data", "0"), 2, "is a camera, and the truth about its pictures is not known"),
         (("--data", "nowhere"), 69, "there is no folder nowhere"),
         (("--float", "other.onnx", "--no-float"), 2, "contradict each other"),
         (("--float", "nowhere.onnx"), 65, "nowhere.onnx cannot be read"),
@@ -203,7 +203,7 @@ def test_folders_that_are_no_class(engine, signs, tmp_path):
     (data / "yield").symlink_to(signs / "yield")
     done = evaluate(engine, data, tmp_path)
     assert done.returncode == 65
-    assert "1 of 2 folders are no class of the network: 'stopp' (did you mean 'stop'?)" in errors(done.stderr)[0]
+    assert "1 of 2 folders are not classes of the network: 'stopp' (did you mean 'stop'?)" in errors(done.stderr)[0]
 
 
 def test_no_readable_picture(engine, tmp_path):

@@ -111,7 +111,7 @@ def test_masks_that_cannot_be_used_are_named(painter, tmp_path):
 def test_class_folders_are_for_classifiers(painter, tmp_path):
     done = evaluate(painter, tmp_path, tmp_path)
     assert done.returncode == 2
-    assert "a segmenter is judged by" in errors(done.stderr)[0]
+    assert "a segmenter needs" in errors(done.stderr)[0]
 
 
 def test_the_bird_and_its_mask(shared, tmp_path):
@@ -158,7 +158,7 @@ def test_people_have_an_average_precision(people, tmp_path):
     assert told["engine"]["ap"] >= 0.95
     assert told["float"]["ap"] == told["engine"]["ap"]
     assert [one["label"] for one in told["engine"]["classes"]] == ["Person"]
-    assert told["notes"] == ["not judged, since the network has no such label: bus"]
+    assert told["notes"] == ["left out, since the network has no such label: bus"]
     assert {one["picture"]: one["missed"] for one in told["worst"]}.get("zidane.png", 0) == 0
 
 
@@ -202,4 +202,4 @@ def test_pictures_without_a_thing_are_nothing_to_judge(people, tmp_path):
 def test_a_detector_wants_annotations(people, tmp_path):
     done = evaluate(people / "people.tflite", people, tmp_path)
     assert done.returncode == 2
-    assert "is no file of annotations: a detector is judged by COCO's JSON" in errors(done.stderr)[0]
+    assert "is not a file of annotations: a detector needs COCO's JSON" in errors(done.stderr)[0]

@@ -50,9 +50,9 @@ def test_an_operator_that_does_not_compile_is_said_at_once(weights, tmp_path, mo
         (["-o", "m.tflite"], 2, "does not end in .onnx"),
         (["-o", "no/such/m.onnx"], 2, "there is no folder no/such"),
         (["-o", "m.onnx", "--resolution", "100"], 2, "resolution 100x100 does not fit"),
-        (["-o", "m.onnx", "--resolution", "big"], 2, "'big' is no resolution"),
+        (["-o", "m.onnx", "--resolution", "big"], 2, "'big' is not a resolution"),
         (["-o", "m.onnx", "--classes", "9"], 65, "has 4 classes"),
-        (["-o", "m.onnx", "--width", "1.0"], 65, "no MobileNetV2 of width 1.0"),
+        (["-o", "m.onnx", "--width", "1.0"], 65, "not a MobileNetV2 of width 1.0"),
         ([], 2, "issing option '--output'"),
     ],
 )

@@ -69,4 +69,4 @@ def test_a_file_that_is_no_model_is_status_65(tmp_path, capsys):
     path = tmp_path / "notes.txt"
     path.write_text("no model")
     assert program.main(["inspect", str(path)]) == 65
-    assert capsys.readouterr().err.startswith(f"mnv2-edge: error: {path} is no ONNX file")
+    assert capsys.readouterr().err.startswith(f"mnv2-edge: error: {path} is not an ONNX file")

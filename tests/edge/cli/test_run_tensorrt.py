@@ -94,4 +94,4 @@ def test_without_a_gpu_it_ends_with_69(jetson, plan, capsys) -> None:
 def test_without_tensorrt_it_ends_with_69(plan, capsys) -> None:
     """On this very machine, without any fake."""
     assert run("--camera", "demo", "--model", str(plan)) == 69
-    assert "error: TensorRT is not installed and this is no Jetson" in capsys.readouterr().err
+    assert "error: TensorRT is not installed and this is not a Jetson" in capsys.readouterr().err

@@ -5,17 +5,17 @@ import time
 import pytest
 import yaml
 
-from mnv2_edge.config.document import INVALID, MAX_BYTES, Node, parse_document
+from mnv2_edge.config.document import INVALID, MAX_BYTES, YamlNode, parse_document
 from mnv2_edge.config.problems import Mistakes
 
 
-def parse(text: str) -> tuple[Node, list[str]]:
+def parse(text: str) -> tuple[YamlNode, list[str]]:
     mistakes = Mistakes("f.yaml")
     node = parse_document(text, mistakes)
     return node, [f"{one.line}: {one.path}: {one.message}" for one in mistakes]
 
 
-def plain(node: Node) -> object:
+def plain(node: YamlNode) -> object:
     if isinstance(node.value, dict):
         return {name: plain(child) for name, child in node.value.items()}
     if isinstance(node.value, list):
@@ -60,10 +60,10 @@ def test_a_number_keeps_its_text():
         ("a: !secret x\n", "1: a: the tag !secret is not supported"),
         ("a: 1\n---\nb: 2\n", "2: : a second document begins here"),
         ("on: 1\n", "1: : 'on' is a truth value in YAML: put the key in quotes"),
-        ("? [1, 2]\n: 3\n", "1: : a key is no text"),
-        ("a: 0x_\n", "1: a: '0x_' is no whole number: put text in quotes"),
-        ("a: !!bool maybe\n", "1: a: 'maybe' is no truth value"),
-        ("a: !!int ''\n", "1: a: '' is no whole number"),
+        ("? [1, 2]\n: 3\n", "1: : a key is not text"),
+        ("a: 0x_\n", "1: a: '0x_' is not a whole number: put text in quotes"),
+        ("a: !!bool maybe\n", "1: a: 'maybe' is not a truth value"),
+        ("a: !!int ''\n", "1: a: '' is not a whole number"),
         (f"a: {'9' * 5000}\n", "1: a: '9999"),
         ("a: [1, 2\nb: 3\n", "2: : is not YAML: while parsing a flow sequence"),
         ("a:\n\tb: 1\n", "2: : is not YAML: while scanning for the next token, found character '\\t'"),

@@ -6,7 +6,7 @@ import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config, EngineConfig
 from mnv2_edge.config.read import parse_config, read_config
-from mnv2_edge.config.rules import Registered, registered_names, require_sound
+from mnv2_edge.config.rules import Registered, registered_names, require_valid
 from mnv2_edge.errors import ConfigError, UsageError
 
 REGISTERED = Registered(
@@ -80,9 +80,9 @@ sinks:
 """) == [
         "c.yaml:4: cameras[0].rotate: 45, expected one of 0, 90, 180, 270",
         "c.yaml:5: cameras[0].pace: 'realtim', expected one of max, realtime, did you mean 'realtime'?",
-        "c.yaml:7: engine.treads: is no key, did you mean 'threads'?",
+        "c.yaml:7: engine.treads: is not a key, did you mean 'threads'?",
         "c.yaml:9: task.score_threshold: 'high', expected a number from 0 to 1",
-        "c.yaml:11: sinks[0].stdot: is no installed sink, did you mean 'stdout'?",
+        "c.yaml:11: sinks[0].stdot: is not an installed sink, did you mean 'stdout'?",
     ]
 
 
@@ -93,9 +93,9 @@ sinks:
         ("version: 2", "c.yaml:1: version: 2, expected 1"),
         ("version: '1'", "c.yaml:1: version: '1', expected 1"),
         ("- version", "c.yaml:1: a list, expected a mapping with version, device, cameras"),
-        ("version: 1\ntop_k: 3", "c.yaml:2: top_k: is no key, did you mean task.top_k?"),
-        ("version: 1\nuri: 3", "c.yaml:2: uri: is no key, did you mean cameras[].uri or sinks[].mqtt.uri?"),
-        ("version: 1\nzzz: 3", "c.yaml:2: zzz: is no key, expected one of version, device, cameras, engine"),
+        ("version: 1\ntop_k: 3", "c.yaml:2: top_k: is not a key, did you mean task.top_k?"),
+        ("version: 1\nuri: 3", "c.yaml:2: uri: is not a key, did you mean cameras[].uri or sinks[].mqtt.uri?"),
+        ("version: 1\nzzz: 3", "c.yaml:2: zzz: is not a key, expected one of version, device, cameras, engine"),
         ("version: 1\nengine: fast", "c.yaml:2: engine: 'fast', expected a mapping with model, build, watch"),
         ("version: 1\nengine: {threads: 2.0}", "c.yaml:2: engine.threads: 2.0, expected a whole number from 1 to 64"),
         ("version: 1\nengine: {threads: 0}", "c.yaml:2: engine.threads: 0, expected a whole number from 1 to 64"),
@@ -141,7 +141,10 @@ def test_wrong_types_and_names(text, expected):
         ("version: 1\ncameras: [{uri: 'demo://u:pw@h/'}]", "c.yaml:2: cameras[0].uri: holds a password"),
         ("version: 1\ncameras: [{uri: ' '}]", "c.yaml:2: cameras[0].uri: the camera is empty"),
         ("version: 1\ncameras: [{uri: 'picamra:0'}]", "no installed source is called 'picamra'"),
-        ("version: 1\ncameras: [{uri: 'demo?seed'}]", "c.yaml:2: cameras[0].uri: camera options 'seed' are no options"),
+        (
+            "version: 1\ncameras: [{uri: 'demo?seed'}]",
+            "c.yaml:2: cameras[0].uri: camera options 'seed' are not options",
+        ),
         ("version: 1\nengine: {std: [1, 1, 1]}", "c.yaml:2: engine.std: stands without mean, expected both or neither"),
         ("version: 1\nengine: {mean: [1, 1, 1]}", "c.yaml:2: engine.mean: stands without std"),
         ("version: 1\nengine: {mean: [1, 1, 1], std: [1, 0, 1]}", "c.yaml:2: engine.std: std (1.0, 0.0, 1.0) is out"),
@@ -159,9 +162,12 @@ def test_wrong_types_and_names(text, expected):
         ),
         (
             "version: 1\nsinks: [mqtt: {uri: 'mqtt://h:99999'}]",
-            "c.yaml:2: sinks[0].mqtt.uri: broker 'mqtt://h:99999' is no URI",
+            "c.yaml:2: sinks[0].mqtt.uri: broker 'mqtt://h:99999' is not a URI",
         ),
-        ("version: 1\nsinks: [mqtt: {uri: 'mqtt://[h'}]", "c.yaml:2: sinks[0].mqtt.uri: broker 'mqtt://[h' is no URI"),
+        (
+            "version: 1\nsinks: [mqtt: {uri: 'mqtt://[h'}]",
+            "c.yaml:2: sinks[0].mqtt.uri: broker 'mqtt://[h' is not a URI",
+        ),
         (
             "version: 1\nsinks: [mqtt: {uri: 'mqtt://u:pw@h'}]",
             "sinks[0].mqtt.uri: broker 'mqtt://u:***@h' holds a password",
@@ -172,7 +178,7 @@ def test_wrong_types_and_names(text, expected):
         ),
         (
             "version: 1\nsinks: [mqtt: {uri: 'mqtt://h', homeassistant_prefix: 'a/#'}]",
-            "sinks[0].mqtt.homeassistant_prefix: 'a/#' is no topic",
+            "sinks[0].mqtt.homeassistant_prefix: 'a/#' is not a topic",
         ),
         ("version: 1\nsinks: [mqtt: {uri: 'mqtts://h', key_file: x}]", "sinks[0].mqtt.key_file: stands without cert_"),
     ],
@@ -198,7 +204,7 @@ def test_a_mistake_in_a_key_hides_no_rule_about_another_and_starts_none():
     ("data", "expected"),
     [
         (b"", "c.yaml:1: is empty; `mnv2-edge config init --force c.yaml` writes a file to begin with"),
-        (b"version: 1\nlabels: \xff\n", "c.yaml:2: is no UTF-8 text: byte 0xff"),
+        (b"version: 1\nlabels: \xff\n", "c.yaml:2: is not UTF-8 text: byte 0xff"),
         (b"#" * 70_000, "c.yaml:1: is larger than 64 KiB, which no configuration is"),
     ],
 )
@@ -240,7 +246,7 @@ def test_the_installed_plug_ins_are_the_ones_that_count():
 
 def test_what_flags_made_of_a_configuration_is_held_to_the_same_rules():
     sound = Config(version=1)
-    require_sound(sound)
+    require_valid(sound)
     broken = Config(
         version=1,
         cameras=(CameraConfig(uri="rtsp://u:pw@h"),),
@@ -248,7 +254,7 @@ def test_what_flags_made_of_a_configuration_is_held_to_the_same_rules():
         sinks=({"mqtt": {"uri": "http://h"}},),
     )
     with pytest.raises(UsageError) as caught:
-        require_sound(broken)
+        require_valid(broken)
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
         "engine.mean",
         "engine.resize",
@@ -262,19 +268,19 @@ def test_what_flags_made_of_a_configuration_is_held_to_the_same_rules():
 def test_flags_may_say_what_no_file_can(key, value):
     engine = {"mean": (1.0, 1.0, 1.0), "std": (1.0, 1.0, 1.0), key: (1.0, value, 1.0)}
     with pytest.raises(UsageError, match=rf"engine\.{key}: {key} .* is out of range"):
-        require_sound(Config(version=1, engine=EngineConfig(**engine)))
+        require_valid(Config(version=1, engine=EngineConfig(**engine)))
 
 
 def test_a_sink_that_flags_left_incomplete_is_a_usage_error():
     with pytest.raises(UsageError, match=r"the sink 'mqtt' cannot be opened: .*uri"):
-        require_sound(Config(version=1, sinks=({"mqtt": {"homeassistant": True}},)))
+        require_valid(Config(version=1, sinks=({"mqtt": {"homeassistant": True}},)))
 
 
 def test_a_key_with_a_line_separator_in_it_does_not_break_the_line():
     with pytest.raises(ConfigError) as caught:
         parse_config(b'version: 1\nengine: {"mo\\Ldel": x}\n', "c.yaml", REGISTERED)  # \\L is U+2028
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("c.yaml:2: engine.mo?del: is no key")
+    assert line.startswith("c.yaml:2: engine.mo?del: is not a key")
 
 
 @pytest.mark.parametrize("sinks", ["*a", "[*a]", "[{webhook: *a}]"])

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mnv2_edge.cli.demo import make_judge, run_demo
+from mnv2_edge.cli.demo import make_scorer, run_demo
 from mnv2_edge.demo import SIGN_NAMES, true_class, true_label
-from mnv2_edge.demo.scoring import LabelJudge
+from mnv2_edge.demo.scoring import LabelScorer
 from mnv2_engines.demo import DemoTask
 from support.command import call, start
 
@@ -34,7 +34,7 @@ def test_the_truth_of_another_film_makes_it_fail(
     task: DemoTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert run_demo(task, 60, 1, 120.0, make_judge(task, 2)) == 1
+    assert run_demo(task, 60, 1, 120.0, make_scorer(task, 2)) == 1
     assert "failed" in capsys.readouterr().out
 
 
@@ -46,7 +46,7 @@ def test_a_shuffled_truth_makes_it_fail(
     def shuffled(index: int) -> str:
         return SIGN_NAMES[(true_class(1, index) + 1 + index % 3) % len(SIGN_NAMES)]
 
-    assert run_demo("classify", 60, 1, 120.0, LabelJudge(shuffled)) == 1
+    assert run_demo("classify", 60, 1, 120.0, LabelScorer(shuffled)) == 1
     assert "failed" in capsys.readouterr().out
 
 

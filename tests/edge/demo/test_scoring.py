@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mnv2_edge.demo import TrueSign, true_mask, true_signs
-from mnv2_edge.demo.scoring import AreaJudge, BoxJudge, LabelJudge
+from mnv2_edge.demo.scoring import AreaScorer, BoxScorer, LabelScorer
 from mnv2_edge.records import CameraState, Result
 from mnv2_edge.testing import sample_records
 from mnv2_engines.predictions import Box, Detection, Mask, Prediction
@@ -37,7 +37,7 @@ def runs_of(mask: np.ndarray) -> Mask:
 
 
 def test_labels():
-    judge = LabelJudge(lambda index: ("stop", "yield")[index % 2])
+    judge = LabelScorer(lambda index: ("stop", "yield")[index % 2])
     assert judge.score == 0.0
     for frame in range(4):
         judge.publish(make_result("stop", frame))
@@ -45,13 +45,13 @@ def test_labels():
 
 
 def test_other_records_are_passed_over():
-    judge = LabelJudge(lambda index: "stop")
+    judge = LabelScorer(lambda index: "stop")
     judge.publish(next(record for record in sample_records() if isinstance(record, CameraState)))
     assert judge.right + judge.wrong == 0
 
 
-def box_judge(*signs: TrueSign) -> BoxJudge:
-    return BoxJudge(lambda index: signs)
+def box_judge(*signs: TrueSign) -> BoxScorer:
+    return BoxScorer(lambda index: signs)
 
 
 STOP = TrueSign(0, corners(0.2, 0.2, 0.4, 0.4))
@@ -85,8 +85,8 @@ def test_the_score_of_boxes_is_the_lower_of_recall_and_precision():
     assert judge.score == 0.5
 
 
-def area_judge() -> AreaJudge:
-    return AreaJudge(lambda index, size: true_mask(4, index, size), [f"class {place}" for place in range(13)])
+def area_judge() -> AreaScorer:
+    return AreaScorer(lambda index, size: true_mask(4, index, size), [f"class {place}" for place in range(13)])
 
 
 def test_areas_that_are_the_truth_score_one_also_at_another_size():

@@ -14,7 +14,7 @@ from mnv2_edge.doctor.device.storage import check_disk, check_flash
 from mnv2_edge.doctor.device.system import check_board, check_venv
 from mnv2_edge.doctor.probe import Probe
 from mnv2_edge.doctor.service.configured import Configured
-from mnv2_edge.host.storage import Usage
+from mnv2_edge.host.storage import DiskUsage
 from support.boards import board, make_machine, write_files
 
 UNICAM = Camera("picamera:0", VideoNode(Path("/dev/video0"), "unicam-image", 0, "unicam", "x"), "ribbon", ())
@@ -162,8 +162,8 @@ class TestDisk:
         assert (finding.verdict, finding.why) == ("ok", "5.0 GiB free on /")
 
     def test_each_file_system_is_told_of_once(self, tmp_path) -> None:
-        def usage(folder: Path) -> Usage:
-            return Usage(7, 100 << 20, None) if folder == Path("/tmp") else Usage(1, 5 << 30, None)
+        def usage(folder: Path) -> DiskUsage:
+            return DiskUsage(7, 100 << 20, None) if folder == Path("/tmp") else DiskUsage(1, 5 << 30, None)
 
         finding = check_disk(board("raspberry-pi-zero-2-w", tmp_path, cache=Path("/var/cache/mnv2-edge"), usage=usage))
         assert finding.why == "5.0 GiB free on /; 100 MiB free on /tmp"
@@ -173,13 +173,13 @@ class TestDisk:
         [(150, "warn", "/ is nearly full: 150 MiB are free"), (3, "fail", "/ is full: 3 MiB are free")],
     )
     def test_little_room(self, tmp_path, mib, verdict, why) -> None:
-        finding = check_disk(board("raspberry-pi-5", tmp_path, usage=lambda _: Usage(1, mib << 20, 9999)))
+        finding = check_disk(board("raspberry-pi-5", tmp_path, usage=lambda _: DiskUsage(1, mib << 20, 9999)))
         assert (finding.verdict, finding.why) == (verdict, why)
         assert finding.mend.startswith("sudo du -xh")
 
     @pytest.mark.parametrize(("inodes", "verdict"), [(900, "warn"), (0, "fail")])
     def test_few_inodes(self, tmp_path, inodes, verdict) -> None:
-        finding = check_disk(board("raspberry-pi-5", tmp_path, usage=lambda _: Usage(1, 5 << 30, inodes)))
+        finding = check_disk(board("raspberry-pi-5", tmp_path, usage=lambda _: DiskUsage(1, 5 << 30, inodes)))
         assert finding.verdict == verdict
         assert f"room for {inodes} more files only" in finding.why
 
@@ -189,7 +189,7 @@ class TestDisk:
             "raspberry-pi-4",
             tmp_path,
             configurations=(Configured(Path("door.yaml"), "", config),),
-            usage=lambda folder: Usage(len(folder.parts), 1 << 20, None) if "media" in folder.parts else None,
+            usage=lambda folder: DiskUsage(len(folder.parts), 1 << 20, None) if "media" in folder.parts else None,
         )
         assert check_disk(machine).why == "/media/a drive is full: 1 MiB are free"
 
@@ -227,9 +227,9 @@ class TestDisk:
         ],
     )
     def test_what_others_made_read_only_is_no_fault(self, tmp_path, mountinfo, more) -> None:
-        machine = board("raspberry-pi-5", tmp_path, usage=lambda _: Usage(1, 0, 0))
+        machine = board("raspberry-pi-5", tmp_path, usage=lambda _: DiskUsage(1, 0, 0))
         write_files(tmp_path, {"proc/self/mountinfo": f"{mountinfo}\n", **more})
-        assert check_disk(machine).verdict == "warn"  # no engine can be built; that it has no room is no matter then
+        assert check_disk(machine).verdict == "warn"  # no engine can be built; its lack of room does not matter then
         assert "is read-only: none can be built" in check_disk(machine).why
 
     @pytest.mark.parametrize("option", ["emergency_ro", "shutdown"])
@@ -261,10 +261,10 @@ class TestDisk:
     def test_a_share_whose_server_is_gone_is_not_waited_for(self, tmp_path) -> None:
         config = Config(version=1, save=SaveConfig(folder="/mnt/share/pictures"))
 
-        def usage(folder: Path) -> Usage:
+        def usage(folder: Path) -> DiskUsage:
             if folder.is_relative_to("/mnt/share"):
                 raise TimeoutError
-            return Usage(1, 5 << 30, None)
+            return DiskUsage(1, 5 << 30, None)
 
         machine = board(
             "raspberry-pi-5", tmp_path, usage=usage, configurations=(Configured(Path("x.yaml"), "", config),)
@@ -274,7 +274,9 @@ class TestDisk:
         assert finding.why.startswith("/mnt/share/pictures does not answer")
 
     def test_names_in_commands_are_quoted(self, tmp_path) -> None:
-        machine = board("raspberry-pi-4", tmp_path, home=Path("/media/a drive/x"), usage=lambda _: Usage(1, 0, None))
+        machine = board(
+            "raspberry-pi-4", tmp_path, home=Path("/media/a drive/x"), usage=lambda _: DiskUsage(1, 0, None)
+        )
         assert "'/media/a drive'" in check_disk(machine).mend
 
     def test_errors_that_were_survived(self, tmp_path) -> None:

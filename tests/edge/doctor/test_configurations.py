@@ -10,7 +10,7 @@ from mnv2_edge.cameras import Camera
 from mnv2_edge.cameras.video_nodes import VideoNode
 from mnv2_edge.config.read import read_config
 from mnv2_edge.doctor import Finding, Fix, combine
-from mnv2_edge.doctor.connections.broker_login import LoginTrouble
+from mnv2_edge.doctor.connections.broker_login import LoginFailure
 from mnv2_edge.doctor.device.cameras import check_ribbon_cameras
 from mnv2_edge.doctor.device.hardware import check_broker, check_cameras
 from mnv2_edge.doctor.probe import Probe
@@ -80,7 +80,7 @@ class TestBrokers:
 
     def test_every_broker_that_does_not_let_us_in_is_told_of(self, root) -> None:
         write_files(root, {"etc/mnv2-edge/yard.yaml": DOOR.replace("broker", "other")})
-        finding = look(root, check_broker, log_in=lambda _: LoginTrouble("no", "knock"))
+        finding = look(root, check_broker, log_in=lambda _: LoginFailure("no", "knock"))
         assert finding.why == "mqtt://broker:1883 (door): no; mqtt://other:1883 (yard): no"
         assert (finding.verdict, finding.mend) == ("fail", "knock")
 
@@ -89,7 +89,7 @@ class TestBrokers:
         with closed_to_us(root / "etc/credstore"):
             configurations = read_instances(root)
             brokers = instance_logins(configurations, root)
-        refused = make_machine(root, brokers=brokers, log_in=lambda _: LoginTrouble("it refuses", "x"))
+        refused = make_machine(root, brokers=brokers, log_in=lambda _: LoginFailure("it refuses", "x"))
         finding = check_broker(refused)
         assert (finding.verdict, finding.mend) == ("warn", "sudo mnv2-edge doctor")
         assert "root alone may read its password or certificate: it refuses" in finding.why

@@ -17,7 +17,7 @@ from mnv2_edge.cameras.video_nodes import VideoNode
 from mnv2_edge.config.model import Config
 from mnv2_edge.doctor import Check, Finding, Machine, examine
 from mnv2_edge.doctor.checks import CHECKS
-from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginTrouble, log_in
+from mnv2_edge.doctor.connections.broker_login import BrokerLogin, LoginFailure, log_in
 from mnv2_edge.doctor.device.engines import check_engines
 from mnv2_edge.doctor.device.hardware import check_broker, check_cameras, check_litert
 from mnv2_edge.doctor.device.software import check_opencv, check_packages, check_plugins, check_python
@@ -26,7 +26,7 @@ from mnv2_edge.doctor.probe import Probe, run_python
 from mnv2_edge.doctor.service.configured import broker_logins
 from mnv2_edge.environment import read_environment
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.host.storage import Usage
+from mnv2_edge.host.storage import DiskUsage
 from mnv2_edge.plugins import Plugin
 from mnv2_edge.sinks.broker import parse_broker
 from support.mosquitto import Mosquitto
@@ -75,7 +75,7 @@ def machine(tmp_path):
         prefix=tmp_path / "venv",
         bits=64,
         clock_synced=lambda: True,
-        usage=lambda _folder: Usage(1, 5 << 30, 100_000),
+        usage=lambda _folder: DiskUsage(1, 5 << 30, 100_000),
         list_cameras=lambda: (usb_camera(),),
         may_open=lambda _path: True,
         brokers=(BrokerLogin(parse_broker("mqtt://me@broker:1884")),),
@@ -276,7 +276,7 @@ def test_a_name_that_two_packages_claim(machine):
 
 
 def test_a_broker_that_refuses(machine):
-    trouble = LoginTrouble("it refuses the user 'me': Not authorized", "export X=...")
+    trouble = LoginFailure("it refuses the user 'me': Not authorized", "export X=...")
     finding = check_broker(change(machine, log_in=lambda _login: trouble))
     assert finding == Finding("fail", "mqtt://broker:1884: it refuses the user 'me': Not authorized", "export X=...")
 

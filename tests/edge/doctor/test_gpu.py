@@ -11,7 +11,7 @@ from mnv2_edge import __main__ as program
 from mnv2_edge.doctor import Finding, Machine
 from mnv2_edge.doctor.checks import CHECKS, JETSON_CHECKS
 from mnv2_edge.doctor.device.jetson import check_gpu, check_jetpack, check_memory, check_power, check_tensorrt
-from mnv2_edge.doctor.gpu.report import describe_trial, judge_trial, read_trial
+from mnv2_edge.doctor.gpu.report import assess_trial, describe_trial, read_trial
 from mnv2_edge.doctor.gpu.trial import GpuTrial, run_trial
 from mnv2_edge.doctor.probe import Probe, run_command, run_python
 from mnv2_engines.demo import demo_engine_path
@@ -77,7 +77,7 @@ def test_a_jetpack_that_cannot_be_served(machine, tmp_path, release) -> None:
 
 
 def test_another_machine(machine, tmp_path) -> None:
-    assert check_jetpack(change(machine, root=tmp_path / "nothing")).why == "this is no Jetson"
+    assert check_jetpack(change(machine, root=tmp_path / "nothing")).why == "this is not a Jetson"
     (tmp_path / "container/proc/device-tree").mkdir(parents=True)
     (tmp_path / "container/proc/device-tree/compatible").write_text("nvidia,tegra234\0")
     finding = check_jetpack(change(machine, root=tmp_path / "container"))
@@ -144,7 +144,7 @@ def test_the_trial_builds_runs_compares_and_times(jetson, provider) -> None:
         ("litert", "", False),
     ]
     assert jetson.gpu.live == []
-    assert judge_trial(trial).verdict == "ok"
+    assert assess_trial(trial).verdict == "ok"
 
 
 def test_a_network_that_cannot_be_captured_is_told_of_and_timed_without(jetson) -> None:
@@ -164,7 +164,7 @@ def trial(tmp_path_factory) -> GpuTrial:
 
 def test_what_computes_something_else_is_a_failure(trial) -> None:
     for wrong in (msgspec.structs.replace(trial, same=23), msgspec.structs.replace(trial, sqnr_db=12.0)):
-        finding = judge_trial(wrong)
+        finding = assess_trial(wrong)
         assert finding.verdict == "fail"
         assert "TensorRT and LiteRT differ" in finding.why
 

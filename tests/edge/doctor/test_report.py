@@ -369,7 +369,7 @@ class TestCommand:
 
     def test_a_folder_that_is_not_there(self, tmp_path, capsys) -> None:
         assert program.main(["doctor", "--report", str(tmp_path / "gone/r.tar.gz")]) == 2
-        assert "is no folder" in capsys.readouterr().err
+        assert "is not a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_a_class_folder_may_be_a_link_and_links_below_are_not_followed(tmp_path)
 @pytest.mark.parametrize("camera", ["0", "/dev/video0", "demo", "rtsp://camera/1", "picamera:0"])
 def test_a_camera_has_no_truth(camera):
     with pytest.raises(
-        UsageError, match=r"is a camera, and nobody knows what is true of its pictures: expected a folder"
+        UsageError, match=r"is a camera, and the truth about its pictures is not known: expected a folder"
     ):
         read_class_folders(camera)
 

@@ -12,9 +12,9 @@ import pytest
 from mnv2_edge.doctor.connections.broker_login import BrokerLogin, log_in
 from mnv2_edge.host.certificate_dates import describe_dates
 from mnv2_edge.sinks.broker import parse_broker
-from mnv2_edge.sinks.connection_errors import Trouble
+from mnv2_edge.sinks.connection_errors import ConnectionMonitor
 from mnv2_edge.sources.network.address import split_address
-from mnv2_edge.sources.network.certificates import Trust, explain_refusal
+from mnv2_edge.sources.network.certificates import CertificatePolicy, explain_refusal
 from support.tls_server import TlsServer, make_certificate, make_dated_certificate
 
 TODAY = time.strftime("%Y-%m-%d", time.gmtime())
@@ -74,7 +74,7 @@ def test_one_of_nobody_known_is_another_matter(tmp_path):
 def test_a_camera_says_so(expired):
     with serving(*expired) as server:
         address = split_address(f"rtsps://localhost:{server.port}/stream", "")
-        said = explain_refusal(address, Trust(verify=True, ca_file=str(expired[0])))
+        said = explain_refusal(address, CertificatePolicy(verify=True, ca_file=str(expired[0])))
     assert "its certificate expired on 2021-02-02" in said
     assert "ca_file" not in said
 
@@ -84,7 +84,7 @@ def test_a_broker_says_so(expired, caplog):
     with serving(*expired) as server:
         error = refusal(server.port, tls)
         dates = describe_dates(error, tls, "localhost", server.port)
-    Trouble("mqtts://h", "me", user="", tls=True, has_certificate=False).unreachable(error, 0, dates)
+    ConnectionMonitor("mqtts://h", "me", user="", tls=True, has_certificate=False).unreachable(error, 0, dates)
     assert "broker mqtts://h is not trusted: its certificate expired on 2021-02-02" in caplog.text
     assert "ca_file" not in caplog.text
 

@@ -1,6 +1,6 @@
 import pytest
 
-from mnv2_edge.host.thermal import Zone, read_zones, slows_at_c
+from mnv2_edge.host.thermal import ThermalZone, read_zones, slows_at_c
 from support.boards import record, write_files
 
 PI = "proc/device-tree/model"
@@ -31,7 +31,7 @@ def zones(root, entries):
 def test_a_pi_has_one_zone_and_slows_down_where_its_firmware_does(tmp_path):
     write_files(tmp_path, record("raspberry-pi-5")["files"])
     (zone,) = read_zones(tmp_path)
-    assert zone == Zone("cpu-thermal", 54.85, passive_c=None, critical_c=110.0)
+    assert zone == ThermalZone("cpu-thermal", 54.85, passive_c=None, critical_c=110.0)
     assert slows_at_c(zone, tmp_path) == 80.0
 
 

@@ -8,7 +8,7 @@ import pytest
 from mnv2_edge.doctor import Check, examine
 from mnv2_edge.doctor.device.hardware import check_cameras
 from mnv2_edge.doctor.machine import this_machine
-from mnv2_edge.host.timeout import Patient
+from mnv2_edge.host.timeout import TimedCall
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def never():
 
 
 def test_an_answer_and_an_error_are_handed_on() -> None:
-    assert Patient(lambda number: number + 1, 60)(2) == 3
+    assert TimedCall(lambda number: number + 1, 60)(2) == 3
     with pytest.raises(FileNotFoundError):
-        Patient(Path.stat, 60)(Path("/nowhere"))
+        TimedCall(Path.stat, 60)(Path("/nowhere"))
 
 
 def test_no_answer(never) -> None:
     with pytest.raises(TimeoutError):
-        Patient(never, 0.05)(Path("/mnt"))
+        TimedCall(never, 0.05)(Path("/mnt"))
 
 
 def test_a_camera_whose_driver_hangs_is_a_failed_check(never, monkeypatch, tmp_path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mnv2_edge.frames import Frame
 from mnv2_edge.inference.network import Network
 from mnv2_edge.pipeline.pipeline import Outcome, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.records import CameraState, Event, Result
 from mnv2_edge.sources import FrameSource
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
@@ -42,7 +42,7 @@ class CuedFilm(FilmSource):
 class Running:
     """A pipeline that runs on a thread."""
 
-    def __init__(self, cameras: list[Camera], first: Network) -> None:
+    def __init__(self, cameras: list[OpenedCamera], first: Network) -> None:
         self.sink = ListSink()
         self.pipeline = Pipeline(cameras, first, [self.sink], device="dev")
         self.outcome: Outcome | None = None
@@ -97,7 +97,7 @@ OTHERS = {
 def test_no_frame_of_a_film_is_lost_none_is_seen_twice_and_each_by_the_right_network(other: str) -> None:
     make, preprocess, factor = OTHERS[other]
     old, new = StrictBackend(), make()
-    running = Running([Camera("cam", FilmSource(300))], network("old", old))
+    running = Running([OpenedCamera("cam", FilmSource(300))], network("old", old))
     running.wait_for(50)
     assert running.pipeline.change_network(network("new", new, preprocess))
     old.close()
@@ -116,7 +116,7 @@ def test_no_frame_of_a_film_is_lost_none_is_seen_twice_and_each_by_the_right_net
 
 
 def test_the_event_comes_right_before_the_first_result() -> None:
-    running = Running([Camera("cam", FilmSource(300))], network("old"))
+    running = Running([OpenedCamera("cam", FilmSource(300))], network("old"))
     running.wait_for(20)
     running.pipeline.change_network(network("new"))
     running.end()
@@ -129,7 +129,7 @@ def test_the_event_comes_right_before_the_first_result() -> None:
 def test_frames_that_wait_and_frames_on_their_way_are_prepared_again() -> None:
     """Change while the engine is busy: one frame waits in the slot, the next one waits for the slot."""
     old, new = StrictBackend(0.1), StrictBackend(size=16)
-    running = Running([Camera("cam", FilmSource(12))], network("old", old))
+    running = Running([OpenedCamera("cam", FilmSource(12))], network("old", old))
     running.wait_for(2)
     time.sleep(0.05)
     assert running.pipeline.change_network(network("new", new))
@@ -142,7 +142,7 @@ def test_frames_that_wait_and_frames_on_their_way_are_prepared_again() -> None:
 
 def test_the_old_network_is_not_given_back_while_it_infers() -> None:
     old = StrictBackend(0.3)
-    running = Running([Camera("cam", FilmSource(4))], network("old", old))
+    running = Running([OpenedCamera("cam", FilmSource(4))], network("old", old))
     while not old.busy.locked():
         time.sleep(0.001)
     assert running.pipeline.change_network(network("new"))
@@ -155,7 +155,7 @@ def test_the_old_network_is_not_given_back_while_it_infers() -> None:
 def test_two_changes_of_two_cameras() -> None:
     cues = [threading.Event(), threading.Event()]
     films = [CuedFilm(150, {50: cues[0], 100: cues[1]}, name) for name in ("left", "right")]
-    running = Running([Camera(film._source_id, film) for film in films], network("a"))
+    running = Running([OpenedCamera(film._source_id, film) for film in films], network("a"))
     for cue, (count, name) in zip(cues, [(50, "b"), (100, "c")], strict=True):
         for camera in ("left", "right"):
             running.wait_for(count, camera)
@@ -175,8 +175,8 @@ def test_a_camera_that_is_away_meanwhile_tells_of_its_own_first_frame() -> None:
         back.wait(20)
         return FilmSource(10**9, live=True, endless=True, period_s=0.001, source_id="away")
 
-    away = Camera("away", FilmSource(7, live=True, endless=True, period_s=0.001, source_id="away"), reopen)
-    here = Camera("here", FilmSource(10**9, live=True, endless=True, period_s=0.001, source_id="here"))
+    away = OpenedCamera("away", FilmSource(7, live=True, endless=True, period_s=0.001, source_id="away"), reopen)
+    here = OpenedCamera("here", FilmSource(10**9, live=True, endless=True, period_s=0.001, source_id="here"))
     running = Running([away, here], network("a"))
     running.wait_for(1, "away")
     running.wait_for(10, "here")
@@ -193,8 +193,8 @@ def test_a_camera_that_is_away_meanwhile_tells_of_its_own_first_frame() -> None:
 
 
 def test_many_changes_under_load_are_all_clean() -> None:
-    camera = Camera("cam", FilmSource(10**9, live=True, endless=True, period_s=0.0))
-    film = Camera("film", FilmSource(10**9, source_id="film"))
+    camera = OpenedCamera("cam", FilmSource(10**9, live=True, endless=True, period_s=0.0))
+    film = OpenedCamera("film", FilmSource(10**9, source_id="film"))
     used = [StrictBackend()]
     running = Running([camera, film], network("0", used[0]))
     running.wait_for(1, "film")
@@ -217,7 +217,7 @@ def test_many_changes_under_load_are_all_clean() -> None:
 def test_a_change_is_possible_before_and_after_the_run() -> None:
     film = CuedFilm(5, {})
     sink = ListSink()
-    pipeline = Pipeline([Camera("cam", film)], network("a"), [sink])
+    pipeline = Pipeline([OpenedCamera("cam", film)], network("a"), [sink])
     assert pipeline.change_network(network("b"))
     pipeline.run()
     assert {record.engine for record in sink.records if isinstance(record, Result)} == {"b"}
@@ -229,7 +229,7 @@ def test_a_change_is_possible_before_and_after_the_run() -> None:
 
 def test_a_run_that_ends_while_the_old_network_hangs_lets_the_change_go() -> None:
     old = StrictBackend(3.0)
-    running = Running([Camera("cam", FilmSource(4))], network("old", old))
+    running = Running([OpenedCamera("cam", FilmSource(4))], network("old", old))
     while not old.busy.locked():
         time.sleep(0.001)
     answers: list[bool] = []
@@ -243,7 +243,7 @@ def test_a_run_that_ends_while_the_old_network_hangs_lets_the_change_go() -> Non
 def test_a_cameras_state_says_that_an_engine_stands_in_and_when_it_does_not_any_more() -> None:
     remarks, go, sink = ["rebuilding plan: TensorRT changed"], threading.Event(), ListSink()
     film = CuedFilm(6, {3: go})
-    pipeline = Pipeline([Camera("cam", film)], network("int8"), [sink], remark=lambda: remarks[0])
+    pipeline = Pipeline([OpenedCamera("cam", film)], network("int8"), [sink], remark=lambda: remarks[0])
     thread = threading.Thread(target=pipeline.run)
     thread.start()
     deadline = time.monotonic() + 20

@@ -13,7 +13,7 @@ from mnv2_edge.environment import Environment
 from mnv2_edge.inference.hot_swap import EngineUpdates
 from mnv2_edge.inference.network import Network
 from mnv2_edge.pipeline.pipeline import Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.records import Event, Result
 from mnv2_engines.engine.engine import Engine
 from mnv2_engines.engine.reference import EngineFile
@@ -291,7 +291,7 @@ class TestFiles:
         names = iter(f"engine{number}" for number in range(1000))
         with closing(EngineUpdates(EngineFile(engine), load)) as updates:
             sink = ListSink()
-            camera = Camera("cam", FilmSource(10**9, live=True, endless=True, period_s=0.001))
+            camera = OpenedCamera("cam", FilmSource(10**9, live=True, endless=True, period_s=0.001))
             pipeline = Pipeline([camera], updates.network, [sink])
             stop = threading.Event()
             thread = threading.Thread(target=pipeline.run, args=(stop,))

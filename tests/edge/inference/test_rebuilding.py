@@ -17,10 +17,10 @@ WAIT = "import sys, time, pathlib\nwhile not pathlib.Path(sys.argv[1]).exists():
 @pytest.fixture
 def engines(tmp_path):
     """Return the engine that is wanted and the one that stands in, both valid."""
-    wanted, stand_in = tmp_path / "plan.tflite", tmp_path / "int8.tflite"
+    wanted, substitute = tmp_path / "plan.tflite", tmp_path / "int8.tflite"
     write_engine(wanted, "plan")
-    write_engine(stand_in, "int8")
-    return EngineFile(wanted), EngineFile(stand_in)
+    write_engine(substitute, "int8")
+    return EngineFile(wanted), EngineFile(substitute)
 
 
 @pytest.fixture
@@ -29,9 +29,11 @@ def begin(engines, tmp_path):
     opened = []
 
     def begin_with(status: int) -> RebuildingEngine:
-        wanted, stand_in = engines
+        wanted, substitute = engines
         command = (sys.executable, "-c", f"{WAIT}sys.exit({status})", str(tmp_path / "go"))
-        opened.append(RebuildingEngine("plan", "TensorRT changed", wanted=wanted, stand_in=stand_in, command=command))
+        opened.append(
+            RebuildingEngine("plan", "TensorRT changed", wanted=wanted, substitute=substitute, command=command)
+        )
         return opened[-1]
 
     yield begin_with
@@ -82,10 +84,10 @@ def test_closing_ends_the_build(begin) -> None:
 
 
 def test_a_build_that_ignores_the_end_is_killed(engines, tmp_path) -> None:
-    wanted, stand_in = engines
+    wanted, substitute = engines
     code = "import signal, pathlib, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     code += "pathlib.Path(sys.argv[1]).touch()\ntime.sleep(60)\n"
     command = (sys.executable, "-c", code, str(tmp_path / "deaf"))
-    with closing(RebuildingEngine("plan", "x", wanted=wanted, stand_in=stand_in, command=command)) as rebuilding:
+    with closing(RebuildingEngine("plan", "x", wanted=wanted, substitute=substitute, command=command)) as rebuilding:
         until((tmp_path / "deaf").exists)
     assert rebuilding._child.poll() == -9

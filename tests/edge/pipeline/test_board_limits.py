@@ -1,6 +1,6 @@
 import pytest
 
-from mnv2_edge.pipeline.board_limits import Limits, read_strains, why_blind
+from mnv2_edge.pipeline.board_limits import BoardLimits, explain_missing_sensor, read_limit_states
 from support.boards import record, write_files
 
 TEMP = "sys/class/thermal/thermal_zone0/temp"
@@ -13,12 +13,12 @@ def pi(root, **changes):
 
 
 def heat(root, limits=None):
-    (strain,) = [strain for strain in read_strains(limits or Limits(), root) if strain.cause == "heat"]
+    (strain,) = [strain for strain in read_limit_states(limits or BoardLimits(), root) if strain.cause == "heat"]
     return strain
 
 
 def memory(root, limits=None):
-    (strain,) = [strain for strain in read_strains(limits or Limits(), root) if strain.cause == "memory"]
+    (strain,) = [strain for strain in read_limit_states(limits or BoardLimits(), root) if strain.cause == "memory"]
     return strain
 
 
@@ -49,28 +49,32 @@ def test_it_is_said_what_was_measured_and_what_the_limit_is(tmp_path):
 @pytest.mark.parametrize("temp", ["-256000", "127000", "", "none"])
 def test_a_sensor_that_lies_or_is_silent_says_nothing_of_heat(temp, tmp_path):
     root = write_files(pi(tmp_path), {TEMP: temp})
-    assert [strain.cause for strain in read_strains(Limits(), root)] == ["memory"]
+    assert [strain.cause for strain in read_limit_states(BoardLimits(), root)] == ["memory"]
 
 
 def test_a_limit_of_ones_own_holds_on_a_board_and_on_a_pc(tmp_path):
     zone = {"sys/class/thermal/thermal_zone0/type": "x86_pkg_temp", TEMP: "71000"}
     pc = write_files(tmp_path, record("laptop")["files"] | zone)
-    assert [strain.cause for strain in read_strains(Limits(), pc)] == ["memory"]
-    assert heat(pc, Limits(heat_c=70)).over
-    assert heat(pi(tmp_path), Limits(heat_c=50)).over
+    assert [strain.cause for strain in read_limit_states(BoardLimits(), pc)] == ["memory"]
+    assert heat(pc, BoardLimits(heat_c=70)).over
+    assert heat(pi(tmp_path), BoardLimits(heat_c=50)).over
 
 
 def test_a_limit_of_ones_own_is_about_processors_and_not_about_batteries(tmp_path):
     zone = {"sys/class/thermal/thermal_zone0/type": "BAT0", TEMP: "71000"}
-    assert [strain.cause for strain in read_strains(Limits(heat_c=70), write_files(tmp_path, zone))] == []
+    assert [strain.cause for strain in read_limit_states(BoardLimits(heat_c=70), write_files(tmp_path, zone))] == []
 
 
 def test_a_limit_that_nothing_here_can_reach_is_told(tmp_path):
     zone = {"sys/class/thermal/thermal_zone0/type": "acpitz", TEMP: "71000"}
     pc = write_files(tmp_path / "pc", zone)
-    assert why_blind(Limits(heat_c=70), pc).startswith("slowdown.heat_c is 70, and no sensor in /sys/class/thermal is")
-    assert why_blind(Limits(), pc) == why_blind(Limits(heat_c=0), pc) == ""  # nobody counts on it
-    assert why_blind(Limits(heat_c=70), pi(tmp_path / "pi")) == ""
+    assert explain_missing_sensor(BoardLimits(heat_c=70), pc).startswith(
+        "slowdown.heat_c is 70, and no sensor in /sys/class/thermal is"
+    )
+    assert (
+        explain_missing_sensor(BoardLimits(), pc) == explain_missing_sensor(BoardLimits(heat_c=0), pc) == ""
+    )  # nobody counts on it
+    assert explain_missing_sensor(BoardLimits(heat_c=70), pi(tmp_path / "pi")) == ""
 
 
 def test_of_several_zones_the_one_nearest_to_its_own_limit_counts(tmp_path):
@@ -130,10 +134,10 @@ def test_who_waits_at_a_limit_of_his_own_is_not_our_business(own, over, tmp_path
 
 def test_zero_turns_each_off(tmp_path):
     root = write_files(pi(tmp_path), {TEMP: "99000", PRESSURE: "some avg10=99.0 avg60=0"})
-    assert [strain.cause for strain in read_strains(Limits(heat_c=0), root)] == ["memory"]
-    assert [strain.cause for strain in read_strains(Limits(free_memory_mib=0), root)] == ["heat"]
-    assert read_strains(Limits(0, 0), root) == ()
+    assert [strain.cause for strain in read_limit_states(BoardLimits(heat_c=0), root)] == ["memory"]
+    assert [strain.cause for strain in read_limit_states(BoardLimits(free_memory_mib=0), root)] == ["heat"]
+    assert read_limit_states(BoardLimits(0, 0), root) == ()
 
 
 def test_a_machine_that_says_nothing_suffers_from_nothing(tmp_path):
-    assert read_strains(Limits(), tmp_path) == ()
+    assert read_limit_states(BoardLimits(), tmp_path) == ()

@@ -8,7 +8,7 @@ import pytest
 
 from mnv2_edge.errors import SourceError, SourceLoginError, SourceNotFoundError, TemporaryError, UsageError
 from mnv2_edge.frames import Frame
-from mnv2_edge.pipeline.reader import Camera, Supervision
+from mnv2_edge.pipeline.reader import OpenedCamera, Supervision
 from mnv2_edge.sources import FrameSource
 from support.fakes import FilmSource, HangingSource
 from support.watching import Watched
@@ -61,7 +61,7 @@ def sequence(*steps: Callable[[], FrameSource] | Exception) -> Callable[[], Fram
 
 
 def test_a_file_is_read_to_its_end() -> None:
-    watched = Watched(Camera("cam", FilmSource(5)))
+    watched = Watched(OpenedCamera("cam", FilmSource(5)))
     watched.run()
     assert watched.states == [("starting", ""), ("streaming", ""), ("ended", "")]
     assert watched.indices == [0, 1, 2, 3, 4]
@@ -70,7 +70,7 @@ def test_a_file_is_read_to_its_end() -> None:
 
 
 def test_a_file_may_take_its_time() -> None:
-    watched = Watched(Camera("cam", FilmSource(3, period_s=0.2)), speed=1000)
+    watched = Watched(OpenedCamera("cam", FilmSource(3, period_s=0.2)), speed=1000)
     watched.run()
     assert watched.names == ["starting", "streaming", "ended"]
     assert watched.indices == [0, 1, 2]
@@ -83,7 +83,7 @@ def test_a_camera_that_ends_is_opened_again_and_indices_go_on() -> None:
         sources.append(FilmSource(3, endless=len(sources) < 2))
         return sources[-1]
 
-    watched = Watched(Camera("cam", FilmSource(3, endless=True), reopen), speed=FAST)
+    watched = Watched(OpenedCamera("cam", FilmSource(3, endless=True), reopen), speed=FAST)
     watched.run()
     assert watched.indices == list(range(12))
     assert watched.capture.reopened == 3
@@ -101,7 +101,9 @@ def test_a_camera_that_comes_back_without_frames_stays_reconnecting() -> None:
             raise SourceError("still not there")
         return FilmSource(0 if len(tries) < 6 else 2, endless=len(tries) < 6)
 
-    watched = Watched(Camera("cam", FilmSource(1, endless=True, error=SourceError("unplugged")), reopen), speed=FAST)
+    watched = Watched(
+        OpenedCamera("cam", FilmSource(1, endless=True, error=SourceError("unplugged")), reopen), speed=FAST
+    )
     watched.run()
     assert watched.states == [
         ("starting", ""), ("streaming", ""), ("reconnecting", "unplugged"), ("streaming", ""), ("ended", "")
@@ -114,14 +116,18 @@ def test_what_could_not_be_decoded_is_counted_once_however_often_it_was_opened()
     sources = [FilmSource(1, endless=True), FilmSource(1, endless=True), FilmSource(1)]
     for source, skipped in zip(sources, (1, 2, 4), strict=True):
         source.skipped = skipped
-    watched = Watched(Camera("cam", sources[0], sequence(*[lambda source=source: source for source in sources[1:]])))
+    watched = Watched(
+        OpenedCamera("cam", sources[0], sequence(*[lambda source=source: source for source in sources[1:]]))
+    )
     watched.run()
     assert watched.capture.skipped == 7
 
 
 def test_an_outage_is_told_when_it_is_over_with_its_length_and_first_reason() -> None:
     reopen = sequence(*[SourceError("still not there")] * 3, Endless)
-    watched = Watched(Camera("cam", FilmSource(2, endless=True, error=SourceError("unplugged")), reopen), speed=FAST)
+    watched = Watched(
+        OpenedCamera("cam", FilmSource(2, endless=True, error=SourceError("unplugged")), reopen), speed=FAST
+    )
     watched.run(until_frames=5)
     (outage,) = watched.outages
     assert (outage.reason, outage.recovered) == ("unplugged", True)
@@ -130,7 +136,7 @@ def test_an_outage_is_told_when_it_is_over_with_its_length_and_first_reason() ->
 
 
 def test_an_outage_that_lasts_to_the_end_is_told_too() -> None:
-    camera = Camera("cam", FilmSource(1, endless=True), sequence(SourceError("not there")))
+    camera = OpenedCamera("cam", FilmSource(1, endless=True), sequence(SourceError("not there")))
     watched = Watched(camera, speed=FAST)
     watched.run(0.2)
     (outage,) = watched.outages
@@ -139,7 +145,7 @@ def test_an_outage_that_lasts_to_the_end_is_told_too() -> None:
 
 
 def test_a_fault_without_a_way_back_is_a_failure_with_its_reason() -> None:
-    watched = Watched(Camera("cam", FilmSource(2, endless=True, error=SourceError("cable out"))))
+    watched = Watched(OpenedCamera("cam", FilmSource(2, endless=True, error=SourceError("cable out"))))
     watched.run()
     assert watched.states[-1] == ("failed", "cable out")
     assert watched.capture.reason == "cable out"
@@ -147,7 +153,7 @@ def test_a_fault_without_a_way_back_is_a_failure_with_its_reason() -> None:
 
 def test_a_stalled_camera_is_closed_and_opened_again() -> None:
     silent = Silent(2)
-    watched = Watched(Camera("cam", silent, sequence(Endless)), speed=FAST)
+    watched = Watched(OpenedCamera("cam", silent, sequence(Endless)), speed=FAST)
     watched.run(until_frames=10)
     assert watched.names[:5] == ["starting", "streaming", "stalled", "reconnecting", "streaming"]
     assert watched.states[2][1] == "no frame for 5 s"
@@ -159,7 +165,7 @@ def test_a_stalled_camera_is_closed_and_opened_again() -> None:
 
 
 def test_a_stall_is_noticed_within_a_second() -> None:
-    camera = Camera("cam", Silent(1), sequence(SourceError("not there")), Supervision(stall_s=0.5))
+    camera = OpenedCamera("cam", Silent(1), sequence(SourceError("not there")), Supervision(stall_s=0.5))
     watched = Watched(camera)
     watched.capture.start()
     watched.go_on(0.4)
@@ -181,7 +187,7 @@ def test_an_absent_camera_is_one_state_for_ten_minutes_and_no_flood(caplog: pyte
             raise SourceNotFoundError("there is no /dev/video0")
         return Endless()
 
-    watched = Watched(Camera("cam", None, reopen), speed=speed)
+    watched = Watched(OpenedCamera("cam", None, reopen), speed=speed)
     with caplog.at_level(logging.INFO):
         watched.capture.start()
         watched.go_on(600 / speed)
@@ -210,7 +216,7 @@ def test_a_refused_login_is_said_and_tried_rarely() -> None:
             raise SourceError("not there")
         raise refused
 
-    watched = Watched(Camera("cam", FilmSource(1, endless=True), reopen), speed=300)
+    watched = Watched(OpenedCamera("cam", FilmSource(1, endless=True), reopen), speed=300)
     watched.run(2.5)  # 750 s
     assert watched.states[2:4] == [("reconnecting", "the stream ended"), ("reconnecting", str(refused))]
     assert watched.names.count("reconnecting") == 2
@@ -219,7 +225,7 @@ def test_a_refused_login_is_said_and_tried_rarely() -> None:
 
 def test_a_hung_read_is_left_behind_once_and_a_new_reader_takes_over() -> None:
     hung = HangingSource()
-    watched = Watched(Camera("cam", hung, sequence(Endless)), speed=FAST)
+    watched = Watched(OpenedCamera("cam", hung, sequence(Endless)), speed=FAST)
     watched.capture.start()
     watched.go_on(5, until_frames=20)
     assert watched.names == ["starting", "streaming", "stalled", "reconnecting", "streaming"]
@@ -237,7 +243,7 @@ def test_a_hung_read_is_left_behind_once_and_a_new_reader_takes_over() -> None:
 
 def test_a_second_hung_read_ends_the_process() -> None:
     first, second = HangingSource(), HangingSource()
-    watched = Watched(Camera("cam", first, sequence(lambda: second)), speed=FAST)
+    watched = Watched(OpenedCamera("cam", first, sequence(lambda: second)), speed=FAST)
     watched.capture.start()
     with pytest.raises(TemporaryError, match="only a new process"):
         watched.go_on(5)
@@ -251,7 +257,7 @@ def test_a_second_hung_read_ends_the_process() -> None:
 
 def test_a_hung_read_that_has_ended_since_does_not_count() -> None:
     sources = [HangingSource(), HangingSource()]
-    watched = Watched(Camera("cam", sources[0], sequence(lambda: sources[1], Endless)), speed=FAST)
+    watched = Watched(OpenedCamera("cam", sources[0], sequence(lambda: sources[1], Endless)), speed=FAST)
     watched.capture.start()
     watched.go_on(5, until_frames=2)
     sources[0].let_go.set()
@@ -264,7 +270,7 @@ def test_a_hung_read_that_has_ended_since_does_not_count() -> None:
 
 def test_a_device_that_a_lost_thread_holds_ends_the_process() -> None:
     hung = HangingSource()
-    watched = Watched(Camera("cam", hung, sequence(SourceError("busy"))), speed=200)
+    watched = Watched(OpenedCamera("cam", hung, sequence(SourceError("busy"))), speed=200)
     watched.capture.start()
     with pytest.raises(TemporaryError, match="keeps the camera"):
         watched.go_on(5)
@@ -282,7 +288,7 @@ def test_a_hung_open_is_left_behind_too_and_what_it_opens_late_is_closed() -> No
         late.append(Endless())
         return late[-1]
 
-    watched = Watched(Camera("cam", None, sequence(hang, Endless)), speed=200)
+    watched = Watched(OpenedCamera("cam", None, sequence(hang, Endless)), speed=200)
     watched.capture.start()
     watched.go_on(5, until_frames=5)
     assert watched.names == ["starting", "reconnecting", "streaming"]
@@ -294,20 +300,20 @@ def test_a_hung_open_is_left_behind_too_and_what_it_opens_late_is_closed() -> No
 
 
 def test_a_frozen_picture_is_reported_and_not_looked_at() -> None:
-    camera = Camera("cam", Still(100), sequence(lambda: Still(100)), Supervision(frozen_s=10))
+    camera = OpenedCamera("cam", Still(100), sequence(lambda: Still(100)), Supervision(frozen_s=10))
     watched = Watched(camera, speed=FAST)
     watched.run(1.2)  # 60 s
     assert watched.names == ["starting", "streaming", "stalled", "reconnecting", "ended"]
     assert "frozen" in watched.states[2][1]
     assert "frozen_s: 0" in watched.states[2][1]
     assert watched.capture.gated > 0
-    assert watched.capture.reopened == 0  # the same picture again is no frame
+    assert watched.capture.reopened == 0  # the same picture again is not a frame
     (outage,) = watched.outages
     assert not outage.recovered
 
 
 def test_a_frozen_camera_is_back_with_the_first_other_picture() -> None:
-    camera = Camera("cam", Still(100), sequence(lambda: Still(100), Endless), Supervision(frozen_s=10))
+    camera = OpenedCamera("cam", Still(100), sequence(lambda: Still(100), Endless), Supervision(frozen_s=10))
     watched = Watched(camera, speed=FAST)
     watched.run(5, until_frames=400)
     assert watched.names[:5] == ["starting", "streaming", "stalled", "reconnecting", "streaming"]
@@ -325,7 +331,7 @@ def test_black_pictures_are_not_looked_at_and_reported_when_they_last() -> None:
                 yield frame
 
     dark = Dark()
-    watched = Watched(Camera("cam", dark, None, Supervision(black_s=2)), speed=FAST)
+    watched = Watched(OpenedCamera("cam", dark, None, Supervision(black_s=2)), speed=FAST)
     watched.run(0.5)
     assert watched.names == ["starting", "streaming", "stalled", "ended"]
     assert "black" in watched.states[2][1]
@@ -335,18 +341,18 @@ def test_black_pictures_are_not_looked_at_and_reported_when_they_last() -> None:
 
 
 def test_a_film_may_be_black_and_stand_still() -> None:
-    watched = Watched(Camera("cam", Still(0)), speed=100)
+    watched = Watched(OpenedCamera("cam", Still(0)), speed=100)
     watched.run(0.5)
     assert watched.names == ["starting", "streaming", "ended"]
     assert watched.capture.gated == 0
 
 
 def test_stopping_interrupts_a_source_that_waits_and_the_wait_for_a_camera() -> None:
-    slow = Watched(Camera("cam", FilmSource(5, live=True, period_s=30)))
+    slow = Watched(OpenedCamera("cam", FilmSource(5, live=True, period_s=30)))
     began = time.monotonic()
     slow.run(0.1)
     assert slow.states[-1] == ("ended", "stopped")
-    away = Watched(Camera("cam", FilmSource(1, live=True, endless=True), sequence(SourceError("not there"))))
+    away = Watched(OpenedCamera("cam", FilmSource(1, live=True, endless=True), sequence(SourceError("not there"))))
     away.run(0.3)
     assert away.states[-1] == ("ended", "stopped")
     assert time.monotonic() - began < 5
@@ -354,9 +360,9 @@ def test_stopping_interrupts_a_source_that_waits_and_the_wait_for_a_camera() -> 
 
 def test_a_hanging_driver_is_told_of_and_does_not_hold_up_the_caller() -> None:
     source = HangingSource()
-    watched = Watched(Camera("cam", source))
+    watched = Watched(OpenedCamera("cam", source))
     watched.capture.start()
-    assert watched.exchange.take(5) is not None
+    assert watched.slots.take(5) is not None
     watched.capture.stop()
     assert not watched.capture.join(0.1)
     source.let_go.set()
@@ -366,7 +372,7 @@ def test_a_hanging_driver_is_told_of_and_does_not_hold_up_the_caller() -> None:
 def test_another_device_in_the_place_of_a_camera_is_an_outage_and_no_end() -> None:
     """As when a second camera with the same serial number is plugged in: its twin's address meant one thing before."""
     reopen = sequence(UsageError("2 cameras have the serial number 7"), Endless)
-    watched = Watched(Camera("cam", FilmSource(2, endless=True), reopen), speed=FAST)
+    watched = Watched(OpenedCamera("cam", FilmSource(2, endless=True), reopen), speed=FAST)
     watched.run(until_frames=5)
     assert watched.capture.error is None
     assert watched.names[:4] == ["starting", "streaming", "reconnecting", "streaming"]
@@ -374,14 +380,14 @@ def test_another_device_in_the_place_of_a_camera_is_an_outage_and_no_end() -> No
 
 def test_an_address_that_never_made_sense_ends_the_run() -> None:
     error = UsageError("no such option")
-    watched = Watched(Camera("cam", None, sequence(error)), speed=FAST)
+    watched = Watched(OpenedCamera("cam", None, sequence(error)), speed=FAST)
     watched.run()
     assert watched.capture.error is error
 
 
 def test_any_other_error_is_kept_for_the_pipeline() -> None:
     error = ZeroDivisionError("a bug")
-    watched = Watched(Camera("cam", FilmSource(1, error=error)))
+    watched = Watched(OpenedCamera("cam", FilmSource(1, error=error)))
     watched.run()
     assert watched.capture.error is error
     assert watched.ended.is_set()
@@ -389,7 +395,7 @@ def test_any_other_error_is_kept_for_the_pipeline() -> None:
 
 def test_500_reopenings_leave_no_thread_behind_and_lose_no_index() -> None:
     before = threading.active_count()
-    watched = Watched(Camera("cam", FilmSource(2, endless=True), lambda: FilmSource(2, endless=True)), speed=5000)
+    watched = Watched(OpenedCamera("cam", FilmSource(2, endless=True), lambda: FilmSource(2, endless=True)), speed=5000)
     watched.run(30, until_frames=1002)
     assert watched.capture.reopened >= 500
     assert watched.indices == list(range(1002))

@@ -11,7 +11,7 @@ import pytest
 from mnv2_edge.frames import Frame
 from mnv2_edge.pipeline.freshness import AgeClock, read_clocks
 from mnv2_edge.pipeline.pipeline import Network, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.records import Result
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from support.command import start
@@ -98,7 +98,7 @@ class AgedSource(FilmSource):
 @pytest.mark.parametrize(("live", "max_age_s", "expired"), [(True, 5.0, True), (True, 0.0, False), (False, 5.0, False)])
 def test_old_pictures_of_live_cameras_are_counted_and_not_published(live, max_age_s, expired):
     sink = ListSink()
-    camera = Camera("cam", AgedSource(20, live=live, period_s=0.02), max_age_s=max_age_s)
+    camera = OpenedCamera("cam", AgedSource(20, live=live, period_s=0.02), max_age_s=max_age_s)
     outcome = Pipeline([camera], NETWORK, [sink]).run()
     results = [record for record in sink.records if isinstance(record, Result)]
     assert outcome.results == len(results) > 0

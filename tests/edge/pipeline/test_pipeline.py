@@ -5,10 +5,10 @@ import pytest
 
 from mnv2_edge.errors import SourceError, TemporaryError
 from mnv2_edge.host.clock import Clock, Timer
-from mnv2_edge.pipeline.board_limits import Strain
+from mnv2_edge.pipeline.board_limits import LimitState
 from mnv2_edge.pipeline.frame_gate import GateSettings
 from mnv2_edge.pipeline.pipeline import Network, Outcome, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.pipeline.throttle import Slowdown
 from mnv2_edge.records import CameraState, Event, Record, Result
 from mnv2_edge.sources import FrameSource
@@ -22,7 +22,7 @@ IDENTITY = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), resize=ResizePo
 
 
 def run(
-    *cameras: Camera,
+    *cameras: OpenedCamera,
     backend: EchoBackend | None = None,
     max_frames: int | None = None,
     stop_after_s: float | None = None,
@@ -41,7 +41,7 @@ def run(
 
 
 def test_a_film_flat_out_gives_every_frame_once_in_order_with_its_own_prediction() -> None:
-    results, states, outcome = run(Camera("cam", FilmSource(300)))
+    results, states, outcome = run(OpenedCamera("cam", FilmSource(300)))
     assert [result.frame for result in results] == list(range(300))
     assert [result.predictions[0].label for result in results] == [str(index % 256) for index in range(300)]
     assert (outcome.results, outcome.dropped, outcome.stuck) == (300, 0, ())
@@ -51,23 +51,23 @@ def test_a_film_flat_out_gives_every_frame_once_in_order_with_its_own_prediction
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_a_film_ends_when_its_last_result_is_out(count: int) -> None:
     sink = ListSink()
-    _, states, _ = run(Camera("cam", FilmSource(count)), backend=EchoBackend(0.02), sink=sink)
+    _, states, _ = run(OpenedCamera("cam", FilmSource(count)), backend=EchoBackend(0.02), sink=sink)
     assert sink.records[-1] is states[-1]
     assert (states[-1].state, states[-1].frames) == ("ended", count)
 
 
 def test_so_does_one_that_is_cut_short_and_one_without_frames() -> None:
     sink = ListSink()
-    _, states, _ = run(Camera("cam", FilmSource(10**6)), max_frames=3, sink=sink)
+    _, states, _ = run(OpenedCamera("cam", FilmSource(10**6)), max_frames=3, sink=sink)
     assert sink.records[-1] is states[-1]
     assert (states[-1].state, states[-1].frames) == ("ended", 3)
-    _, states, _ = run(Camera("cam", FilmSource(0)))
+    _, states, _ = run(OpenedCamera("cam", FilmSource(0)))
     assert [state.state for state in states] == ["starting", "ended"]
 
 
 def test_a_live_camera_with_a_slow_engine_drops_exactly_what_was_not_inferred() -> None:
     source = FilmSource(60, live=True, period_s=0.005)
-    results, _, outcome = run(Camera("cam", source), backend=EchoBackend(0.03))
+    results, _, outcome = run(OpenedCamera("cam", source), backend=EchoBackend(0.03))
     assert source.given == 60
     assert outcome.dropped > 20
     assert outcome.results + outcome.dropped == 60
@@ -82,7 +82,7 @@ def test_a_password_in_a_fault_is_published_nowhere() -> None:
     def reopen() -> FrameSource:
         raise fault
 
-    camera = Camera("cam", FilmSource(1, endless=True, live=True, error=fault), reopen)
+    camera = OpenedCamera("cam", FilmSource(1, endless=True, live=True, error=fault), reopen)
     _, states, _ = run(camera, stop_after_s=0.3, sink=sink)
     published = [state.reason for state in states]
     published += [str(record.details["reason"]) for record in sink.records if isinstance(record, Event)]
@@ -91,13 +91,13 @@ def test_a_password_in_a_fault_is_published_nowhere() -> None:
 
 
 def test_the_age_of_a_result_does_not_grow_when_the_engine_is_slow() -> None:
-    results, _, _ = run(Camera("cam", FilmSource(120, live=True, period_s=0.005)), backend=EchoBackend(0.03))
+    results, _, _ = run(OpenedCamera("cam", FilmSource(120, live=True, period_s=0.005)), backend=EchoBackend(0.03))
     ages = [result.age_ms for result in results]
     assert max(ages[len(ages) // 2 :]) < 30 + 3 * 30  # one inference, and slack; a queue would make it 600
 
 
 def test_a_record_says_where_the_time_went() -> None:
-    results, _, _ = run(Camera("cam", FilmSource(3)), backend=EchoBackend(0.01))
+    results, _, _ = run(OpenedCamera("cam", FilmSource(3)), backend=EchoBackend(0.01))
     for result in results:
         latency = result.latency
         assert latency.infer_ms >= 10
@@ -108,7 +108,7 @@ def test_a_record_says_where_the_time_went() -> None:
 
 
 def test_two_cameras_share_one_engine_fairly() -> None:
-    cameras = [Camera(name, FilmSource(1000, live=True, period_s=0.001, source_id=name)) for name in ("a", "b")]
+    cameras = [OpenedCamera(name, FilmSource(1000, live=True, period_s=0.001, source_id=name)) for name in ("a", "b")]
     results, _, _ = run(*cameras, backend=EchoBackend(0.01), stop_after_s=0.6)
     counts = [sum(result.camera == name for result in results) for name in ("a", "b")]
     assert min(counts) >= 10
@@ -116,14 +116,14 @@ def test_two_cameras_share_one_engine_fairly() -> None:
 
 
 def test_max_frames_is_exact() -> None:
-    results, states, outcome = run(Camera("cam", FilmSource(100)), max_frames=7)
+    results, states, outcome = run(OpenedCamera("cam", FilmSource(100)), max_frames=7)
     assert len(results) == outcome.results == 7
     assert states[-1].state == "ended"
 
 
 def test_a_camera_that_failed_is_told_and_the_other_goes_on() -> None:
-    broken = Camera("broken", FilmSource(1, endless=True, source_id="broken", error=SourceError("gone")))
-    results, states, outcome = run(broken, Camera("good", FilmSource(50, source_id="good")))
+    broken = OpenedCamera("broken", FilmSource(1, endless=True, source_id="broken", error=SourceError("gone")))
+    results, states, outcome = run(broken, OpenedCamera("good", FilmSource(50, source_id="good")))
     assert sum(result.camera == "good" for result in results) == 50
     assert outcome.failed == "gone"
     assert ("broken", "failed") in [(state.camera, state.state) for state in states]
@@ -132,7 +132,9 @@ def test_a_camera_that_failed_is_told_and_the_other_goes_on() -> None:
 def test_a_bug_in_a_source_ends_the_run_at_once() -> None:
     endless = FilmSource(10**9, live=True, period_s=0.01)
     with pytest.raises(ZeroDivisionError):
-        run(Camera("bad", FilmSource(1, source_id="bad", error=ZeroDivisionError())), Camera("cam", endless))
+        run(
+            OpenedCamera("bad", FilmSource(1, source_id="bad", error=ZeroDivisionError())), OpenedCamera("cam", endless)
+        )
     assert endless.closed.is_set()
 
 
@@ -142,13 +144,13 @@ def test_an_engine_that_refuses_ends_the_run_with_its_error() -> None:
             raise InferenceError("no")
 
     with pytest.raises(InferenceError):
-        run(Camera("cam", FilmSource(10**9, live=True, period_s=0.01)), backend=Refusing())
+        run(OpenedCamera("cam", FilmSource(10**9, live=True, period_s=0.01)), backend=Refusing())
 
 
 def test_stop_ends_a_run_quickly_also_with_a_thread_stuck_in_a_driver() -> None:
     source = HangingSource()
     began = time.monotonic()
-    _, _, outcome = run(Camera("cam", source), stop_after_s=0.1)
+    _, _, outcome = run(OpenedCamera("cam", source), stop_after_s=0.1)
     assert time.monotonic() - began < 1.0
     assert outcome.stuck == ("capture of cam",)
     source.let_go.set()
@@ -156,7 +158,7 @@ def test_stop_ends_a_run_quickly_also_with_a_thread_stuck_in_a_driver() -> None:
 
 def test_stop_ends_a_run_quickly_also_with_the_engine_stuck() -> None:
     began = time.monotonic()
-    _, _, outcome = run(Camera("cam", FilmSource(5)), backend=EchoBackend(3.0), stop_after_s=0.1)
+    _, _, outcome = run(OpenedCamera("cam", FilmSource(5)), backend=EchoBackend(3.0), stop_after_s=0.1)
     assert time.monotonic() - began < 1.0
     assert outcome.stuck == ("inference",)
 
@@ -166,7 +168,7 @@ def test_a_run_ends_when_nobody_can_hear_it_any_more() -> None:
         def publish(self, record: object) -> None:
             self.broken = "the reader has gone"
 
-    _, _, outcome = run(Camera("cam", FilmSource(10**9, live=True, period_s=0.001)), sink=Deaf())
+    _, _, outcome = run(OpenedCamera("cam", FilmSource(10**9, live=True, period_s=0.001)), sink=Deaf())
     assert outcome.results < 10**4
     assert outcome.sink_failed == ""
 
@@ -178,7 +180,7 @@ def test_a_sink_that_broke_by_its_own_fault_is_told_at_the_end_also_when_others_
 
     healthy = ListSink()
     network = Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0")
-    outcome = Pipeline([Camera("cam", FilmSource(5))], network, [Faulty(), healthy]).run()
+    outcome = Pipeline([OpenedCamera("cam", FilmSource(5))], network, [Faulty(), healthy]).run()
     assert (outcome.results, outcome.sink_failed) == (5, "the disk is gone")
     assert len(healthy.records) == 8
 
@@ -190,7 +192,7 @@ class TestSupervision:
 
     def test_a_hung_read_is_replaced_in_the_same_process_and_the_outage_is_published(self) -> None:
         hung = HangingSource()
-        camera = Camera("cam", hung, lambda: FilmSource(10**9, live=True, endless=True, period_s=0.002))
+        camera = OpenedCamera("cam", hung, lambda: FilmSource(10**9, live=True, endless=True, period_s=0.002))
         sink = ListSink()
         results, states, outcome = run(camera, sink=sink, timer=FastTimer(50), max_frames=20)
         hung.let_go.set()
@@ -209,8 +211,8 @@ class TestSupervision:
         def absent() -> FrameSource:
             raise SourceError("not there")
 
-        good = Camera("good", FilmSource(10**9, live=True, endless=True, period_s=0.005, source_id="good"))
-        results, states, _ = run(Camera("away", None, absent), good, stop_after_s=0.5)
+        good = OpenedCamera("good", FilmSource(10**9, live=True, endless=True, period_s=0.005, source_id="good"))
+        results, states, _ = run(OpenedCamera("away", None, absent), good, stop_after_s=0.5)
         assert len(results) > 40
         assert [state.state for state in states if state.camera == "away"] == ["starting", "reconnecting", "ended"]
         assert [state.state for state in states if state.camera == "good"] == ["starting", "streaming", "ended"]
@@ -219,7 +221,7 @@ class TestSupervision:
         sources = [HangingSource(), HangingSource()]
         began = time.monotonic()
         with pytest.raises(TemporaryError):
-            run(Camera("cam", sources[0], lambda: sources[1]), timer=FastTimer(100))
+            run(OpenedCamera("cam", sources[0], lambda: sources[1]), timer=FastTimer(100))
         assert time.monotonic() - began < 3
         for source in sources:
             source.let_go.set()
@@ -227,7 +229,7 @@ class TestSupervision:
     def test_what_is_held_back_is_counted_in_results_and_states(self) -> None:
         film = FilmSource(200, live=True, period_s=0.005)
         began = time.monotonic()
-        results, states, outcome = run(Camera("cam", film, gate=GateSettings(max_rate=20)))
+        results, states, outcome = run(OpenedCamera("cam", film, gate=GateSettings(max_rate=20)))
         assert 15 <= outcome.results <= 20 * (time.monotonic() - began) + 5  # a busy machine plays the film slower
         assert results[-1].gated > 100
         told = states[-1].gated + states[-1].frames + states[-1].dropped
@@ -238,7 +240,7 @@ class TestSignsOfLife:
     """`on_alive` is called while no thread hangs; a service's watchdog is fed by nothing else."""
 
     @staticmethod
-    def signs(camera: Camera, backend: EchoBackend, seconds: float) -> list[float]:
+    def signs(camera: OpenedCamera, backend: EchoBackend, seconds: float) -> list[float]:
         network = Network(backend, EchoTask(), IDENTITY, "echo@0")
         began, signs = time.monotonic(), []
         pipeline = Pipeline([camera], network, [], on_alive=lambda: signs.append(time.monotonic() - began))
@@ -248,17 +250,17 @@ class TestSignsOfLife:
         return signs
 
     def test_they_come_while_frames_do(self) -> None:
-        signs = self.signs(Camera("cam", FilmSource(10**9, live=True, period_s=0.01)), EchoBackend(), 0.8)
+        signs = self.signs(OpenedCamera("cam", FilmSource(10**9, live=True, period_s=0.01)), EchoBackend(), 0.8)
         assert len(signs) >= 4
 
     def test_they_come_while_the_camera_is_away(self) -> None:
         def absent() -> FrameSource:
             raise SourceError("not there")
 
-        assert len(self.signs(Camera("cam", None, absent), EchoBackend(), 0.8)) >= 4
+        assert len(self.signs(OpenedCamera("cam", None, absent), EchoBackend(), 0.8)) >= 4
 
     def test_they_end_when_inference_does_not_return(self) -> None:
-        signs = self.signs(Camera("cam", FilmSource(5, live=True, period_s=0.01)), EchoBackend(3.0), 1.0)
+        signs = self.signs(OpenedCamera("cam", FilmSource(5, live=True, period_s=0.01)), EchoBackend(3.0), 1.0)
         assert len(signs) <= 3
 
     def test_they_come_while_a_reader_of_results_is_slow(self) -> None:
@@ -268,7 +270,7 @@ class TestSignsOfLife:
                 return False
 
         network, signs, stop = Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0"), [], threading.Event()
-        pipeline = Pipeline([Camera("cam", FilmSource(5))], network, [Slow()], on_alive=lambda: signs.append(1))
+        pipeline = Pipeline([OpenedCamera("cam", FilmSource(5))], network, [Slow()], on_alive=lambda: signs.append(1))
         threading.Timer(1.0, stop.set).start()
         pipeline.run(stop)
         assert len(signs) >= 5
@@ -278,8 +280,10 @@ def test_a_slowdown_is_told_of_live_cameras_when_it_begins_changes_and_ends(monk
     monkeypatch.setattr("mnv2_edge.pipeline.throttle.LOOK_S", 0.05)
     hot, over, sink = threading.Event(), threading.Event(), ListSink()
 
-    def sense() -> tuple[Strain, ...]:
-        return (Strain("heat", hot.is_set(), not hot.is_set(), "hot" if hot.is_set() else "cool", {"celsius": 81.5}),)
+    def sense() -> tuple[LimitState, ...]:
+        return (
+            LimitState("heat", hot.is_set(), not hot.is_set(), "hot" if hot.is_set() else "cool", {"celsius": 81.5}),
+        )
 
     class Turn:
         """Heat it when one camera has ended, cool it at the least share, and end the run when all is well again."""
@@ -301,9 +305,9 @@ def test_a_slowdown_is_told_of_live_cameras_when_it_begins_changes_and_ends(monk
 
     stop = threading.Event()
     cameras = [
-        Camera("door", FilmSource(10**6, live=True, period_s=0.001, source_id="door")),
-        Camera("film", FilmSource(10**6, period_s=0.001, source_id="film")),
-        Camera("short", FilmSource(3, live=True, source_id="short")),
+        OpenedCamera("door", FilmSource(10**6, live=True, period_s=0.001, source_id="door")),
+        OpenedCamera("film", FilmSource(10**6, period_s=0.001, source_id="film")),
+        OpenedCamera("short", FilmSource(3, live=True, source_id="short")),
     ]
     network = Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0")
     pipeline = Pipeline(cameras, network, [sink], observers=[Turn()], slowdown=Slowdown(sense), remark=lambda: "so so")

@@ -4,7 +4,7 @@ import time
 import numpy as np
 
 from mnv2_edge.frames import Frame
-from mnv2_edge.pipeline.slots import Exchange, Lane
+from mnv2_edge.pipeline.slots import FrameSlots, Lane
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import TensorArray, UInt8Array
 
@@ -24,7 +24,7 @@ class CountingPreparer:
 
 
 class Input:
-    """The side of a network that an exchange sees: buffers of a few values, and preparers that can be looked at."""
+    """The side of a network that `FrameSlots` sees: buffers of a few values, and preparers that can be looked at."""
 
     def __init__(self, size: int = 1) -> None:
         self.preparers: list[CountingPreparer] = []
@@ -40,23 +40,23 @@ class Input:
 
 
 class Setup:
-    """An exchange with lanes."""
+    """`FrameSlots` with lanes."""
 
     def __init__(self, *live: bool) -> None:
         self.network = Input()
-        self.exchange = Exchange(self.network)
-        self.lanes = [self.exchange.add_lane(live=is_live) for is_live in live]
+        self.slots = FrameSlots(self.network)
+        self.lanes = [self.slots.add_lane(live=is_live) for is_live in live]
 
     @property
     def preparers(self) -> list[CountingPreparer]:
         return self.network.preparers
 
     def take(self) -> tuple[Lane, Frame, int]:
-        taken = self.exchange.take(5.0)
+        taken = self.slots.take(5.0)
         assert taken is not None
         lane, ready = taken
         value = int(ready.buffer[0])
-        self.exchange.release(ready)
+        self.slots.release(ready)
         return lane, ready.frame, value
 
 
@@ -106,13 +106,13 @@ def test_a_file_waits_for_its_reader_and_loses_nothing() -> None:
     thread = threading.Thread(target=read)
     thread.start()
     seen = []
-    while (taken := setup.exchange.take(5.0)) is not None:
+    while (taken := setup.slots.take(5.0)) is not None:
         seen.append((taken[1].frame.index, int(taken[1].buffer[0])))
-        setup.exchange.release(taken[1])
+        setup.slots.release(taken[1])
     thread.join()
     assert seen == [(index, index) for index in range(50)]
     assert lane.dropped == 0
-    assert setup.exchange.finished
+    assert setup.slots.finished
 
 
 def test_lanes_take_turns() -> None:
@@ -143,19 +143,19 @@ def test_closing_wakes_a_waiting_file_and_a_waiting_engine() -> None:
     threads = [threading.Thread(target=lambda: answers.append(lane.offer(frame(1))))]
     threads[0].start()
     time.sleep(0.05)
-    setup.exchange.close()
+    setup.slots.close()
     threads[0].join(5)
     assert answers == [False]
-    assert setup.exchange.take(5.0) is None
+    assert setup.slots.take(5.0) is None
 
 
 def test_taking_gives_up_after_its_time_and_when_all_lanes_are_done() -> None:
     setup = Setup(True)
-    assert setup.exchange.take(0.01) is None
-    assert not setup.exchange.finished
+    assert setup.slots.take(0.01) is None
+    assert not setup.slots.finished
     setup.lanes[0].finish()
-    assert setup.exchange.take(5.0) is None
-    assert setup.exchange.finished
+    assert setup.slots.take(5.0) is None
+    assert setup.slots.finished
 
 
 def test_buffers_never_run_out_under_load() -> None:
@@ -176,7 +176,7 @@ def test_buffers_never_run_out_under_load() -> None:
         _, taken, value = setup.take()
         assert value == taken.index
     stop.set()
-    setup.exchange.close()
+    setup.slots.close()
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()

@@ -1,10 +1,10 @@
-"""The exchange under hundreds of interleavings: two cameras, an inference thread, and networks that change under it."""
+"""`FrameSlots` under hundreds of interleavings: two cameras, an inference thread, and networks that change under it."""
 
 import numpy as np
 import pytest
 
 from mnv2_edge.frames import Frame
-from mnv2_edge.pipeline.slots import Exchange, Lane, Ready
+from mnv2_edge.pipeline.slots import FrameSlots, Lane, ReadyFrame
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tensors import TensorArray, UInt8Array
 from support.interleaving import DeadlockError, Scheduler
@@ -14,7 +14,7 @@ FRAMES = 4
 
 
 class Input:
-    """A network as the exchange sees it. It knows when it was closed, and its buffers hold who wrote into them."""
+    """A network as `FrameSlots` sees it. It knows when it was closed, and its buffers hold who wrote into them."""
 
     def __init__(self, number: int, scheduler: Scheduler) -> None:
         self.number = number
@@ -36,7 +36,7 @@ class Input:
         assert not self.closed
         return VIEW
 
-    def look(self, ready: Ready) -> None:
+    def look(self, ready: ReadyFrame) -> None:
         for _ in range(2):
             assert not self.closed
             assert ready.buffer.tolist() == [self.number, *ready.frame.pixels[0, 0, :2]]
@@ -50,9 +50,9 @@ class Scene:
         self.scheduler = Scheduler(seed)
         self._late = seed % 50
         self.networks = [Input(number, self.scheduler) for number in range(changes + 1)]
-        self.exchange = Exchange(self.networks[0])
-        self.exchange._changed = self.scheduler.condition()
-        self.lanes = [self.exchange.add_lane(live=live) for live in (True, False)]
+        self.slots = FrameSlots(self.networks[0])
+        self.slots._changed = self.scheduler.condition()
+        self.lanes = [self.slots.add_lane(live=live) for live in (True, False)]
         self.taken: dict[Lane, list[int]] = {lane: [] for lane in self.lanes}
         self.offered: dict[Lane, int] = dict.fromkeys(self.lanes, 0)
         self.ends: list[Lane] = []
@@ -74,25 +74,25 @@ class Scene:
             self.ends.append(lane)
 
     def _infer(self) -> None:
-        while (taken := self.exchange.take()) is not None:
+        while (taken := self.slots.take()) is not None:
             lane, ready = taken
             ready.network.look(ready)
             self.taken[lane].append(ready.frame.index)
-            self.exchange.release(ready)
-            if self.exchange.told(lane):
+            self.slots.release(ready)
+            if self.slots.told(lane):
                 self.ends.append(lane)
 
     def _change(self) -> None:
         for _ in range(self._late):  # also when the cameras have ended and one frame is left
             self.scheduler.step()
         for before, after in zip(self.networks, self.networks[1:], strict=False):
-            self.changed.append(self.exchange.change_network(after))
+            self.changed.append(self.slots.change_network(after))
             before.closed = self.changed[-1]
 
     def _close(self) -> None:
         for _ in range(20):
             self.scheduler.step()
-        self.exchange.close()
+        self.slots.close()
 
 
 def check(scene: Scene) -> None:
@@ -104,7 +104,7 @@ def check(scene: Scene) -> None:
     assert len(scene.taken[camera]) + camera.dropped == FRAMES
     assert sorted(map(id, scene.ends)) == sorted(map(id, scene.lanes))
     assert all(scene.changed)
-    assert scene.exchange.finished
+    assert scene.slots.finished
 
 
 @pytest.mark.parametrize("changes", [0, 1, 3])

@@ -3,8 +3,8 @@ import pytest
 from mnv2_edge.host.clock import Clock
 from mnv2_edge.inference.network import Network
 from mnv2_edge.pipeline.capture import Capture, CaptureListener
-from mnv2_edge.pipeline.reader import Camera
-from mnv2_edge.pipeline.slots import Exchange
+from mnv2_edge.pipeline.reader import OpenedCamera
+from mnv2_edge.pipeline.slots import FrameSlots
 from mnv2_edge.pipeline.state_reports import Reporter
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from support.fakes import EchoBackend, EchoTask, FilmSource, ListSink
@@ -19,8 +19,10 @@ class Told:
         self.remark = lambda: ""
         self.sink = ListSink()
         self.reporter = Reporter("dev", Clock(), self.sink.publish, lambda _: self.remark())
-        lane = Exchange(Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0")).add_lane(live=True)
-        camera = Camera("cam", FilmSource(0, live=True, endless=True), lambda: FilmSource(0, live=True, endless=True))
+        lane = FrameSlots(Network(EchoBackend(), EchoTask(), IDENTITY, "echo@0")).add_lane(live=True)
+        camera = OpenedCamera(
+            "cam", FilmSource(0, live=True, endless=True), lambda: FilmSource(0, live=True, endless=True)
+        )
         listener = CaptureListener(self.reporter.state, self.reporter.outage, lambda: None)
         self.capture = Capture(camera, lane, listener)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnv2_edge.pipeline.board_limits import Strain
+from mnv2_edge.pipeline.board_limits import LimitState
 from mnv2_edge.pipeline.throttle import Slowdown
 
 HOT, WARM, COOL = "hot", "warm", "cool"
@@ -12,7 +12,7 @@ STRAINS = st.lists(st.tuples(st.sampled_from(["heat", "memory"]), st.sampled_fro
 
 
 def strain(cause, level):
-    return Strain(cause, level == HOT, level == COOL, f"{cause} is {level}", {f"{cause}_figure": 1.0})
+    return LimitState(cause, level == HOT, level == COOL, f"{cause} is {level}", {f"{cause}_figure": 1.0})
 
 
 class Board:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mnv2_edge.frames import Frame
-from mnv2_edge.pipeline.viewers import Sighting
+from mnv2_edge.pipeline.viewers import InferredFrame
 from mnv2_edge.records import Result
 from mnv2_edge.testing import sample_records
 
@@ -24,6 +24,6 @@ def make_sighting():
         shown = Frame(pixels, "RGB", frame, captured_ns, camera, cut=cut)
         findings = {"predictions": (), **findings}
         result = dataclasses.replace(template, camera=camera, frame=frame, **findings)
-        return Sighting(shown, result, class_map, live)
+        return InferredFrame(shown, result, class_map, live)
 
     return make

@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from mnv2_edge.pipeline.pipeline import Network, Pipeline
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.saving import PictureFolder, Saver
 from mnv2_engines.predictions import Box, Detection
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
@@ -158,7 +158,7 @@ def test_a_slow_disk_holds_up_files_and_no_camera(tmp_path, live):
     preprocess = Preprocess(mean=(0.0,) * 3, std=(1.0,) * 3, resize=ResizePolicy("stretch"))
     network = Network(EchoBackend(), EchoTask(), preprocess, "echo@0")
     source = FilmSource(30, live=live, period_s=0.002 if live else 0.0)
-    pipeline = Pipeline([Camera("cam", source)], network, [], viewers=[saver])
+    pipeline = Pipeline([OpenedCamera("cam", source)], network, [], viewers=[saver])
     if not live:
         threading.Timer(0.3, folder.let_go.set).start()
     outcome = pipeline.run()

@@ -6,9 +6,9 @@ import pytest
 
 from mnv2_edge.demo import render
 from mnv2_edge.errors import ConfigError
-from mnv2_edge.service.engines import bring_engine, find_engine, find_pulled, stores_of_installer
+from mnv2_edge.service.engines import copy_engine, find_engine, find_pulled, stores_of_installer
 from mnv2_engines.building.request import BuildRequest, Pictures
-from mnv2_engines.catalogue.home import Pulled
+from mnv2_engines.catalogue.home import PullRecord
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.preprocessing.frame_path import fit_picture
 from mnv2_engines.preprocessing.preprocess import Preprocess
@@ -42,14 +42,14 @@ def services(tmp_path) -> Store:
 
 def test_an_engine_is_brought_and_verified(users, services):
     assert find_engine("signs", [users], services) == (users, "signs")
-    assert bring_engine(users, "signs", services, as_default=False)
+    assert copy_engine(users, "signs", services, as_default=False)
     assert verify_stored(services, "signs").state == "ok"
     assert [path.name for path in services.folder.parent.iterdir()] == ["engines"]
 
 
 def test_again_and_as_the_default(users, services):
     for _ in range(2):
-        bring_engine(users, "signs", services, as_default=True)
+        copy_engine(users, "signs", services, as_default=True)
     assert services.names() == ("signs",)
     assert services.default() == "signs"
 
@@ -64,7 +64,7 @@ def test_nobody_has_built_one_so_the_demo_network_runs(services):
 
 
 def test_the_service_may_have_it_already(users, services, tmp_path):
-    bring_engine(users, "signs", services, as_default=False)
+    copy_engine(users, "signs", services, as_default=False)
     assert find_engine("signs", [Store(tmp_path / "empty")], services) is None
 
 
@@ -103,7 +103,7 @@ def test_a_pulled_model_is_found_where_no_engine_has_its_name(tmp_path, services
     assert find_pulled("coral-mobilenet-v2", [installer], services) is None
     model = folder / "coral-mobilenet-v2.tflite"
     model.write_bytes(demo_engine_path().read_bytes())
-    record = Pulled(
+    record = PullRecord(
         model=model.name, model_sha256="", file="", sha256="", size=0, source="", hash_was="none", pulled=""
     )
     (folder / "pulled.json").write_bytes(msgspec.json.encode(record))

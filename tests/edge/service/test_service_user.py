@@ -11,7 +11,7 @@ import pytest
 from mnv2_edge.errors import AccessError
 from mnv2_edge.service import service_user as service
 from mnv2_edge.service.installation import carry_out, plan_installation
-from mnv2_edge.service.paths import Places
+from mnv2_edge.service.paths import ServicePaths
 from mnv2_edge.service.service_user import acting_as_service
 from mnv2_engines.errors import CorruptEngineError
 from mnv2_engines.proof.self_test import load_in_child
@@ -36,8 +36,8 @@ def folder():
 
 
 @pytest.fixture
-def places(folder):
-    return Places(folder / "root")
+def paths(folder):
+    return ServicePaths(folder / "root")
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def configuration(folder):
     return home / "door.yaml"
 
 
-def install(configuration, places):
-    plan = plan_installation(configuration, "door", places, can_read=lambda _path: False)
-    carry_out(plan, places, lambda _engine: None)
+def install(configuration, paths):
+    plan = plan_installation(configuration, "door", paths, can_read=lambda _path: False)
+    carry_out(plan, paths, lambda _engine: None)
 
 
 def owners(folder):
@@ -68,43 +68,43 @@ def test_who_we_are_in_the_block_and_after_it():
     assert os.getresgid() == (0, 0, 0)
 
 
-def test_what_is_installed_is_the_services(configuration, places):
+def test_what_is_installed_is_the_services(configuration, paths):
     for _ in range(2):
-        install(configuration, places)
-    assert owners(places.state) == dict.fromkeys(("mnv2-edge", "instances", "door", "password"), NOBODY.pw_uid)
-    assert (places.files("door") / "password").read_text() == "swordfish\n"
-    assert {path.stat().st_mode & 0o077 for path in places.state.rglob("*")} == {0}
-    assert places.configuration("door").stat().st_uid == 0
-    install(places.configuration("door"), places)
-    assert (places.files("door") / "password").read_text() == "swordfish\n"
+        install(configuration, paths)
+    assert owners(paths.state) == dict.fromkeys(("mnv2-edge", "instances", "door", "password"), NOBODY.pw_uid)
+    assert (paths.files("door") / "password").read_text() == "swordfish\n"
+    assert {path.stat().st_mode & 0o077 for path in paths.state.rglob("*")} == {0}
+    assert paths.configuration("door").stat().st_uid == 0
+    install(paths.configuration("door"), paths)
+    assert (paths.files("door") / "password").read_text() == "swordfish\n"
 
 
-def test_a_link_in_its_folder_leads_root_nowhere(configuration, places, folder):
-    install(configuration, places)
+def test_a_link_in_its_folder_leads_root_nowhere(configuration, paths, folder):
+    install(configuration, paths)
     roots = folder / "roots"
     roots.mkdir()
     (roots / "door").mkdir()
     (roots / "door/kept").touch()
-    instances = places.files("door").parent
+    instances = paths.files("door").parent
     instances.rename(instances.with_name("away"))
     instances.symlink_to(roots)
     with pytest.raises(AccessError):
-        install(configuration, places)
+        install(configuration, paths)
     assert owners(roots) == {"roots": 0, "door": 0, "kept": 0}
     assert roots.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_secret_of_roots_is_not_taken_for_a_copy_of_the_services(configuration, places, folder):
-    install(configuration, places)
+def test_a_secret_of_roots_is_not_taken_for_a_copy_of_the_services(configuration, paths, folder):
+    install(configuration, paths)
     shadow = folder / "shadow"
     shadow.write_text("root's\n")
     shadow.chmod(0o600)
-    password = places.files("door") / "password"
+    password = paths.files("door") / "password"
     password.unlink()
     password.symlink_to(shadow)
     with pytest.raises(AccessError):
-        install(places.configuration("door"), places)
-    assert [path for path in places.state.rglob("*") if path.is_file() and not path.is_symlink()] == []
+        install(paths.configuration("door"), paths)
+    assert [path for path in paths.state.rglob("*") if path.is_file() and not path.is_symlink()] == []
 
 
 def test_what_is_started_meanwhile_has_not_roots_terminal(folder, monkeypatch):

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 
 from mnv2_edge.cameras import Camera
-from mnv2_edge.cameras.ribbon import Ribbons
+from mnv2_edge.cameras.ribbon import RibbonCameras
 from mnv2_edge.cameras.video_nodes import VideoNode
 from mnv2_edge.environment import read_environment
-from mnv2_edge.service.paths import Places
-from mnv2_edge.setup.machine import Surroundings
+from mnv2_edge.service.paths import ServicePaths
+from mnv2_edge.setup.machine import SetupHost
 from mnv2_engines.store import Store
 from support.engines import write_engine
 
@@ -21,19 +21,19 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def around(tmp_path, cache):
+def host(tmp_path, cache):
     """Return a machine without cameras, broker, engines and network, on which nothing else was ever installed."""
 
     def run_nothing(arguments, _secrets):
         raise AssertionError(f"nobody asked for {arguments}")
 
-    return Surroundings(
+    return SetupHost(
         environment=read_environment({"MNV2_EDGE_HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(cache)}),
-        places=Places(tmp_path / "root"),
+        paths=ServicePaths(tmp_path / "root"),
         hostname="porch",
         watch_s=0.1,
         list_cameras=tuple,
-        list_ribbons=lambda _nodes: Ribbons((), ""),
+        list_ribbons=lambda _nodes: RibbonCameras((), ""),
         broker_answers_here=lambda: False,
         run_ourselves=run_nothing,
         is_jetson=False,
@@ -53,17 +53,17 @@ def make_node(tmp_path):
 
 
 @pytest.fixture
-def having(around):
+def having(host):
     """Return what gives the machine something else."""
-    return lambda **changes: dataclasses.replace(around, **changes)
+    return lambda **changes: dataclasses.replace(host, **changes)
 
 
 @pytest.fixture
-def put_engines(around):
+def put_engines(host):
     """Return what puts engines into the machine's store, the demo's under other names, and makes one the default."""
 
     def put(*names: str, default: str) -> None:
-        store = Store(around.environment.home)
+        store = Store(host.environment.home)
         store.folder.mkdir(parents=True)
         for name in names:
             with store.staging(name) as staging:

@@ -13,8 +13,8 @@ from mnv2_edge.errors import AccessError, ConfigError, StepFailedError, UsageErr
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.service.paths import instance_name
 from mnv2_edge.setup import conversation
-from mnv2_edge.setup.conversation import Plan, hold_conversation, offer_service
-from mnv2_edge.setup.prompts import DefaultAsker
+from mnv2_edge.setup.conversation import SetupPlan, offer_service, run_setup
+from mnv2_edge.setup.prompts import DefaultPrompts
 from mnv2_engines.demo import demo_engine_path
 from support.asking import Answers
 from support.command import call
@@ -22,7 +22,7 @@ from support.mosquitto import Mosquitto, free_port
 from support.system import need_command
 from support.users import closed_to_us
 
-YES = DefaultAsker(lambda _text, _mark: None)
+YES = DefaultPrompts(lambda _text, _mark: None)
 
 
 @pytest.fixture
@@ -47,23 +47,23 @@ def names(path):
     return sorted(entry.name for entry in path.parent.iterdir())
 
 
-def test_enter_at_every_question_gives_what_runs(path, around, tmp_path):
-    asker = Answers()
-    assert hold_conversation(Plan(path, None), asker, around) == path
+def test_enter_at_every_question_gives_what_runs(path, host, tmp_path):
+    prompts = Answers()
+    assert run_setup(SetupPlan(path, None), prompts, host) == path
     assert read_config(path) == Config(
         version=1,
         device=DeviceConfig(name="porch"),
         cameras=(CameraConfig(uri="demo"),),
         engine=EngineConfig(model="demo"),
     )
-    assert "  version: 1" in asker.lines
-    assert asker.lines[-1] == f"mnv2-edge run --config {path}"
+    assert "  version: 1" in prompts.lines
+    assert prompts.lines[-1] == f"mnv2-edge run --config {path}"
     ran = call("run", "--config", path, "--max-frames", "3", "--format", "jsonl", home=tmp_path)
     assert (ran.returncode, ran.stdout.count('"device":"porch"')) == (0, 3)
 
 
-def test_nobody_has_to_be_asked(path, around):
-    assert hold_conversation(Plan(path, None), YES, around) == path
+def test_nobody_has_to_be_asked(path, host):
+    assert run_setup(SetupPlan(path, None), YES, host) == path
     assert read_config(path).cameras[0].uri == "demo"
 
 
@@ -71,7 +71,7 @@ NAMES = ["yes", "0x1F", "null", "Tür #1: 'Hof'", "- a", "{b}", "*c", "1e3", "20
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_is_answered_is_read_again_and_runs(path, around, put_engines, tmp_path, seed):
+def test_whatever_is_answered_is_read_again_and_runs(path, host, put_engines, tmp_path, seed):
     """With names that YAML would take for something else, every kind of network, and brokers that are away."""
     chosen = random.Random(seed)
     put_engines("birds", "on", default="birds")
@@ -88,29 +88,29 @@ def test_whatever_is_answered_is_read_again_and_runs(path, around, put_engines, 
         answers += [("Where shall", "a broker elsewhere"), ("Its address", uri), ("What now?", "keep it")]
         answers += [("Password of", "horse: #4711'\"")] if user else []
         answers += [("Does Home", chosen.choice(["yes", "no"]))]
-    asker = Answers(*answers)
-    hold_conversation(Plan(path, None), asker, around)
-    assert asker.left == []
+    prompts = Answers(*answers)
+    run_setup(SetupPlan(path, None), prompts, host)
+    assert prompts.left == []
     config = read_config(path)
     assert config.device.name == name
     mqtt = next((sink["mqtt"] for sink in config.sinks if "mqtt" in sink), {})
     if "password_file" in mqtt:
         assert read_secret(mqtt["password_file"], "") == "horse: #4711'\""
-    assert run(config, around.environment, max_frames=1).results == 1
+    assert run(config, host.environment, max_frames=1).results == 1
 
 
 @pytest.mark.mosquitto
-def test_a_password_is_kept_apart_and_all_of_it_runs(path, around, strict, tmp_path):
-    asker = Answers(
+def test_a_password_is_kept_apart_and_all_of_it_runs(path, host, strict, tmp_path):
+    prompts = Answers(
         ("Where shall", "a broker elsewhere"),
         ("Its address", f"ann@127.0.0.1:{strict.port}"),
         ("Password of ann", "swordfish"),
         ("Does Home", "yes"),
     )
-    hold_conversation(Plan(path, None), asker, around)
+    run_setup(SetupPlan(path, None), prompts, host)
     assert names(path) == ["door.mqtt-password", "door.yaml"]
-    assert "swordfish" not in path.read_text() + asker.text
-    assert f"Its topics begin with mnv2-edge/porch/ on mqtt://127.0.0.1:{strict.port}." in asker.lines
+    assert "swordfish" not in path.read_text() + prompts.text
+    assert f"Its topics begin with mnv2-edge/porch/ on mqtt://127.0.0.1:{strict.port}." in prompts.lines
     subscriber = strict.subscribe("#", options=("-u", "ann", "-P", "swordfish"))
     try:
         ran = call("run", "--config", path, "--max-frames", "30", "--format", "none", home=tmp_path)
@@ -120,7 +120,7 @@ def test_a_password_is_kept_apart_and_all_of_it_runs(path, around, strict, tmp_p
         subscriber.close()
     before = path.read_bytes()
     again = Answers()
-    assert hold_conversation(Plan(path, path), again, around) == path
+    assert run_setup(SetupPlan(path, path), again, host) == path
     assert path.read_bytes() == before
     assert f"{path} says all of this already, and stays as it is" in again.lines
 
@@ -133,13 +133,13 @@ class TestExisting:
         path.write_text(self.TEXT)
         return path
 
-    def test_enter_changes_nothing_not_even_a_comment(self, there, around):
-        assert hold_conversation(Plan(there, there), Answers(), around) == there
+    def test_enter_changes_nothing_not_even_a_comment(self, there, host):
+        assert run_setup(SetupPlan(there, there), Answers(), host) == there
         assert there.read_text() == self.TEXT
 
-    def test_a_change_is_shown_and_written_when_that_is_said(self, there, around):
-        asker = Answers(("What is this device", "gate"), ("What now?", "write over it"))
-        hold_conversation(Plan(there, there), asker, around)
+    def test_a_change_is_shown_and_written_when_that_is_said(self, there, host):
+        prompts = Answers(("What is this device", "gate"), ("What now?", "write over it"))
+        run_setup(SetupPlan(there, there), prompts, host)
         config = read_config(there)
         assert (config.device.name, config.cameras[0].id, config.engine.threads, config.task.top_k) == (
             "gate",
@@ -147,39 +147,39 @@ class TestExisting:
             1,
             1,
         )
-        assert "  +  name: gate" in asker.lines
-        assert "  -version: 1  # mine" in asker.lines
+        assert "  +  name: gate" in prompts.lines
+        assert "  -version: 1  # mine" in prompts.lines
 
-    def test_or_goes_elsewhere(self, there, around):
-        asker = Answers(("What is this device", "gate"), ("What now?", "write another"))
-        written = hold_conversation(Plan(there, there), asker, around)
+    def test_or_goes_elsewhere(self, there, host):
+        prompts = Answers(("What is this device", "gate"), ("What now?", "write another"))
+        written = run_setup(SetupPlan(there, there), prompts, host)
         assert written == there.with_name("door-2.yaml")
         assert there.read_text() == self.TEXT
 
-    def test_or_nowhere(self, there, around):
-        asker = Answers(("What is this device", "gate"), ("What now?", "leave it"))
-        assert hold_conversation(Plan(there, there), asker, around) is None
+    def test_or_nowhere(self, there, host):
+        prompts = Answers(("What is this device", "gate"), ("What now?", "leave it"))
+        assert run_setup(SetupPlan(there, there), prompts, host) is None
         assert names(there) == ["door.yaml"]
 
-    def test_what_nobody_was_asked_about_is_not_written_over(self, there, around):
+    def test_what_nobody_was_asked_about_is_not_written_over(self, there, host):
         with pytest.raises(UsageError, match=r"door\.yaml says something else, .*--output"):
-            hold_conversation(Plan(there, None), YES, around)
+            run_setup(SetupPlan(there, None), YES, host)
         assert there.read_text() == self.TEXT
 
-    def test_a_wrong_one_is_no_beginning(self, there, around):
+    def test_a_wrong_one_is_no_beginning(self, there, host):
         there.write_text("version: 1\ncamera: 0\n")
         with pytest.raises(ConfigError, match="did you mean 'cameras'"):
-            hold_conversation(Plan(there, there), Answers(), around)
+            run_setup(SetupPlan(there, there), Answers(), host)
 
 
 class TestNothingHalf:
-    def test_a_closed_folder_is_found_out_before_anything_is_asked(self, path, around):
-        asker = Answers()
+    def test_a_closed_folder_is_found_out_before_anything_is_asked(self, path, host):
+        prompts = Answers()
         with closed_to_us(path.parent), pytest.raises(AccessError):
-            hold_conversation(Plan(path, None), asker, around)
-        assert (asker.lines, asker.offered) == ([], [])
+            run_setup(SetupPlan(path, None), prompts, host)
+        assert (prompts.lines, prompts.offered) == ([], [])
 
-    def test_a_full_disk_at_the_end_loses_no_answer(self, path, around, tmp_path, monkeypatch):
+    def test_a_full_disk_at_the_end_loses_no_answer(self, path, host, tmp_path, monkeypatch):
         real = conversation.write_files
 
         def write(files):
@@ -189,28 +189,28 @@ class TestNothingHalf:
 
         monkeypatch.setattr(conversation, "write_files", write)
         other = tmp_path / "other.yaml"
-        asker = Answers(("What now?", "try it again"), ("What now?", "write it elsewhere"), ("Where to", str(other)))
-        assert hold_conversation(Plan(path, None), asker, around) == other
+        prompts = Answers(("What now?", "try it again"), ("What now?", "write it elsewhere"), ("Where to", str(other)))
+        assert run_setup(SetupPlan(path, None), prompts, host) == other
         assert (names(path), read_config(other).cameras[0].uri) == ([], "demo")
-        assert len(asker.troubles) == 2
+        assert len(prompts.troubles) == 2
 
-    def test_no_means_no(self, path, around):
-        assert hold_conversation(Plan(path, None), Answers(("Write this", "no")), around) is None
+    def test_no_means_no(self, path, host):
+        assert run_setup(SetupPlan(path, None), Answers(("Write this", "no")), host) is None
         assert names(path) == []
 
-    def test_ctrl_c_at_the_last_question(self, path, around):
+    def test_ctrl_c_at_the_last_question(self, path, host):
         class Stopping(Answers):
             def confirm(self, question, *, default):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            hold_conversation(Plan(path, None), Stopping(), around)
+            run_setup(SetupPlan(path, None), Stopping(), host)
         assert names(path) == []
 
     def test_what_was_put_off_is_told_again(self, path, having):
-        asker = Answers(("Which network?", "coral-ssd"), ("What now?", "put it off"))
-        hold_conversation(Plan(path, None), asker, having(run_ourselves=lambda _arguments, _secrets: 69))
-        assert asker.lines[-4:-2] == ["Still to do, since it was put off:", "mnv2-edge models pull coral-ssd"]
+        prompts = Answers(("Which network?", "coral-ssd"), ("What now?", "put it off"))
+        run_setup(SetupPlan(path, None), prompts, having(run_ourselves=lambda _arguments, _secrets: 69))
+        assert prompts.lines[-4:-2] == ["Still to do, since it was put off:", "mnv2-edge models pull coral-ssd"]
         assert read_config(path).engine.model == "coral-ssd"
 
 
@@ -224,10 +224,10 @@ class TestService:
         """Return the machine after install.sh, as root sees it."""
 
         def make(status=0, *, is_root=True):
-            around = having(is_root=is_root, run_ourselves=lambda arguments, _: ran.append(tuple(arguments)) or status)
-            around.places.installer.parent.mkdir(parents=True)
-            around.places.installer.touch()
-            return around
+            host = having(is_root=is_root, run_ourselves=lambda arguments, _: ran.append(tuple(arguments)) or status)
+            host.paths.installer.parent.mkdir(parents=True)
+            host.paths.installer.touch()
+            return host
 
         return make
 
@@ -240,15 +240,15 @@ class TestService:
         assert ran == []
 
     def test_others_are_told_what_to_type(self, path, root, ran):
-        asker = Answers()
-        offer_service(path, asker, root(is_root=False))
-        assert asker.lines[-1] == f"sudo mnv2-edge service install {path}"
+        prompts = Answers()
+        offer_service(path, prompts, root(is_root=False))
+        assert prompts.lines[-1] == f"sudo mnv2-edge service install {path}"
         assert ran == []
 
-    def test_so_is_whoever_has_not_installed_it_yet(self, path, around):
-        asker = Answers()
-        offer_service(path, asker, around)
-        assert asker.lines[-2:] == ["sudo deploy/install.sh", f"sudo mnv2-edge service install {path}"]
+    def test_so_is_whoever_has_not_installed_it_yet(self, path, host):
+        prompts = Answers()
+        offer_service(path, prompts, host)
+        assert prompts.lines[-2:] == ["sudo deploy/install.sh", f"sudo mnv2-edge service install {path}"]
 
     @pytest.mark.parametrize(
         ("file", "name"),

@@ -10,8 +10,8 @@ from mnv2_edge.config.model import CameraConfig, Config
 from mnv2_edge.errors import AccessError, UsageError
 from mnv2_edge.redaction import read_secret
 from mnv2_edge.setup import files as writing
-from mnv2_edge.setup.draft import Draft
-from mnv2_edge.setup.files import File, name_passwords, require_place, write_files
+from mnv2_edge.setup.draft import ConfigDraft
+from mnv2_edge.setup.files import PendingFile, name_passwords, require_writable, write_files
 from mnv2_engines.errors import DiskError
 from support.users import closed_to_us
 
@@ -23,7 +23,9 @@ def mode(path):
 def test_modes_do_not_hang_on_the_umask(tmp_path):
     before = os.umask(0)
     try:
-        write_files([File(tmp_path / "secret", "horse\n", secret=True), File(tmp_path / "c.yaml", "version: 1\n")])
+        write_files(
+            [PendingFile(tmp_path / "secret", "horse\n", secret=True), PendingFile(tmp_path / "c.yaml", "version: 1\n")]
+        )
     finally:
         os.umask(before)
     assert (mode(tmp_path / "secret"), mode(tmp_path / "c.yaml")) == (0o600, 0o640)
@@ -35,7 +37,7 @@ def test_a_file_that_is_there_keeps_its_mode_but_a_secret(tmp_path):
     for name in ("c.yaml", "secret"):
         (tmp_path / name).write_text("old")
         (tmp_path / name).chmod(0o664)
-    write_files([File(tmp_path / "secret", "s", secret=True), File(tmp_path / "c.yaml", "new")])
+    write_files([PendingFile(tmp_path / "secret", "s", secret=True), PendingFile(tmp_path / "c.yaml", "new")])
     assert (mode(tmp_path / "secret"), mode(tmp_path / "c.yaml")) == (0o600, 0o664)
 
 
@@ -55,34 +57,34 @@ def test_a_full_disk_changes_nothing(tmp_path, monkeypatch, at):
     with pytest.raises(
         DiskError, match=r"c\.yaml cannot be written \(No space left on device\): the disk is full; free some space"
     ):
-        write_files([File(tmp_path / "secret", "s", secret=True), File(tmp_path / "c.yaml", "new")])
+        write_files([PendingFile(tmp_path / "secret", "s", secret=True), PendingFile(tmp_path / "c.yaml", "new")])
     assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
     assert (tmp_path / "c.yaml").read_text() == "old"
 
 
 class TestPlace:
     def test_a_good_one_is_left_as_it_was(self, tmp_path):
-        require_place(tmp_path / "c.yaml")
+        require_writable(tmp_path / "c.yaml")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(UsageError, match=f"mkdir -p '{tmp_path}/a b'"):
-            require_place(tmp_path / "a b" / "c.yaml")
+            require_writable(tmp_path / "a b" / "c.yaml")
 
     def test_a_folder_in_its_place(self, tmp_path):
         with pytest.raises(UsageError, match="is a folder"):
-            require_place(tmp_path)
+            require_writable(tmp_path)
 
     def test_a_folder_that_this_user_may_not_write(self, tmp_path):
         folder = tmp_path / "folder"
         folder.mkdir()
         with closed_to_us(folder), pytest.raises(AccessError, match=r"cannot be written .*--output FILE"):
-            require_place(folder / "c.yaml")
+            require_writable(folder / "c.yaml")
 
 
 class TestPasswords:
     def test_each_gets_a_file_beside_the_configuration(self, tmp_path):
-        draft = Draft(
+        draft = ConfigDraft(
             Config(
                 version=1,
                 cameras=(CameraConfig(uri="rtsp://a@one/"), CameraConfig(uri="rtsp://a@two/")),
@@ -105,5 +107,5 @@ class TestPasswords:
         assert all(file.secret and "of the" not in repr(file) for file in files)
 
     def test_none_was_typed(self, tmp_path):
-        draft = Draft(Config(version=1), is_new=True)
+        draft = ConfigDraft(Config(version=1), is_new=True)
         assert name_passwords(draft, tmp_path / "door.yaml") == (draft, ())

@@ -36,10 +36,10 @@ def test_what_a_uri_says(uri, expected, shown):
         ("mqtt://h/a/#", "makes no sense"),
         ("mqtt://h/a?", "makes no sense"),
         ("mqtt://h:0", "makes no sense"),
-        ("mqtt://h:99999", "is no URI"),
-        ("mqtt://h:port", "is no URI"),
-        ("mqtt://[h", "is no URI"),
-        ("mqtt://a..b", "is no URI"),
+        ("mqtt://h:99999", "is not a URI"),
+        ("mqtt://h:port", "is not a URI"),
+        ("mqtt://[h", "is not a URI"),
+        ("mqtt://a..b", "is not a URI"),
         ("mqtt://h/a//b", "topic prefix 'a//b'"),
         ("mqtt://h/a+b", "topic prefix"),
         ("mqtt://h/$SYS", "topic prefix"),
@@ -52,7 +52,7 @@ def test_what_is_no_broker(uri, said):
 
 @pytest.mark.parametrize("uri", ["mqtt://joe:geheim@h", "mqtt://joe:geheim@h:x", "mqtt://:geheim@h"])
 def test_a_password_in_a_uri_is_refused_and_not_repeated(uri):
-    with pytest.raises(ConfigError, match=r"password|is no URI") as caught:
+    with pytest.raises(ConfigError, match=r"password|is not a URI") as caught:
         parse_broker(uri)
     assert "geheim" not in str(caught.value)
 

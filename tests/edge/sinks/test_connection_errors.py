@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from mnv2_edge.sinks.connection_errors import Delays, Trouble
+from mnv2_edge.sinks.connection_errors import ConnectionMonitor, Delays
 
 SECOND = 1_000_000_000
 EOF, TAKEN_OVER, KEEP_ALIVE, SHUTTING_DOWN = 128, 142, 141, 139
@@ -15,7 +15,7 @@ EOF, TAKEN_OVER, KEEP_ALIVE, SHUTTING_DOWN = 128, 142, 141, 139
 @pytest.fixture
 def trouble(caplog):
     caplog.set_level(logging.INFO)
-    return Trouble("mqtt://h:1883", "me", user="joe", tls=False, has_certificate=False)
+    return ConnectionMonitor("mqtt://h:1883", "me", user="joe", tls=False, has_certificate=False)
 
 
 def live(trouble, code, *, lasting_s, start_s=0.0, listens=True):
@@ -139,7 +139,7 @@ def test_a_refused_client_id_and_another_refusal(trouble, caplog):
     ],
 )
 def test_a_connection_that_ends_without_an_answer(caplog, tls, certificate, said):
-    Trouble("mqtt://h", "me", user="", tls=tls, has_certificate=certificate).unanswered(EOF, 0)
+    ConnectionMonitor("mqtt://h", "me", user="", tls=tls, has_certificate=certificate).unanswered(EOF, 0)
     assert said in caplog.text
 
 

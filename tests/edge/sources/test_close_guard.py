@@ -1,12 +1,12 @@
 import threading
 import time
 
-from mnv2_edge.sources.close_guard import Guard
+from mnv2_edge.sources.close_guard import CloseGuard
 
 
 def test_it_frees_at_once_when_nobody_reads_and_only_once() -> None:
     freed: list[int] = []
-    guard = Guard(lambda: freed.append(1))
+    guard = CloseGuard(lambda: freed.append(1))
     guard.close()
     guard.close()
     assert freed == [1]
@@ -19,7 +19,7 @@ def test_it_never_frees_under_a_read() -> None:
     reading, go_on = threading.Event(), threading.Event()
     freed_while_reading: list[bool] = []
     busy = [False]
-    guard = Guard(lambda: freed_while_reading.append(busy[0]))
+    guard = CloseGuard(lambda: freed_while_reading.append(busy[0]))
 
     def read() -> None:
         with guard.reading() as open_still:
@@ -44,7 +44,7 @@ def test_it_never_frees_under_a_read() -> None:
 
 def test_an_error_of_the_read_does_not_keep_it_open() -> None:
     freed: list[int] = []
-    guard = Guard(lambda: freed.append(1))
+    guard = CloseGuard(lambda: freed.append(1))
     try:
         with guard.reading():
             guard.close()
@@ -55,6 +55,6 @@ def test_an_error_of_the_read_does_not_keep_it_open() -> None:
 
 
 def test_closing_wakes_who_waits() -> None:
-    guard = Guard(lambda: None)
+    guard = CloseGuard(lambda: None)
     threading.Timer(0.05, guard.close).start()
     assert guard.wait_closed(5)

@@ -128,11 +128,11 @@ def test_close_ends_it_flat_out_too():
     [
         ({"speed": "3"}, r"demo has no option 'speed': expected film, fps, frames, seed, size"),
         ({"film": "western"}, r"demo option film='western' is unknown: expected signs or street"),
-        ({"fps": "fast"}, r"demo option fps='fast' is no rate"),
+        ({"fps": "fast"}, r"demo option fps='fast' is not a rate"),
         ({"seed": "-1"}, r"demo option seed='-1' is out of range: expected a whole number from 0 to 4294967295"),
         ({"frames": "0"}, r"demo option frames='0' is out of range: expected a whole number from 1 to"),
         ({"frames": "1.5"}, r"frames='1\.5' is out of range"),
-        ({"size": "640"}, r"size='640' is no size: expected WIDTHxHEIGHT"),
+        ({"size": "640"}, r"size='640' is not a size: expected WIDTHxHEIGHT"),
         ({"size": "10x10"}, r"size=10x10 is out of range: expected 64 to 4096 pixels each way"),
         ({"size": "320x9000"}, r"size=320x9000 is out of range"),
     ],

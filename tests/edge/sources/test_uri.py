@@ -50,7 +50,7 @@ def test_a_file_with_the_name_of_a_source_needs_a_dot(tmp_path, monkeypatch, nam
     [
         ("", "is empty"),
         ("  ", "is empty"),
-        ("demo?fast", "no options"),
+        ("demo?fast", "not options"),
         ("0?fps=1&fps=2", "'fps' is given more than once"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_name_need_not_be_utf_8(coral: Path, tmp_path: Path) -> None:
 def test_what_is_no_flatbuffer_is_one_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.tflite"
     path.write_bytes(content)
-    with pytest.raises(EngineError, match=r"broken\.tflite is no engine") as caught:
+    with pytest.raises(EngineError, match=r"broken\.tflite is not an engine") as caught:
         open_litert(path, threads=1)
     assert "\n" not in str(caught.value)
 

@@ -25,7 +25,7 @@ from mnv2_engines.errors import (
     StaleEngineError,
 )
 from mnv2_engines.preprocessing.frame_path import FramePreparer
-from mnv2_engines.tensorrt.execution import Request
+from mnv2_engines.tensorrt.execution import InferenceRequest
 from mnv2_engines.tensorrt.plan import LoadedPlan
 from mnv2_engines.tensorrt.shared_tensor import SharedTensor
 from mnv2_engines.testing import check_backend
@@ -483,7 +483,7 @@ def test_one_context_for_all_buffers_would_be_seen(jetson, plan, network, monkey
 
 
 def test_going_on_with_the_context_of_a_failed_capture_would_be_seen(jetson, plan, network, monkeypatch) -> None:
-    monkeypatch.setattr(Request, "_give_up", lambda _self: None)
+    monkeypatch.setattr(InferenceRequest, "_give_up", lambda _self: None)
     jetson.gpu.capturable = False
     with closing(open_tensorrt(plan, root=jetson.root)) as backend:
         assert not is_right(backend, network)

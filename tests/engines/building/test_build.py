@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from mnv2_engines.backends.litert import LiteRtBackend
-from mnv2_engines.building.build import BuildRequest, Pictures, build_engine, hold_back
-from mnv2_engines.building.verification import Limits
+from mnv2_engines.building.build import BuildRequest, Pictures, build_engine, hold_out
+from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.engine.manifest import manifest_path
 from mnv2_engines.errors import BuildError, CorruptEngineError, ModelError, VerificationError
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.proof.self_test import is_tested, recheck_engine
 
-STRICT = Limits(sqnr_db=90.0)
+STRICT = AccuracyLimits(sqnr_db=90.0)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_model_that_is_not_there(request_for, tmp_path: Path) -> None:
 )
 def test_every_fifth_picture_is_held_back(count, kept, held) -> None:
     pictures = [np.full((1, 1, 3), index, np.uint8) for index in range(count)]
-    calibration, validation = hold_back(Pictures("folder", pictures))
+    calibration, validation = hold_out(Pictures("folder", pictures))
     assert [int(picture[0, 0, 0]) for picture in calibration.items] == kept
     assert [int(picture[0, 0, 0]) for picture in validation.items] == held
     assert "held back" in validation.source
@@ -153,4 +153,4 @@ def test_every_fifth_picture_is_held_back(count, kept, held) -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_picture_cannot_judge_itself(count: int) -> None:
     with pytest.raises(BuildError, match="at least 2 are needed"):
-        hold_back(Pictures("folder", [np.zeros((1, 1, 3), np.uint8)] * count))
+        hold_out(Pictures("folder", [np.zeros((1, 1, 3), np.uint8)] * count))

@@ -13,7 +13,7 @@ from mnv2_engines.backends.tensorrt import open_tensorrt
 from mnv2_engines.building.build import build_engine
 from mnv2_engines.building.builders.tensorrt import TensorRtBuilder
 from mnv2_engines.building.request import BuildRequest, Pictures
-from mnv2_engines.building.verification import Limits
+from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.errors import (
     BackendUnavailableError,
@@ -53,7 +53,7 @@ def build(jetson, signs_model, signs_pictures, tmp_path):
         target="tensorrt",
         precision="fp16",
         task="classify",
-        limits=Limits.of("fp16"),
+        limits=AccuracyLimits.of("fp16"),
         cache_dir=tmp_path / "cache",
     )
 
@@ -106,7 +106,7 @@ def test_an_open_batch_is_built_for_one_picture(build, signs_model, tmp_path, je
 
 
 def test_float32_is_the_float_network_itself(build):
-    result = build(precision="fp32", limits=Limits.of("fp32"))
+    result = build(precision="fp32", limits=AccuracyLimits.of("fp32"))
     assert result.manifest.precision == "fp32"
     level = result.verification.facts.outputs[0].sqnr_db
     assert level is None or level > 90
@@ -118,7 +118,7 @@ def test_without_pictures_a_test_card_shows_that_it_computes(build):
 
 
 def test_a_plan_that_loses_too_much_is_put_aside_with_what_may_help(build, tmp_path):
-    result = build(limits=Limits(sqnr_db=90.0))
+    result = build(limits=AccuracyLimits(sqnr_db=90.0))
     assert not result.installed
     assert result.path == tmp_path / "signs.rejected.plan"
     assert not (tmp_path / "signs.plan").exists()
@@ -159,7 +159,7 @@ def test_no_gpu(build, jetson, tmp_path):
 
 def test_a_model_that_is_none(build, tmp_path):
     (tmp_path / "text.onnx").write_text("text")
-    with pytest.raises(ModelError, match="is no ONNX file"):
+    with pytest.raises(ModelError, match="is not an ONNX file"):
         build(model=tmp_path / "text.onnx")
 
 

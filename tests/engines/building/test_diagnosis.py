@@ -6,10 +6,10 @@ import numpy as np
 
 from mnv2_engines.building.diagnosis import (
     _judge,
+    better_preprocess,
     explain_doubt,
     find_causes,
     is_doubtful,
-    surer_contract,
     worst_layers,
 )
 from mnv2_engines.building.verification import verify
@@ -24,19 +24,21 @@ def misled(signs, **stated):
 
 
 def test_the_right_contract_is_left_alone(signs, signs_pictures) -> None:
-    assert surer_contract(signs, signs_pictures, threads=1) is None
+    assert better_preprocess(signs, signs_pictures, threads=1) is None
 
 
 def test_swapped_colors_are_found(signs, signs_pictures) -> None:
     swapped = [picture[:, :, ::-1].copy() for picture in signs_pictures]
-    better = surer_contract(misled(signs, color="BGR"), swapped, threads=1)
+    better = better_preprocess(misled(signs, color="BGR"), swapped, threads=1)
     assert better is not None
     assert better[0].color == "RGB"
     assert better[1] > 0.8
 
 
 def test_a_wrong_normalisation_is_found(signs, signs_pictures) -> None:
-    better = surer_contract(misled(signs, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), signs_pictures, threads=1)
+    better = better_preprocess(
+        misled(signs, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), signs_pictures, threads=1
+    )
     assert better is not None
     assert better[0] == Preprocess()
 

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mnv2_engines.building.verification import Limits, class_axis, find_faults, probabilities, verify
+from mnv2_engines.building.verification import AccuracyLimits, class_axis, find_faults, probabilities, verify
 from mnv2_engines.parity import clopper_pearson
 from mnv2_engines.tensors import Quantization, TensorSpec
 
@@ -26,7 +26,7 @@ def test_a_sound_engine_has_no_faults(signs, signs_pictures) -> None:
     assert found.confidence is not None
     assert found.confidence > 0.8
     assert [verdict.index for verdict in found.pictures] == list(range(len(judged)))
-    assert find_faults(found, Limits()) == ()
+    assert find_faults(found, AccuracyLimits()) == ()
 
 
 def test_a_float_engine_is_equal_to_its_reference(signs, signs_pictures) -> None:
@@ -38,7 +38,7 @@ def test_a_float_engine_is_equal_to_its_reference(signs, signs_pictures) -> None
 def test_an_engine_that_is_fed_wrongly_fails_by_every_measure(signs, signs_pictures) -> None:
     wrong = dataclasses.replace(signs.preprocess, mean=(0.0, 0.0, 0.0))
     found = verify(dataclasses.replace(signs, preprocess=wrong), signs_pictures[24:], source="scenes", task=None)
-    faults = find_faults(found, Limits())
+    faults = find_faults(found, AccuracyLimits())
     assert len(faults) == 2
     assert "15 dB are needed" in faults[0]
     assert "pictures have the float network's class" in faults[1]
@@ -54,7 +54,7 @@ def test_what_xnnpack_leaves_is_a_fault(signs, signs_pictures) -> None:
         facts=msgspec.structs.replace(found.facts, accelerated=False),
         fallback_operators=("TRANSPOSE_CONV",),
     )
-    assert find_faults(slow, Limits())[-1].endswith("plain kernels run TRANSPOSE_CONV")
+    assert find_faults(slow, AccuracyLimits())[-1].endswith("plain kernels run TRANSPOSE_CONV")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""A server, a home, and a patience that does not take a test's time."""
+"""A server, a home, and a retry policy that does not take a test's time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from mnv2_engines.catalogue import ModelHome, Patience
+from mnv2_engines.catalogue import ModelHome, RetryPolicy
 from support.file_server import FileServer, file_server
 
 
@@ -37,8 +37,8 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-def patience(waits) -> Patience:
-    return Patience(timeout_s=10, tries=3, wait=waits)
+def retries(waits) -> RetryPolicy:
+    return RetryPolicy(timeout_s=10, tries=3, wait=waits)
 
 
 @pytest.fixture

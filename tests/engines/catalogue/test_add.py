@@ -32,10 +32,10 @@ STATED = CatalogueModel(
 
 
 @pytest.fixture
-def add(home, patience):
+def add(home, retries):
     def add(source, *, name="cats", labels=None, stated=STATED):
         known = KnownModels(read_package_catalogue(), read_user_catalogue(home.catalogue))
-        return add_model(NewModel(name, str(source), labels, stated), known, home, PullOptions(patience=patience))
+        return add_model(NewModel(name, str(source), labels, stated), known, home, PullOptions(retries=retries))
 
     return add
 
@@ -64,27 +64,27 @@ def test_a_file_is_installed_and_remembered_with_its_hash(add, file, home):
     assert entry.description == "mine"
 
 
-def test_an_address_can_be_pulled_again_and_is_held_to_its_hash(add, server, home, patience):
+def test_an_address_can_be_pulled_again_and_is_held_to_its_hash(add, server, home, retries):
     server.files["dir/cats%20v2.tflite"] = TFLITE
-    with pytest.raises(ContractError, match="is no file name"):
+    with pytest.raises(ContractError, match="is not a file name"):
         add(f"{server.url}/dir/cats%20v2.tflite")
     server.files["dir/cats.tflite"] = TFLITE
     path = add(f"{server.url}/dir/cats.tflite").path
     entry = read_user_catalogue(home.catalogue).models["cats"]
     path.unlink()
-    assert pull_model("cats", entry, home, PullOptions(patience=patience)).path.read_bytes() == TFLITE
+    assert pull_model("cats", entry, home, PullOptions(retries=retries)).path.read_bytes() == TFLITE
     path.unlink()
     server.files["dir/cats.tflite"] = TFLITE + b"x"
     with pytest.raises(ModelError, match="expected 5008 bytes"):
-        pull_model("cats", entry, home, PullOptions(patience=patience))
+        pull_model("cats", entry, home, PullOptions(retries=retries))
 
 
-def test_a_file_is_pulled_again_from_a_mirror_only(add, file, home, patience):
+def test_a_file_is_pulled_again_from_a_mirror_only(add, file, home, retries):
     add(file).path.unlink()
     entry = read_user_catalogue(home.catalogue).models["cats"]
-    with pytest.raises(DownloadError, match=r"nobody is known to publish cats_v2\.tflite: put it into a folder"):
-        pull_model("cats", entry, home, PullOptions(patience=patience))
-    assert pull_model("cats", entry, home, PullOptions(patience=patience, mirror=file.parent)).fresh
+    with pytest.raises(DownloadError, match=r"no publisher of cats_v2\.tflite is known: put it into a folder"):
+        pull_model("cats", entry, home, PullOptions(retries=retries))
+    assert pull_model("cats", entry, home, PullOptions(retries=retries, mirror=file.parent)).fresh
 
 
 def test_weights_are_prepared_for_as_their_framework_does(add, tmp_path):
@@ -114,7 +114,7 @@ def test_several_are_kept_beside_each_other(add, file, home):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("demo", "the package's catalogue has one"), ("a b", "is no name for a model")]
+    ("name", "said"), [("demo", "the package's catalogue has one"), ("a b", "is not a name for a model")]
 )
 def test_a_name_is_one_and_is_free(add, file, home, name, said):
     with pytest.raises(ContractError, match=said):
@@ -132,8 +132,8 @@ def test_a_name_is_not_given_twice(add, file):
     ("source", "error", "said"),
     [
         ("none.tflite", ModelError, "there is no file"),
-        ("model.exe", ContractError, "is no model: expected .onnx, .tflite or weights"),
-        ("text.tflite", ModelError, r"^text\.tflite is no TFLite file"),
+        ("model.exe", ContractError, "is not a model: expected .onnx, .tflite or weights"),
+        ("text.tflite", ModelError, r"^text\.tflite is not a TFLite file"),
         ("text.onnx", ModelError, r"text\.onnx"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mnv2_engines.catalogue.download import Patience, Wanted, download
+from mnv2_engines.catalogue.download import DownloadRequest, RetryPolicy, download
 from mnv2_engines.errors import DiskError, DownloadError, ModelError
 from support.file_server import cut, etag, send
 
@@ -29,12 +29,12 @@ def part(tmp_path) -> Path:
 
 
 @pytest.fixture
-def fetch(server, part, patience):
+def fetch(server, part, retries):
     server.files["net.bin"] = CONTENT
 
-    def fetch(*, size=None, hash_known=False, limit=1 << 20, patience=patience, url=None, progress=nothing):
+    def fetch(*, size=None, hash_known=False, limit=1 << 20, retries=retries, url=None, progress=nothing):
         address = url or f"{server.url}/net.bin"
-        download(Wanted("net.bin", address, size, size or limit, hash_known), part, patience, progress)
+        download(DownloadRequest("net.bin", address, size, size or limit, hash_known), part, retries, progress)
         return part.read_bytes()
 
     return fetch
@@ -122,9 +122,9 @@ class TestResume:
         server.script = [server.stalled_after(HALF)]
         code = f"""
             from pathlib import Path
-            from mnv2_engines.catalogue.download import Patience, Wanted, download
-            wanted = Wanted("net.bin", {server.url + "/net.bin"!r}, None, 1 << 20, False)
-            download(wanted, Path({str(part)!r}), Patience(), lambda *_: None)
+            from mnv2_engines.catalogue.download import RetryPolicy, DownloadRequest, download
+            wanted = DownloadRequest("net.bin", {server.url + "/net.bin"!r}, None, 1 << 20, False)
+            download(wanted, Path({str(part)!r}), RetryPolicy(), lambda *_: None)
         """
         process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path)
         try:
@@ -152,7 +152,7 @@ class TestTries:
 
     def test_who_asks_for_an_hour_is_not_waited_for(self, fetch, server, waits):
         server.script = [server.status(429, Retry_After="3600")]
-        with pytest.raises(DownloadError, match=r"asks to be left alone \(429\); the same command goes on in 3600 s"):
+        with pytest.raises(DownloadError, match=r"asks for a pause \(429\); the same command goes on in 3600 s"):
             fetch()
         assert (waits.seconds, len(server.requests)) == ([], 1)
 
@@ -173,7 +173,7 @@ class TestTries:
             cut(handler)
 
         server.script = [next_piece] * 4
-        assert fetch(patience=Patience(timeout_s=10, tries=1, wait=nothing)) == CONTENT
+        assert fetch(retries=RetryPolicy(timeout_s=10, tries=1, wait=nothing)) == CONTENT
         assert len(server.requests) == 5
 
     def test_a_server_that_always_breaks_off_at_the_same_place_is_given_up(self, fetch, server):
@@ -185,7 +185,7 @@ class TestTries:
     def test_silence_ends_a_try(self, fetch, server):
         server.script = [server.stalled_after(HALF)] * 3
         with pytest.raises(DownloadError, match="does not answer in time"):
-            fetch(patience=Patience(timeout_s=0.7, tries=1, wait=nothing))
+            fetch(retries=RetryPolicy(timeout_s=0.7, tries=1, wait=nothing))
         assert server.requests[1].range == f"bytes={HALF}-"
 
     def test_a_trickle_is_no_download(self, fetch, server):
@@ -199,7 +199,7 @@ class TestTries:
 
         server.script = [trickle] * 2
         with pytest.raises(DownloadError, match="less than 1 KiB/s"):
-            fetch(patience=Patience(timeout_s=1.0, tries=1, wait=nothing))
+            fetch(retries=RetryPolicy(timeout_s=1.0, tries=1, wait=nothing))
 
 
 class TestRefusals:

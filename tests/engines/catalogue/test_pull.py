@@ -57,9 +57,9 @@ def entry(server):
 
 
 @pytest.fixture
-def pull(home, patience):
+def pull(home, retries):
     def pull(entry, name="net", **options):
-        return pull_model(name, entry, home, PullOptions(patience=patience, **options))
+        return pull_model(name, entry, home, PullOptions(retries=retries, **options))
 
     return pull
 
@@ -187,7 +187,7 @@ class TestHashes:
 
     def test_what_is_no_model_is_not_pinned(self, pull, entry, server, home):
         server.files["net.tflite"] = b"Under construction"
-        with pytest.raises(ModelError, match="is no TFLite file"):
+        with pytest.raises(ModelError, match="is not a TFLite file"):
             pull(entry())
         assert read_pins(home.pins) == {}
         assert left_over(home) == []
@@ -257,10 +257,10 @@ class TestPlaces:
         with small_disk(1000), pytest.raises(DiskError, match=r"net\.tflite cannot be written"):
             pull(entry(digest(TFLITE)), mirror=tmp_path)
 
-    def test_a_mirror_is_filled_from_the_network(self, entry, home, patience, tmp_path, pull):
+    def test_a_mirror_is_filled_from_the_network(self, entry, home, retries, tmp_path, pull):
         mirror = tmp_path / "mirror"
         mirror.mkdir()
-        fill_mirror("net", entry(digest(TFLITE)), home, mirror, PullOptions(patience=patience))
+        fill_mirror("net", entry(digest(TFLITE)), home, mirror, PullOptions(retries=retries))
         assert sorted(path.name for path in mirror.iterdir()) == ["labels.txt", "net.tflite"]
         assert not home.folder("net").exists()
         assert pull(entry(digest(TFLITE)), mirror=mirror).fresh
@@ -298,9 +298,9 @@ class TestInterruptions:
         part.write_bytes(bytes(50_000))
         assert pull(entry(digest(TFLITE))).path.read_bytes() == TFLITE
 
-    def test_two_at_once_fetch_it_once(self, entry, server, home, patience):
+    def test_two_at_once_fetch_it_once(self, entry, server, home, retries):
         waiting, results = threading.Event(), []
-        options = PullOptions(patience=patience, waiting=waiting.set)
+        options = PullOptions(retries=retries, waiting=waiting.set)
         gate = threading.Event()
 
         def hold(handler):

@@ -45,16 +45,16 @@ def known(server, home):
 
 
 @pytest.fixture
-def pull(known, home, patience):
-    return lambda name: pull_model(name, known().find(name), home, PullOptions(patience=patience))
+def pull(known, home, retries):
+    return lambda name: pull_model(name, known().find(name), home, PullOptions(retries=retries))
 
 
 @pytest.fixture
-def add(known, home, patience, tmp_path):
+def add(known, home, retries, tmp_path):
     def add(name):
         file = tmp_path / f"{name}.tflite"
         file.write_bytes(TFLITE)
-        return add_model(NewModel(name, str(file), None, STATED), known(), home, PullOptions(patience=patience))
+        return add_model(NewModel(name, str(file), None, STATED), known(), home, PullOptions(retries=retries))
 
     return add
 

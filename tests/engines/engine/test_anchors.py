@@ -79,13 +79,13 @@ def test_an_archive_with_more_than_anchors(tmp_path):
     ("content", "says"),
     [
         (None, "is not there"),
-        (b"nonsense", "is no file of anchors"),
-        (b"PK\x03\x04nonsense", "is no file of anchors"),
+        (b"nonsense", "is not a file of anchors"),
+        (b"PK\x03\x04nonsense", "is not a file of anchors"),
         (np.zeros((3, 5), np.float32), r"shape \[3, 5\]"),
         (np.zeros((3, 4), np.int64), "int64"),
         (np.full((1, 4), np.nan, np.float32), "float32"),
         (np.zeros((1, 4), np.float32), "end before they begin"),
-        (np.array([{}], dtype=object), "is no file of anchors"),
+        (np.array([{}], dtype=object), "is not a file of anchors"),
     ],
 )
 def test_what_is_no_file_of_anchors_is_told(tmp_path, content, says):

@@ -60,8 +60,8 @@ def test_labels_in_json_beside_a_bare_tflite_are_no_manifest(tmp_path: Path, cap
     ("name", "content", "says"),
     [
         ("none.tflite", None, "is not there"),
-        ("empty.tflite", b"", "no TFLite file"),
-        ("text.tflite", b"hello, this is no engine", "no TFLite file"),
+        ("empty.tflite", b"", "not a TFLite file"),
+        ("text.tflite", b"hello, this is not an engine", "not a TFLite file"),
         ("net.onnx", b"\x08\x07\x12\x07pytorch", "is a model"),
         ("net.engine", b"ftrt....", "has no manifest"),
     ],

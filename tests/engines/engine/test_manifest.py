@@ -85,7 +85,7 @@ def test_every_flipped_bit_is_refused_or_changes_nothing(describe_engine) -> Non
 @pytest.mark.parametrize("raw", [b'{"name": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b"\0"])
 def test_what_no_json_reader_takes_is_damaged(raw: bytes) -> None:
     for decode in (decode_manifest, decode_recipe):
-        with pytest.raises(CorruptEngineError, match="is no readable"):
+        with pytest.raises(CorruptEngineError, match="is not a readable"):
             decode(raw, PATH)
 
 

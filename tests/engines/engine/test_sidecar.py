@@ -68,9 +68,9 @@ def test_no_sidecar_states_nothing(tmp_path: Path) -> None:
         ("detection: [1]", r"detection`; expected e\.g\. detection: \{anchors: ssd, "),
         ("detection: {anchors: {maps: [[4096, 4096]]}}", "maps hold up to 100663296 of them, expected at most 1048576"),
         ("segmentation: {background: -1}", r"segmentation\.background`; expected e\.g\. segmentation: "),
-        ("[" * 20_000, "is no YAML"),
-        ("a: b: c", "is no YAML"),
-        ("\x00", "is no YAML"),
+        ("[" * 20_000, "is not YAML"),
+        ("a: b: c", "is not YAML"),
+        ("\x00", "is not YAML"),
     ],
 )
 def test_mistakes_name_file_and_key(tmp_path: Path, text: str, says: str) -> None:

@@ -59,7 +59,7 @@ def test_labels_that_are_numbers_win():
 
 
 def test_one_number_among_names_is_no_place():
-    with pytest.raises(LabelsError, match=r"1 of 2 folders are no class of the network: '3'"):
+    with pytest.raises(LabelsError, match=r"1 of 2 folders are not classes of the network: '3'"):
         match(["tench", "3"], IMAGENET)
 
 
@@ -81,7 +81,7 @@ def test_wordnet_ids_alone_count_in_their_order_when_all_are_there():
     folders = ["n02124075", "n01440764"]
     assert match(folders, ("tench", "Egyptian cat")) == {"n01440764": 0, "n02124075": 1}
     assert match(folders, ("background", "tench", "Egyptian cat")) == {"n01440764": 1, "n02124075": 2}
-    with pytest.raises(LabelsError, match="2 of 2 folders are no class"):
+    with pytest.raises(LabelsError, match="2 of 2 folders are not classes"):
         match(folders, ("tench", "Egyptian cat", "crane"))
 
 

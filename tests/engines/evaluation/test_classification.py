@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnv2_engines.evaluation.classification import ClassificationTally, Share
+from mnv2_engines.evaluation.classification import ClassificationTally, Proportion
 from mnv2_engines.predictions import Prediction
 
 
@@ -24,7 +24,7 @@ def tally() -> ClassificationTally:
 
 
 def test_top1_and_top5(tally):
-    assert (tally.pictures, tally.top1, tally.top5) == (5, Share(3, 5), Share(4, 5))
+    assert (tally.pictures, tally.top1, tally.top5) == (5, Proportion(3, 5), Proportion(4, 5))
     assert tally.top1.value == 0.6
     low, high = tally.top1.interval_95
     assert low == pytest.approx(0.1466, abs=1e-4)  # scipy.stats.binomtest(3, 5).proportion_ci(0.95, "exact")
@@ -34,7 +34,7 @@ def test_top1_and_top5(tally):
 def test_the_sixth_best_is_not_among_five():
     tally = ClassificationTally(7)
     assert not tally.add(6, said(*((class_id, 0.3 - class_id / 100) for class_id in range(7))))
-    assert (tally.top1, tally.top5) == (Share(0, 1), Share(0, 1))
+    assert (tally.top1, tally.top5) == (Proportion(0, 1), Proportion(0, 1))
 
 
 def test_add_says_whether_it_was_right():
@@ -77,7 +77,7 @@ def test_no_answer_is_wrong_and_in_no_column():
     tally = ClassificationTally(2)
     assert not tally.add(1, ())
     tally.add(1, said((1, 0.9)))
-    assert (tally.pictures, tally.top1, tally.top5) == (2, Share(1, 2), Share(1, 2))
+    assert (tally.pictures, tally.top1, tally.top5) == (2, Proportion(1, 2), Proportion(1, 2))
     assert tally.classes()[0].recall == 0.5
     assert tally.confusion.sum() == 1
 
@@ -88,11 +88,11 @@ def test_shuffled_names_show():
         for _ in range(5):
             tally.add(truth, said((predicted, 0.9)))
     tally.add(0, said((0, 0.5)))
-    assert tally.top1 == Share(1, 16)
-    assert tally.relabelled() == Share(15, 16)
+    assert tally.top1 == Proportion(1, 16)
+    assert tally.relabelled() == Proportion(15, 16)
 
 
 def test_nothing_seen_says_nothing():
     tally = ClassificationTally(3)
     assert (tally.top1.value, tally.mean_recall(), tally.classes(), tally.confused(3)) == (0.0, 0.0, (), ())
-    assert tally.relabelled() == Share(0, 0)
+    assert tally.relabelled() == Proportion(0, 0)

@@ -1,6 +1,6 @@
 import pytest
 
-from mnv2_engines.evaluation.classification import Share
+from mnv2_engines.evaluation.classification import Proportion
 from mnv2_engines.evaluation.comparison import PairedTally
 
 
@@ -27,5 +27,5 @@ def test_how_likely_chance_is(engine_alone, reference_alone, chance):
 def test_agreement_and_who_is_right_alone():
     tally = paired(1, 2, both=7)
     tally.add(same=False, engine_right=False, reference_right=False)
-    assert tally.agreement == Share(7, 11)
+    assert tally.agreement == Proportion(7, 11)
     assert (tally.engine_alone_right, tally.reference_alone_right) == (1, 2)

@@ -5,12 +5,12 @@ import pytest
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
 from mnv2_engines.evaluation.hints import find_hints
-from mnv2_engines.evaluation.result import ClassificationResult, Judged, Reference
+from mnv2_engines.evaluation.result import ClassificationResult, EvaluatedEngine, FloatResult
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocessing.preprocess import Preprocess
 
 LABELS = ("ant", "bee", "cat")
-JUDGED = Judged("n@1", "litert", Preprocess())
+JUDGED = EvaluatedEngine("n@1", "litert", Preprocess())
 
 
 def tally_of(pairs) -> ClassificationTally:
@@ -49,6 +49,6 @@ def test_an_engine_that_lost_more_than_chance(lost, told):
     paired = PairedTally()
     for number in range(40):
         paired.add(same=number >= lost, engine_right=number >= lost, reference_right=True)
-    found = hints([(0, 1)] * lost + right[lost:], Reference(JUDGED, tally_of(right), paired, ()))
+    found = hints([(0, 1)] * lost + right[lost:], FloatResult(JUDGED, tally_of(right), paired, ()))
     assert bool(found) == told
     assert not told or "worse than its float network by more than chance" in found[0]

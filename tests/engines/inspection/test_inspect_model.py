@@ -151,7 +151,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         inspect_model(tmp_path / "absent.onnx")
     text = tmp_path / "text.onnx"
     text.write_text("hello")
-    with pytest.raises(ModelError, match="no ONNX"):
+    with pytest.raises(ModelError, match="not an ONNX"):
         inspect_model(text)
 
 
@@ -219,5 +219,5 @@ def test_damaged_tflite_files_are_inspected_or_refused(root, tmp_path):
 def test_a_file_is_missed_to_be_what_its_name_says(tmp_path, raw):
     path = tmp_path / "net.tflite"
     path.write_bytes(raw)
-    with pytest.raises(ModelError, match="is no TFLite file"):
+    with pytest.raises(ModelError, match="is not a TFLite file"):
         inspect_model(path)

@@ -9,7 +9,7 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection import find_family_member, inspect_model
 from mnv2_engines.networks import MobileNetV2, NetworkWeights, initial_weights, write_network
 from mnv2_engines.networks.counting import count_macs, count_parameters
-from mnv2_engines.networks.head import Activation, Affine, Dense, Flatten, GlobalPool, Pool
+from mnv2_engines.networks.head import Affine, Dense, Flatten, GlobalPool, HeadActivation, Pool
 
 
 def run(file, image):
@@ -84,11 +84,17 @@ def test_heads_compute_what_they_say():
     scale, shift = random.normal(size=(2, 1280)).astype(np.float32)
 
     logits = kernel @ features.mean((1, 2)) + bias
-    found = run(with_head(network, GlobalPool(), Dense(kernel, bias), Activation("softmax")), image)
+    found = run(with_head(network, GlobalPool(), Dense(kernel, bias), HeadActivation("softmax")), image)
     np.testing.assert_allclose(found[0], np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
 
     largest = np.maximum(features.max((1, 2)) * scale + shift, 0.0)
-    head = (GlobalPool("max", keep_map=True), Affine(scale, shift), Activation("relu"), Flatten(), Dense(kernel, None))
+    head = (
+        GlobalPool("max", keep_map=True),
+        Affine(scale, shift),
+        HeadActivation("relu"),
+        Flatten(),
+        Dense(kernel, None),
+    )
     np.testing.assert_allclose(run(with_head(network, *head), image)[0], kernel @ largest, rtol=1e-3, atol=1e-4)
 
 
@@ -115,15 +121,15 @@ def test_pooling_windows(tmp_path):
 @pytest.mark.parametrize(
     ("activation", "function"),
     [
-        (Activation("relu6"), lambda x: np.clip(x, 0, 6)),
-        (Activation("leaky_relu", 0.2), lambda x: np.where(x < 0, 0.2 * x, x)),
-        (Activation("elu", 0.5), lambda x: np.where(x < 0, 0.5 * np.expm1(x), x)),
-        (Activation("silu"), lambda x: x / (1 + np.exp(-x))),
-        (Activation("sigmoid"), lambda x: 1 / (1 + np.exp(-x))),
-        (Activation("tanh"), np.tanh),
-        (Activation("softplus"), lambda x: np.log1p(np.exp(x))),
-        (Activation("softsign"), lambda x: x / (1 + abs(x))),
-        (Activation("selu"), lambda x: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(x), x)),
+        (HeadActivation("relu6"), lambda x: np.clip(x, 0, 6)),
+        (HeadActivation("leaky_relu", 0.2), lambda x: np.where(x < 0, 0.2 * x, x)),
+        (HeadActivation("elu", 0.5), lambda x: np.where(x < 0, 0.5 * np.expm1(x), x)),
+        (HeadActivation("silu"), lambda x: x / (1 + np.exp(-x))),
+        (HeadActivation("sigmoid"), lambda x: 1 / (1 + np.exp(-x))),
+        (HeadActivation("tanh"), np.tanh),
+        (HeadActivation("softplus"), lambda x: np.log1p(np.exp(x))),
+        (HeadActivation("softsign"), lambda x: x / (1 + abs(x))),
+        (HeadActivation("selu"), lambda x: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(x), x)),
     ],
     ids=str,
 )

@@ -9,7 +9,14 @@ import pytest
 
 from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
-from mnv2_engines.evaluation.result import ClassificationResult, Difference, Judged, Mistake, Reference, Unreadable
+from mnv2_engines.evaluation.result import (
+    ClassificationResult,
+    Disagreement,
+    EvaluatedEngine,
+    FloatResult,
+    Misclassification,
+    UnreadablePicture,
+)
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.report.confusion import draw_confusion
@@ -17,7 +24,7 @@ from mnv2_engines.report.evaluation import render_evaluation
 from support.pages import check
 
 LABELS = ("ant", "<b>bee</b>", "cat", "dog", "eel", "fox")
-JUDGED = Judged("animals@0123456789ab", "litert 2", Preprocess())
+JUDGED = EvaluatedEngine("animals@0123456789ab", "litert 2", Preprocess())
 JPEG = cv2.imencode(".jpg", np.full((8, 8, 3), 99, np.uint8))[1].tobytes()
 
 
@@ -38,10 +45,10 @@ def result() -> ClassificationResult:
         labels=LABELS,
         found=4,
         tally=tally,
-        worst=(Mistake("cat/<1>.jpg", 2, said(1, 0.8), JPEG),),
-        unreadable=(Unreadable("dog/cut.jpg", "dog/cut.jpg ends in the middle"),),
-        reference=Reference(
-            JUDGED, reference, paired, (Difference("cat/<1>.jpg", 2, said(1, 0.8), said(2, 0.8), JPEG),)
+        worst=(Misclassification("cat/<1>.jpg", 2, said(1, 0.8), JPEG),),
+        unreadable=(UnreadablePicture("dog/cut.jpg", "dog/cut.jpg ends in the middle"),),
+        reference=FloatResult(
+            JUDGED, reference, paired, (Disagreement("cat/<1>.jpg", 2, said(1, 0.8), said(2, 0.8), JPEG),)
         ),
         notes=("look at <this>",),
     )

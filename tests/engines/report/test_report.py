@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnv2_engines.building.build import BuildRequest, BuildResult, Pictures, build_engine
-from mnv2_engines.building.verification import Limits, PictureVerdict
+from mnv2_engines.building.verification import AccuracyLimits, PictureVerdict
 from mnv2_engines.engine.facts import LayerFacts
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.report import render_report
@@ -29,7 +29,7 @@ def built(signs_model: Path, signs_pictures, tmp_path_factory) -> tuple[BuildReq
         validation=Pictures("<others>", signs_pictures[24:]),
         name="signs",
         labels=tuple(f"<sign {index}>" for index in range(12)),
-        limits=Limits(sqnr_db=90.0),
+        limits=AccuracyLimits(sqnr_db=90.0),
     )
     return request, build_engine(request)
 
@@ -71,7 +71,7 @@ def test_the_worst_pictures_come_first_and_there_is_an_end_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "says"), [((), "no classes"), ((PictureVerdict(0, 1.0, near_tie=False),), "None: both networks")]
+    ("verdicts", "says"), [((), "not classes"), ((PictureVerdict(0, 1.0, near_tie=False),), "None: both networks")]
 )
 def test_nothing_to_show_is_said(verdicts, says) -> None:
     assert says in draw_gallery(verdicts, [np.zeros((4, 4, 3), np.uint8)], "RGB", None)

@@ -185,7 +185,7 @@ class TestRefusals:
     def test_everything_but_plain_files(self, exported: Path, empty: Store, tmp_path: Path, kind: bytes) -> None:
         header = tarfile.TarInfo("source/link")
         header.type, header.linkname = kind, "/etc/passwd"
-        assert "no plain file" in refused(empty, pack(tmp_path / "bad.mnv2", members(exported), extra=(header,)))
+        assert "not a plain file" in refused(empty, pack(tmp_path / "bad.mnv2", members(exported), extra=(header,)))
 
     def test_a_file_twice_and_a_file_that_the_sums_do_not_name(
         self, exported: Path, empty: Store, tmp_path: Path

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from mnv2_engines.building.request import BuildRequest, BuildResult, Pictures
-from mnv2_engines.building.verification import Limits
+from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.engine.facts import FileFacts
 from mnv2_engines.engine.install import install_engine
@@ -66,7 +66,7 @@ def test_a_rebuild_needs_nothing_else_and_gives_the_same_engine(store: Store) ->
 
 def test_what_loses_too_much_is_put_aside_and_the_old_engine_stays(store: Store, signs_request) -> None:
     before = store.version("signs")
-    result = build_stored(store, signs_request(limits=Limits(sqnr_db=90.0)))
+    result = build_stored(store, signs_request(limits=AccuracyLimits(sqnr_db=90.0)))
     assert not result.installed
     assert result.path == store.folder / ".rejected" / "signs" / "signs.rejected.tflite"
     assert read_engine(result.path).manifest is not None

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from mnv2_engines.building.request import BuildRequest, Pictures
-from mnv2_engines.building.verification import Limits
+from mnv2_engines.building.verification import AccuracyLimits
 from mnv2_engines.engine.facts import FileFacts
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import BuildError, CorruptEngineError
@@ -36,7 +36,7 @@ def asked(signs_model: Path, signs_pictures) -> BuildRequest:
         labels=("go", "stop"),
         detection=DetectionFacts(nms_iou=0.5),
         segmentation=SegmentationFacts(background=3),
-        limits=Limits(sqnr_db=20.0, agreement=0.5),
+        limits=AccuracyLimits(sqnr_db=20.0, agreement=0.5),
         accept_loss=True,
         private=True,
         workspace_mib=77,

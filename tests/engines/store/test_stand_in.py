@@ -4,7 +4,7 @@ import pytest
 from mnv2_engines.engine.facts import TensorRtFacts
 from mnv2_engines.engine.manifest import decode_manifest, encode_manifest
 from mnv2_engines.store import Store
-from mnv2_engines.store.readiness import find_stand_in, why_rebuild
+from mnv2_engines.store.readiness import find_substitute, why_rebuild
 from mnv2_engines.store.recipe import RECIPE, decode_recipe, encode_recipe
 from support.fake_jetson import ORIN, FakeJetson
 from support.stale import make_stale
@@ -68,17 +68,17 @@ def test_an_engine_for_the_cpu_is_never_built_in_the_background(both) -> None:
 
 
 def test_the_engine_of_the_same_network_stands_in(both) -> None:
-    assert find_stand_in(both, "gpu") == "signs"
+    assert find_substitute(both, "gpu") == "signs"
 
 
 def test_a_stale_engine_and_one_of_another_network_do_not(both) -> None:
     make_stale(both, "signs")
-    assert find_stand_in(both, "gpu") is None
+    assert find_substitute(both, "gpu") is None
     path = both.version("signs").source / RECIPE
     path.write_bytes(b"{}")
-    assert find_stand_in(both, "gpu") is None
+    assert find_substitute(both, "gpu") is None
 
 
 def test_a_plan_does_not_stand_in_for_itself(both) -> None:
     make_plan(both, "signs", ORIN)
-    assert find_stand_in(both, "gpu") is None
+    assert find_substitute(both, "gpu") is None

@@ -151,8 +151,8 @@ def test_a_group_of_everything_leaves_nothing_else():
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
-        ({"cat": ["tabbi"]}, r"'tabbi' in the group 'cat' is no label: did you mean 'tabby'\?"),
-        ({"cat": ["zzzzzz"]}, r"'zzzzzz' in the group 'cat' is no label: expected one of"),
+        ({"cat": ["tabbi"]}, r"'tabbi' in the group 'cat' is not a label: did you mean 'tabby'\?"),
+        ({"cat": ["zzzzzz"]}, r"'zzzzzz' in the group 'cat' is not a label: expected one of"),
         ({"cat": []}, r"group 'cat' has no members"),
         ({"macaw": ["crane"]}, r"group 'macaw' has the name of class 5, which is not in it"),
     ],

@@ -64,7 +64,7 @@ def test_a_container_on_a_jetson(tmp_path: Path) -> None:
 
 
 def test_no_jetson_at_all(tmp_path: Path) -> None:
-    assert "this is no Jetson" in explain_missing(SYSTEM, tmp_path)
+    assert "this is not a Jetson" in explain_missing(SYSTEM, tmp_path)
 
 
 def test_it_is_on_the_path_but_hidden(tmp_path: Path) -> None:
@@ -120,5 +120,5 @@ def test_the_module_is_returned(broken) -> None:
 
 def test_nothing_is_installed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(BackendUnavailableError, match=r"no Jetson.*--target litert"):
+    with pytest.raises(BackendUnavailableError, match=r"not a Jetson.*--target litert"):
         import_tensorrt(tmp_path)

@@ -55,5 +55,5 @@ def test_what_is_no_model(tmp_path):
     with pytest.raises(ModelError, match="cannot be read: No such file"):
         load_model(tmp_path / "absent.onnx")
     (tmp_path / "text.onnx").write_bytes(b"\xff" * 40)
-    with pytest.raises(ModelError, match="is no ONNX file"):
+    with pytest.raises(ModelError, match="is not an ONNX file"):
         load_model(tmp_path / "text.onnx")

@@ -107,7 +107,7 @@ def test_names_out_of_a_file_cannot_steer_a_terminal(tmp_path):
 def test_other_files_are_refused(content, tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="no weight file known here"):
+    with pytest.raises(ModelError, match="not a weight file known here"):
         import_weights(request(path, tmp_path / "model.onnx"))
     with pytest.raises(ModelError, match="cannot be read"):
         import_weights(request(tmp_path / "absent.pth", tmp_path / "model.onnx"))

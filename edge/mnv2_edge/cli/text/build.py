@@ -1,4 +1,4 @@
-"""Say what became of a build: a few lines for people, one object for programs."""
+"""Text of a build's result: a few lines for people, one object for programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +83,7 @@ def _level(output: OutputFacts) -> str:
 
 def _agreement(found: AgreementFacts) -> str:
     bound = "" if found.lower_95 is None else f", at least {100 * found.lower_95:.1f} % with 95 % confidence"
-    ties = f"; {found.near_ties} near ties not judged" if found.near_ties else ""
+    ties = f"; {found.near_ties} near ties left out" if found.near_ties else ""
     return (
         f"same top-1 as the float network on {found.same} of {found.judged} {found.unit} "
         f"({100 * found.share:.1f} %{bound}){ties}"

@@ -1,4 +1,4 @@
-"""Say what the store holds: rows, lines and JSON."""
+"""Text of the store's contents: rows, lines and JSON."""
 
 from typing import Any
 

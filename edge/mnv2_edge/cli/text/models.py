@@ -1,4 +1,4 @@
-"""Word what is known about a model of the catalogue."""
+"""Text about the models of the catalogue."""
 
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ def describe_model(name: str, home: "ModelHome", known: "KnownModels") -> dict[s
 
 
 def download_size(entry: "CatalogueModel") -> str:
-    """Return how much a pull fetches, for a table: "?" where nobody says, "-" where nothing is fetched."""
+    """Return how much a pull fetches, for a table: "?" where it is not stated, "-" where nothing is fetched."""
     file = entry.files[0] if entry.files else None
     if file is None:
         return "-"

@@ -1,4 +1,4 @@
-"""Share what every command needs: the `--debug` and `--json` flags, logs on stderr, one line for an error."""
+"""Parts of every command: the `--debug` and `--json` flags, logs on stderr, one line for an error."""
 
 import copy
 import logging
@@ -32,7 +32,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 @dataclass(slots=True)
 class Session:
-    """What holds for one run of the command line, whichever command it is."""
+    """Settings of one run of the command line, the same for every command."""
 
     debug: bool = False
     """Show tracebacks, and log everything."""
@@ -83,7 +83,7 @@ def print_traceback(error: BaseException) -> None:
 
 
 def _write(text: str) -> None:
-    """Write to stderr; where there is none, or nobody reads it, the exit status has to say it alone."""
+    """Write to stderr; where there is none, or it is not read, only the exit status says it."""
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(text)
@@ -115,7 +115,7 @@ def _take_debug(context: click.Context, _param: click.Parameter, value: bool) ->
 
 
 class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 has none
-    """Write to what `sys.stderr` is at that moment: a progress bar takes its place, to stay below the lines."""
+    """Log handler for the current `sys.stderr`, which a progress bar replaces to stay below the lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -123,7 +123,7 @@ class _ToStderr(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10
 
 
 class _Formatter(logging.Formatter):
-    """Write one line a record, printable, without secrets, and without a traceback unless somebody debugs."""
+    """Log format: one printable line a record, without secrets, with a traceback only for debugging."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""Group commands: without one, show help; for a wrong one, name the nearest; import one when it is called."""
+"""Groups of commands: help without a command, the nearest name for a wrong one, lazy imports."""
 
 import difflib
 import importlib
@@ -12,7 +12,7 @@ __all__ = ["HelpfulGroup", "LazyGroup"]
 
 
 class HelpfulGroup(click.Group):
-    """Be a group that helps whoever types nothing, or something that is nearly right."""
+    """Command group that shows help when no command is given, and suggests one for a near miss."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which they were added."""
@@ -35,7 +35,7 @@ class HelpfulGroup(click.Group):
 
 
 class LazyGroup(HelpfulGroup):
-    """Know commands by name and one line of help, and import one when it is called."""
+    """Group that knows each command's name and help line, and imports the command when it is called."""
 
     def __init__(self, *, lazy: Mapping[str, tuple[str, str]], **attrs: object) -> None:
         super().__init__(**attrs)  # type: ignore[arg-type]  # click's own, passed on as they are

@@ -1,4 +1,4 @@
-"""Parse what several commands take on the command line."""
+"""Command line parameters that several commands share."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -43,7 +43,7 @@ def preprocess_options(function: _Function) -> _Function:
             metavar="R,G,B",
             help="Subtracted from pixels of 0 to 255.",
         ),
-        click.option("--std", type=parse_triple, metavar="R,G,B", help="What they are then divided by."),
+        click.option("--std", type=parse_triple, metavar="R,G,B", help="Divisor after that."),
         click.option("--color", type=click.Choice(["RGB", "BGR"]), help="Channel order that the network wants."),
         click.option(
             "--resize",

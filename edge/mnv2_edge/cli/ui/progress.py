@@ -42,7 +42,7 @@ _PHASES: Final[Mapping[str, str]] = MappingProxyType(
 
 @contextmanager
 def show_progress() -> Iterator["BuildProgress"]:
-    """Give the callback that a build or an evaluation reports to: a bar a phase on stderr, when that is a terminal."""
+    """Yield the callback that a build or an evaluation reports to: a bar a phase on stderr, when that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _phase, _done, _total: None
         return
@@ -63,7 +63,7 @@ def show_progress() -> Iterator["BuildProgress"]:
 
 @contextmanager
 def show_checks() -> Iterator[Callable[[str], None]]:
-    """Give what is called with the name of each check; nothing is shown when stderr is no terminal."""
+    """Yield what is called with the name of each check; nothing is shown when stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda _name: None
         return
@@ -78,7 +78,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def show_downloads(doing: str = "fetching") -> Iterator["Progress"]:
-    """Give the callback that a pull reports to: a bar a file on stderr, when that is a terminal.
+    """Yield the callback that a pull reports to: a bar a file on stderr, when that is a terminal.
 
     `doing` is what a line in the log says is done with a file.
     """
@@ -101,7 +101,7 @@ def show_downloads(doing: str = "fetching") -> Iterator["Progress"]:
 
 
 class _Announcer:
-    """Say once that a file is on its way, and how large it is."""
+    """One message per file: that it is being downloaded, and how large it is."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing

@@ -1,4 +1,4 @@
-"""Signals that a command hears: SIGINT and SIGTERM end it, SIGHUP reloads or means a closed terminal."""
+"""Signals that a command handles: SIGINT and SIGTERM end it, SIGHUP reloads or means a closed terminal."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ __all__ = ["Hangup", "StopSignal", "notice_hangup", "stop_on_signals"]
 
 
 class Hangup:
-    """Remember that somebody asked. A plain flag: a handler may interrupt whoever holds an Event's lock."""
+    """Flag for a received SIGHUP. It is a plain flag, because a handler may interrupt the holder of an Event's lock."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -26,7 +26,7 @@ class Hangup:
 
 @contextmanager
 def notice_hangup() -> Iterator[Hangup]:
-    """Give what SIGHUP sets; where it says that the terminal is gone, raise SIGTERM instead.
+    """Yield what SIGHUP sets; where it says that the terminal is gone, raise SIGTERM instead.
 
     Who was started with SIGHUP ignored (`nohup`) stays when the terminal goes.
     """
@@ -48,7 +48,7 @@ def notice_hangup() -> Iterator[Hangup]:
 
 
 def _has_terminal() -> bool:
-    """Say whether this process has a controlling terminal; one that hung up is nobody's any more."""
+    """Return whether this process has a controlling terminal; one that hung up does not count."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:
@@ -57,7 +57,7 @@ def _has_terminal() -> bool:
 
 
 class StopSignal(threading.Event):
-    """Be set by Ctrl-C and SIGTERM, or by whoever wants to end one run and begin another."""
+    """Event that Ctrl-C and SIGTERM set; code that restarts a run sets it as well."""
 
     def __init__(self, *, interrupting: bool) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class StopSignal(threading.Event):
 
 @contextmanager
 def stop_on_signals(*, interrupting: bool = False) -> Iterator[StopSignal]:
-    """Give an event that Ctrl-C or SIGTERM sets; a second one ends the process at once."""
+    """Yield an event that Ctrl-C or SIGTERM sets; a second one ends the process at once."""
     stop = StopSignal(interrupting=interrupting)
 
     def handle(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Show a table: with rich on a terminal, as plain aligned text anywhere else."""
+"""Tables: with rich on a terminal, as plain aligned text anywhere else."""
 
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Hold a conversation at a terminal: lines, lists of options, questions."""
+"""A conversation at a terminal: lines, lists of options, questions."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from mnv2_engines.printable import printable
 if TYPE_CHECKING:
     from mnv2_edge.setup.prompts import Mark, Option
 
-__all__ = ["TerminalAsker", "show_line"]
+__all__ = ["TerminalPrompts", "show_line"]
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def show_line(text: str, mark: "Mark" = "plain") -> None:
     if mark == "heading":
         click.echo()
     front = _FRONTS.get(mark, "")
-    if mark == "command" or text.startswith(" ") or not text:  # whoever copies it needs it in one piece
+    if mark == "command" or text.startswith(" ") or not text:  # one piece, so that it can be copied
         click.echo(_styled(f"{front}{text}", mark))
         return
     for line in textwrap.wrap(
@@ -50,8 +50,8 @@ def show_line(text: str, mark: "Mark" = "plain") -> None:
         click.echo(_styled(line, mark))
 
 
-class TerminalAsker:
-    """Ask whoever sits at the terminal on stdin and stdout."""
+class TerminalPrompts:
+    """Questions to the user at the terminal, on stdin and stdout."""
 
     def show(self, text: str, mark: "Mark" = "plain") -> None:
         """Write a line."""

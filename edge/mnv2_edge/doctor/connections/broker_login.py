@@ -1,4 +1,4 @@
-"""Log in to a broker once, as a client of its own, and say why if it does not work."""
+"""A single login to a broker, as a separate client, and the reason if it fails."""
 
 import secrets
 import socket
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-__all__ = ["BrokerLogin", "LoginTrouble", "log_in", "read_certificate"]
+__all__ = ["BrokerLogin", "LoginFailure", "log_in", "read_certificate"]
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerLogin:
-    """Where to log in, and as whom."""
+    """Address of a broker, and the account to log in with."""
 
     broker: Broker
     password: str = field(default="", repr=False)
@@ -34,14 +34,14 @@ class BrokerLogin:
     instance: str = ""
     """Of the service, whose configuration names the broker."""
     unknown: str = ""
-    """Why nobody here can log in as that instance does; empty when all is known."""
+    """Why a login as that instance is not possible here; empty when all is known."""
     wrong: bool = False
     """Whether that is a fault, and not only a matter of who asks."""
 
 
 @dataclass(frozen=True, slots=True)
-class LoginTrouble:
-    """Why a broker does not let us in."""
+class LoginFailure:
+    """Reason why a broker refuses the login."""
 
     why: str
     mend: str
@@ -50,7 +50,7 @@ class LoginTrouble:
     """It is there and answers, and does not want this user with this password."""
 
 
-def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginTrouble | None:
+def log_in(login: BrokerLogin, *, timeout_s: float = 5.0) -> LoginFailure | None:
     """Return why the broker does not let a client in; None when it does.
 
     The client has an id of its own, so a service that is running is not thrown off, and neither publishes nor
@@ -77,12 +77,12 @@ def read_certificate(login: BrokerLogin, timeout_s: float = 5.0) -> bytes | None
         return None
 
 
-def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> LoginTrouble | None:
+def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> LoginFailure | None:
     """Try to agree on encryption; apart from the rest, because paho leaves its socket open when that fails."""
     try:
         connection = socket.create_connection((broker.host, broker.port), timeout_s)
     except (OSError, ValueError) as exc:
-        return LoginTrouble(f"it cannot be reached: {_reason(exc)}", _reach(broker))
+        return LoginFailure(f"it cannot be reached: {_reason(exc)}", _reach(broker))
     with connection:
         try:
             tls.wrap_socket(connection, server_hostname=broker.host).close()
@@ -90,15 +90,15 @@ def _shake_hands(broker: Broker, tls: ssl.SSLContext, timeout_s: float) -> Login
             reason = _reason(exc)
             dates = describe_dates(exc, tls, broker.host, broker.port)
             if dates:
-                return LoginTrouble(f"no TLS with it: {dates}", "timedatectl")
+                return LoginFailure(f"no TLS with it: {dates}", "timedatectl")
             if "not yet valid" in reason:
-                return LoginTrouble(f"no TLS with it: {reason}, or the clock of this device is wrong", "timedatectl")
+                return LoginFailure(f"no TLS with it: {reason}, or the clock of this device is wrong", "timedatectl")
             command = f"openssl s_client -brief -connect {broker.host}:{broker.port}"
-            return LoginTrouble(f"no TLS with it: {reason}", command)
+            return LoginFailure(f"no TLS with it: {reason}", command)
     return None
 
 
-def _greet(login: BrokerLogin, timeout_s: float) -> LoginTrouble | None:
+def _greet(login: BrokerLogin, timeout_s: float) -> LoginFailure | None:
     """Try to log in, and leave again."""
     mqtt, version = _import_paho()
     broker = login.broker
@@ -108,13 +108,13 @@ def _greet(login: BrokerLogin, timeout_s: float) -> LoginTrouble | None:
         client.username_pw_set(broker.user, login.password or None)
     if login.tls is not None:
         client.tls_set_context(login.tls)
-    answers: list[LoginTrouble | None] = []
+    answers: list[LoginFailure | None] = []
 
     def answered(
         _client: "Client", _data: object, _flags: "ConnectFlags", reason: "ReasonCode", _props: "Properties | None"
     ) -> None:
         who = f"the user {broker.user!r}" if broker.user else "a client without user name"
-        refusal = LoginTrouble(f"it refuses {who}: {reason}", "export MNV2_EDGE_MQTT_PASSWORD=...", refused=True)
+        refusal = LoginFailure(f"it refuses {who}: {reason}", "export MNV2_EDGE_MQTT_PASSWORD=...", refused=True)
         answers.append(refusal if reason.is_failure else None)
 
     client.on_connect = answered
@@ -123,12 +123,12 @@ def _greet(login: BrokerLogin, timeout_s: float) -> LoginTrouble | None:
         deadline = time.monotonic() + timeout_s
         while not answers and time.monotonic() < deadline:
             if client.loop(0.2) != mqtt.MQTT_ERR_SUCCESS and not answers:
-                return LoginTrouble("it ended the connection without an answer", _other_way(broker))
+                return LoginFailure("it ended the connection without an answer", _other_way(broker))
     except (OSError, ValueError) as exc:
-        return LoginTrouble(f"it cannot be reached: {_reason(exc)}", _reach(broker))
+        return LoginFailure(f"it cannot be reached: {_reason(exc)}", _reach(broker))
     finally:
         client.disconnect()
-    return answers[0] if answers else LoginTrouble(f"it did not answer within {timeout_s:g} s", _reach(broker))
+    return answers[0] if answers else LoginFailure(f"it did not answer within {timeout_s:g} s", _reach(broker))
 
 
 def _import_paho() -> "tuple[ModuleType, CallbackAPIVersion]":

@@ -1,4 +1,4 @@
-"""Look at how long certificates are valid: of files that configurations name, and those that brokers show."""
+"""Validity of certificates: those in files that configurations name, and those that brokers show."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from mnv2_edge.doctor.connections.validity import Validity, read_pem_validities,
 from mnv2_edge.doctor.service.configured import Configured, mqtt_settings
 from mnv2_engines.files.regular_file import CERTIFICATE_LIMIT, decode_regular
 
-__all__ = ["check_certificates", "judge_shown_certificate"]
+__all__ = ["assess_shown_certificate", "check_certificates"]
 
 _SOON_DAYS: Final = 30
 _AUTHORITIES: Final = "ca_file"
@@ -24,8 +24,8 @@ def check_certificates(machine: Machine) -> Finding:
     return combine([_look(name, Path(file), machine) for name, file in files])
 
 
-def judge_shown_certificate(machine: Machine, login: BrokerLogin) -> Finding | None:
-    """Judge what a broker shows that has let us in; None where there is no TLS, or nothing to say."""
+def assess_shown_certificate(machine: Machine, login: BrokerLogin) -> Finding | None:
+    """Check the certificate of a broker after the login; None without TLS, or when it is good."""
     certificate = machine.read_certificate(login)
     if certificate is None:
         return None

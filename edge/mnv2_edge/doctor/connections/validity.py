@@ -1,4 +1,4 @@
-"""Read from when to when certificates are valid.
+"""The reader of a certificate's validity period.
 
 Python's `ssl` tells that of authorities alone, and of no certificate that it does not trust. Of X.509 (RFC 5280, 4.1)
 it takes no more than the way to one field, so no library is asked for.
@@ -24,7 +24,7 @@ _PIVOT: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """In seconds since 1970, both ends included."""
+    """Validity period in seconds since 1970, both ends included."""
 
     not_before: float
     not_after: float
@@ -40,7 +40,7 @@ def read_pem_validities(text: str) -> tuple[Validity, ...]:
 
 
 def read_validity(certificate: bytes) -> Validity:
-    """Return the validity of a certificate in DER. Raises ValueError for what is no certificate."""
+    """Return the validity of a certificate in DER. Raises ValueError for what is not a certificate."""
     try:
         body = _enter(_enter(certificate, 0, _SEQUENCE)[0], 0, _SEQUENCE)[0]
         place = _after(body, 0) if body[0] == _VERSION else 0
@@ -81,5 +81,5 @@ def _time(data: bytes, place: int) -> float:
     if tag == _UTC_TIME:
         text = f"{'19' if int(text[:2]) >= _PIVOT else '20'}{text}"
     elif tag != _GENERALIZED_TIME:
-        raise ValueError(f"no X.509 certificate: {tag:#x} is no time")
+        raise ValueError(f"no X.509 certificate: {tag:#x} is not a time")
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()

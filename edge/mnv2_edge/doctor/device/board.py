@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.doctor import Finding, Fix, Machine, Verdict, combine
-from mnv2_edge.host.memory import read_contiguous, read_memory
+from mnv2_edge.host.memory import read_cma, read_memory
 from mnv2_edge.host.system import read_system
-from mnv2_edge.host.thermal import Zone, read_zones, slows_at_c
+from mnv2_edge.host.thermal import ThermalZone, read_zones, slows_at_c
 from mnv2_edge.host.throttling import Throttling, parse_throttled, read_alarms
 
 __all__ = ["check_clock", "check_cma", "check_ram", "check_temperature", "check_throttling"]
@@ -28,7 +28,7 @@ def check_temperature(machine: Machine) -> Finding:
     return combine(trouble) if trouble else findings[_most_telling(zones, machine)]
 
 
-def _judge(zone: Zone, slows_c: float | None) -> Finding:
+def _judge(zone: ThermalZone, slows_c: float | None) -> Finding:
     shown = f"{zone.name or 'a sensor'} {zone.celsius:.0f} °C"
     critical_c = zone.critical_c if zone.critical_c is not None and zone.critical_c >= _LEAST_CRITICAL_C else None
     if critical_c is not None and zone.celsius >= critical_c - _CLOSE_C:
@@ -41,7 +41,7 @@ def _judge(zone: Zone, slows_c: float | None) -> Finding:
     return Finding("ok", f"{shown}{limit}")
 
 
-def _most_telling(zones: tuple[Zone, ...], machine: Machine) -> int:
+def _most_telling(zones: tuple[ThermalZone, ...], machine: Machine) -> int:
     """Return the place of the zone that is closest to where it slows down; of the hottest where none does."""
     margins = [(slows_at_c(zone, machine.root) or 1000.0) - zone.celsius for zone in zones]
     return margins.index(min(margins))
@@ -115,7 +115,7 @@ def check_ram(machine: Machine) -> Finding:
 
 def check_cma(machine: Machine) -> Finding:
     """Find too little memory in one piece for the buffers of a ribbon camera; without such a camera none is needed."""
-    found = read_contiguous(machine.root)
+    found = read_cma(machine.root)
     if found is None:
         return Finding("ok", "this kernel keeps no memory in one piece (CMA)")
     why = f"{found.free} of {found.total} MiB of memory in one piece (CMA) are free"

@@ -1,4 +1,4 @@
-"""Look at what ribbon cameras need beyond this package: libraries of the system, and a daemon."""
+"""Checks of what ribbon cameras need beyond this package: libraries of the system, and a daemon."""
 
 from contextlib import suppress
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from mnv2_edge.doctor import Finding, Machine, combine
 from mnv2_edge.doctor.device.system import check_venv
 from mnv2_edge.errors import AccessError
-from mnv2_edge.service.paths import Places
+from mnv2_edge.service.paths import ServicePaths
 
 __all__ = ["check_ribbon_cameras"]
 
@@ -41,12 +41,12 @@ def _look(machine: Machine, uri: str) -> Finding:
 
 
 def _running_instance(machine: Machine, uri: str) -> str:
-    """Return an instance of the service that runs and has the camera, by its configuration; nobody is told who has one.
+    """Return an instance of the service that runs and has the camera, by its configuration; others are not named.
 
     One whose configuration is not known here may have it as well.
     """
     known = {configured.instance: configured.config for configured in machine.configurations}
-    for name in Places(machine.root).instances():
+    for name in ServicePaths(machine.root).instances():
         config = known.get(name)
         if config is not None and uri not in {camera.uri.partition("?")[0] for camera in config.cameras}:
             continue

@@ -1,4 +1,4 @@
-"""Look at the engines in the store: in a child process, because a damaged one may crash it."""
+"""Checks of the engines in the store: in a child process, because a damaged one may crash it."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ from typing import Final
 
 from mnv2_edge.doctor import Finding, Fix, Machine, combine
 from mnv2_edge.doctor.probe import Probe
-from mnv2_edge.service.paths import USER, Places
+from mnv2_edge.service.paths import USER, ServicePaths
 
 __all__ = ["check_engines"]
 
@@ -44,12 +44,12 @@ def check_engines(machine: Machine) -> Finding:
     Root looks at the service's store besides, as its user and with its software: an engine is a program, and what that
     user could have put there is nothing for root to run.
     """
-    places = Places(machine.root)
-    python = places.software / "current/venv/bin/python"
+    paths = ServicePaths(machine.root)
+    python = paths.software / "current/venv/bin/python"
     if machine.uid or not python.exists():
         return _look(machine, machine.home)
-    service = _look_as_service(machine, python, places.state)
-    return service if machine.home == places.state else combine([_look(machine, machine.home), service])
+    service = _look_as_service(machine, python, paths.state)
+    return service if machine.home == paths.state else combine([_look(machine, machine.home), service])
 
 
 def _look(machine: Machine, home: Path) -> Finding:
@@ -72,7 +72,7 @@ def _look_as_service(machine: Machine, python: Path, home: Path) -> Finding:
 
 
 def _done_by_service(found: Finding, program: tuple[str, ...]) -> Finding:
-    """Let the service's user do what root would do to a store of its own, or through a link that this user has put."""
+    """Let the service's user act in its own store, so that root does not follow a link that this user has put."""
     fixes = tuple(
         replace(
             fix,
@@ -113,7 +113,7 @@ def _judge(
 
 
 def _without_default(names: Sequence[str]) -> Finding:
-    """Where there is one alone it is clear which one is meant."""
+    """Report a missing default engine; a single engine does not need one."""
     command = ("mnv2-edge", "engines", "default", names[0])
     fixes = (Fix(f"make {names[0]}, the only engine, the default", command),) if len(names) == 1 else ()
     return Finding("warn", "none is the default, so `mnv2-edge run` needs --model", shlex.join(command), fixes)

@@ -1,4 +1,4 @@
-"""Look at what runs networks, and at cameras and brokers."""
+"""Checks of what runs networks, and of cameras and brokers."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from mnv2_edge.cameras import Camera
 from mnv2_edge.cameras.open_files import users_of
 from mnv2_edge.doctor import Finding, Machine, combine
 from mnv2_edge.doctor.connections.broker_login import BrokerLogin
-from mnv2_edge.doctor.connections.certificates import judge_shown_certificate
+from mnv2_edge.doctor.connections.certificates import assess_shown_certificate
 
 __all__ = ["check_broker", "check_cameras", "check_litert"]
 
@@ -96,7 +96,7 @@ def _try(machine: Machine, logins: Sequence[BrokerLogin]) -> Finding:
         return Finding("fail", f"{name}: {login.unknown}")
     trouble = machine.log_in(login)
     if trouble is None:
-        return judge_shown_certificate(machine, login) or Finding("ok", f"{name} lets us in")
+        return assess_shown_certificate(machine, login) or Finding("ok", f"{name} lets us in")
     if login.unknown:
         return Finding("warn", f"{name} cannot be tried, since {login.unknown}: {trouble.why}", "sudo mnv2-edge doctor")
     return Finding("fail", f"{name}: {trouble.why}", trouble.mend)

@@ -1,4 +1,4 @@
-"""Look at what TensorRT needs: JetPack, its Python module, a GPU and a way to it, power and memory."""
+"""Checks of what TensorRT needs: JetPack, its Python module, access to a GPU, power and memory."""
 
 import re
 from typing import Final
@@ -40,7 +40,7 @@ _TYPICAL_MODEL_BYTES: Final = 14 << 20
 
 
 def check_jetpack(machine: Machine) -> Finding:
-    """Tell boards that can be served from those that cannot."""
+    """Check whether the JetPack of this board is supported."""
     jetson = read_jetson(machine.root)
     if jetson.unsupported:
         return Finding("fail", jetson.unsupported, "mnv2-edge build-engine MODEL.onnx --target litert --calibration 0")

@@ -1,4 +1,4 @@
-"""Look at Python and at what is installed in it."""
+"""Checks of Python and its installed packages."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Look at file systems, and at what they lie on."""
+"""Checks of file systems and of the storage below them."""
 
 import os
 import shlex
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from mnv2_edge.doctor import Finding, Machine, combine
-from mnv2_edge.host.storage import Flash, Mount, Usage, mount_of, read_flash, read_mounts
-from mnv2_edge.service.paths import Places
+from mnv2_edge.host.storage import DiskUsage, FlashStorage, Mount, mount_of, read_flash, read_mounts
+from mnv2_edge.service.paths import ServicePaths
 
 __all__ = ["check_disk", "check_flash"]
 
@@ -55,10 +55,10 @@ def check_flash(machine: Machine) -> Finding:
 
 def _folders(machine: Machine) -> list[tuple[Path, int]]:
     """Return where something is written, and how many MiB should be free there."""
-    places = Places(machine.root)
+    paths = ServicePaths(machine.root)
     folders = [machine.home, *([machine.cache] if machine.cache else [])]
-    if places.software.is_dir():  # the service's, which has its state in a folder that others may not enter
-        folders.append(places.state)
+    if paths.software.is_dir():  # the service's, which has its state in a folder that others may not enter
+        folders.append(paths.state)
     folders += [
         Path(configured.config.save.folder)
         for configured in machine.configurations
@@ -81,7 +81,7 @@ def _look_at_mount(mount: Mount, *, is_store: bool) -> list[Finding]:
     return []
 
 
-def _judge_room(usage: Usage, mount: Mount | None, name: str, little_mib: int) -> Finding:
+def _judge_room(usage: DiskUsage, mount: Mount | None, name: str, little_mib: int) -> Finding:
     mib = usage.free_bytes >> 20
     if mib < min(_NOTHING_MIB, little_mib):
         return Finding("fail", f"{name} is full: {mib} MiB are free", _biggest(name))
@@ -96,7 +96,7 @@ def _judge_room(usage: Usage, mount: Mount | None, name: str, little_mib: int) -
     return Finding("ok", f"{_amount(mib)} free on {name}{_LOST if is_lost else ''}")
 
 
-def _judge_flash(flash: Flash) -> Finding:
+def _judge_flash(flash: FlashStorage) -> Finding:
     kind = "SD card" if flash.kind == "SD" else "eMMC"
     name = f"{kind} {flash.name or flash.device}{f' of {flash.date}' if flash.date else ''}"
     used = flash.used_percent

@@ -1,4 +1,4 @@
-"""Look at the board, its system, and whether this Python fits them."""
+"""Checks of the board, its system, and whether this Python fits them."""
 
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ def check_board(machine: Machine) -> Finding:
 def check_venv(machine: Machine) -> Finding:
     """Find a virtual environment that does not see apt's picamera2, or cannot use it; without picamera2 all are well.
 
-    picamera2 is no package of pip's: it comes with libcamera from the system, for the system's Python and numpy.
+    picamera2 does not come from pip: it comes with libcamera from the system, for the system's Python and numpy.
     """
     packages = machine.root / _SYSTEM_PACKAGES
     settings = _read_settings(machine.prefix / "pyvenv.cfg")

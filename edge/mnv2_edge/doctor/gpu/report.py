@@ -1,4 +1,4 @@
-"""Write what a trial of the GPU found as text that can be pasted into a report."""
+"""The result of a GPU trial as text that can be pasted into a report."""
 
 import platform
 from datetime import datetime, timezone
@@ -11,7 +11,7 @@ from mnv2_edge.doctor.probe import Probe
 if TYPE_CHECKING:
     from mnv2_edge.doctor.gpu.trial import GpuTrial
 
-__all__ = ["TRIAL", "TRIAL_TIMEOUT_S", "describe_trial", "judge_trial", "read_trial"]
+__all__ = ["TRIAL", "TRIAL_TIMEOUT_S", "assess_trial", "describe_trial", "read_trial"]
 
 TRIAL: Final = """
 import sys
@@ -36,8 +36,8 @@ def read_trial(probe: Probe) -> "GpuTrial | Finding":
     return msgspec.json.decode(probe.json_line, type=GpuTrial)
 
 
-def judge_trial(trial: "GpuTrial") -> Finding:
-    """Say whether the GPU computes what the CPU computes."""
+def assess_trial(trial: "GpuTrial") -> Finding:
+    """Return whether the GPU computes what the CPU computes."""
     close = trial.sqnr_db is None or trial.sqnr_db >= _LEAST_DB
     why = f"{trial.same} of {trial.pictures} pictures as LiteRT in float, {_decibels(trial)}"
     if trial.same < trial.pictures or not close:

@@ -1,4 +1,4 @@
-"""Build the demo network with TensorRT, run it and measure it: `python -m mnv2_edge.doctor.gpu.trial ROOT`.
+"""A trial of TensorRT on the demo network: `python -m mnv2_edge.doctor.gpu.trial ROOT` builds, runs, measures.
 
 In a process of its own, because drivers crash. Prints one JSON object (`GpuTrial`).
 """
@@ -56,7 +56,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GpuTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found."""
+    """Result of the trial."""
 
     facts: TensorRtFacts
     provider: str

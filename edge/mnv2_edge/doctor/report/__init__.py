@@ -1,1 +1,1 @@
-"""Pack what helps with a bug into one archive, without what is nobody's business."""
+"""The archive for a bug report, without private data."""

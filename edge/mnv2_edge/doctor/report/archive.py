@@ -1,4 +1,4 @@
-"""Write a report as one archive that its owner alone may read."""
+"""The writer of a report as one archive that only its owner may read."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from typing import Final
 
 from mnv2_edge import __version__
 from mnv2_edge.doctor import Finding, Machine
-from mnv2_edge.doctor.report.evidence import Part, collect
+from mnv2_edge.doctor.report.evidence import ReportPart, collect
 from mnv2_edge.doctor.report.known import make_scrubber
 from mnv2_edge.errors import AccessError, TemporaryError
 from mnv2_engines.files.disk_errors import disk_error
@@ -28,14 +28,14 @@ No picture is in here. Look at every file before you send it: nobody can know wh
 
 def write_report(
     path: Path, machine: Machine, findings: Sequence[tuple[str, Finding]], variables: Mapping[str, str]
-) -> tuple[Part, ...]:
+) -> tuple[ReportPart, ...]:
     """Write the archive, with mode 0600, in the place of what is there; return what is in it.
 
     It belongs to this user, or to who typed `sudo`. `variables` are the environment's, of which no value is written.
     Raises AccessError, DiskError or TemporaryError when the file cannot be written.
     """
     parts = collect(machine, findings, make_scrubber(machine, variables))
-    parts = (Part("README.txt", "what is in here, and what was left out", _read_me(parts)), *parts)
+    parts = (ReportPart("README.txt", "what is in here, and what was left out", _read_me(parts)), *parts)
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
         for part in parts:
@@ -47,7 +47,7 @@ def write_report(
     return parts
 
 
-def _read_me(parts: Sequence[Part]) -> str:
+def _read_me(parts: Sequence[ReportPart]) -> str:
     day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     lines = [f"mnv2-edge {__version__}: a report of `mnv2-edge doctor`, {day}", ""]
     lines += [

@@ -1,4 +1,4 @@
-"""Collect what a report holds; each part stands alone, so that one that cannot be had does not cost the others."""
+"""The parts of a report; a part that fails does not stop the others."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from mnv2_edge.doctor.summary import as_plain, describe
 from mnv2_edge.host.files import read_text
 from mnv2_edge.host.storage import read_mounts
 from mnv2_edge.host.system import read_system
-from mnv2_edge.service.paths import Places, unit_of
+from mnv2_edge.service.paths import ServicePaths, unit_of
 
-__all__ = ["Part", "collect"]
+__all__ = ["ReportPart", "collect"]
 
 _LINES: Final = 500
 _TIMEOUT_S: Final = 30.0
@@ -67,7 +67,7 @@ _BOOT_LINE: Final = re.compile(r"\s*(?:dtoverlay|dtparam|camera_auto_detect|gpu_
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReportPart:
     """One file of a report."""
 
     name: str
@@ -78,16 +78,16 @@ class Part:
     """Why it holds less than it should; empty when it does not."""
 
 
-def collect(machine: Machine, findings: Sequence[tuple[str, Finding]], scrubber: Scrubber) -> tuple[Part, ...]:
+def collect(machine: Machine, findings: Sequence[tuple[str, Finding]], scrubber: Scrubber) -> tuple[ReportPart, ...]:
     """Return every part but the list of them, already scrubbed."""
     plain = as_plain(findings)
-    labels = _label_all(Places(machine.root).instances(), scrubber)
+    labels = _label_all(ServicePaths(machine.root).instances(), scrubber)
     foreign = foreign_schemes(machine.plugins)
     parts = [
-        Part("findings.txt", "what the checks found", scrubber.text(describe(findings))),
-        Part("findings.json", "the same for a program", _json(scrubber.plain(plain))),
-        Part("versions.json", "Python, packages, plug-ins, board", _json(scrubber.plain(_versions(machine)))),
-        Part(
+        ReportPart("findings.txt", "what the checks found", scrubber.text(describe(findings))),
+        ReportPart("findings.json", "the same for a program", _json(scrubber.plain(plain))),
+        ReportPart("versions.json", "Python, packages, plug-ins, board", _json(scrubber.plain(_versions(machine)))),
+        ReportPart(
             "system.txt", "what the kernel says of board, memory, heat and disks", scrubber.text(_system(machine.root))
         ),
         *(
@@ -150,11 +150,11 @@ def _mounts(root: Path) -> Iterator[str]:
             yield f"{source} {mount.target} {mount.kind} {'ro' if mount.read_only else 'rw'}"
 
 
-def _configuration(configured: Configured, label: str, scrubber: Scrubber, foreign: Collection[str]) -> Part:
+def _configuration(configured: Configured, label: str, scrubber: Scrubber, foreign: Collection[str]) -> ReportPart:
     what = f"the configuration of {label}, with its defaults"
     path = f"configurations/{label}.yaml"
     if configured.config is None:
-        return Part(
+        return ReportPart(
             path, f"what is wrong with the configuration of {label}", scrubber.text(f"# {configured.trouble}\n")
         )
     sinks = tuple(
@@ -168,7 +168,7 @@ def _configuration(configured: Configured, label: str, scrubber: Scrubber, forei
         for camera in configured.config.cameras
     )
     plain = scrubber.plain(effective(msgspec.structs.replace(configured.config, cameras=cameras, sinks=sinks)))
-    return Part(path, what, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+    return ReportPart(path, what, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
 def _hide_all(value: object) -> object:
@@ -180,21 +180,21 @@ def _hide_all(value: object) -> object:
     return value if value is None or isinstance(value, bool) else HIDDEN
 
 
-def _journal(machine: Machine, name: str, label: str, scrubber: Scrubber) -> Part:
+def _journal(machine: Machine, name: str, label: str, scrubber: Scrubber) -> ReportPart:
     options = (f"--unit={unit_of(name)}", "--unit=mnv2-edge-engines.service", f"--lines={_LINES}", *_JOURNAL)
     probe = machine.run_command("journalctl", *options, timeout_s=_TIMEOUT_S)
     path, what = f"journal/{label}.txt", f"the last {_LINES} lines of the log of {label}"
-    return Part(path, what, scrubber.text(f"{probe.output}\n"), probe.trouble)
+    return ReportPart(path, what, scrubber.text(f"{probe.output}\n"), probe.trouble)
 
 
-def _kernel_log(machine: Machine, scrubber: Scrubber) -> Part:
-    """Return the lines about cards, power, heat, memory and cameras; the kernel's log tells of networks too."""
+def _kernel_log(machine: Machine, scrubber: Scrubber) -> ReportPart:
+    """Return the lines about cards, power, heat, memory and cameras; the kernel's log names networks too."""
     probe = machine.run_command("journalctl", "--dmesg", "--boot", *_JOURNAL, timeout_s=_TIMEOUT_S)
     if not probe.output:
         probe = machine.run_command("dmesg", timeout_s=_TIMEOUT_S)
     lines = [line for line in probe.output.splitlines() if _KERNEL.search(line)][-_LINES:]
     what = "lines of the kernel's log about cards, power, heat, memory and cameras"
-    return Part("kernel.txt", what, scrubber.text("\n".join([*lines, ""])), probe.trouble)
+    return ReportPart("kernel.txt", what, scrubber.text("\n".join([*lines, ""])), probe.trouble)
 
 
 def _json(plain: object) -> str:

@@ -1,4 +1,4 @@
-"""Find out what has to stay out of a report by its value: secrets of configurations, and what names this device."""
+"""Values that must not be in a report: secrets of configurations, and names of this device."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ def _uris(config: Config) -> Iterator[str]:
 
 
 def foreign_schemes(plugins: Sequence[Plugin]) -> frozenset[str]:
-    """Return the schemes of URIs that plug-ins understand: what stands behind them is known to nobody here."""
+    """Return the schemes of URIs that plug-ins understand: their parts are not known here."""
     return frozenset(
         one.name for one in plugins if one.group == _SOURCES and not one.distribution.startswith("mnv2-edge ")
     )
@@ -97,7 +97,7 @@ def _secrets_of(config: Config, foreign: Collection[str]) -> Iterator[str]:
 
 
 def _secrets_in(text: str) -> Iterator[str]:
-    """Return what looks like secrets in a text: a file that is no configuration, for one, which messages may quote."""
+    """Return what looks like secrets in a text, such as a file that is not a configuration: messages may quote it."""
     yield from (match["value"].strip("\"'") for match in NAMED_SECRET.finditer(text))
     for match in _URI.finditer(text):
         yield from _secrets_of_uri(match[0])
@@ -159,7 +159,7 @@ def _users(text: str) -> Iterator[str]:
 
 
 def _words(value: object) -> Iterator[str]:
-    """Return every text among the options of a plug-in: what they mean is known to nobody here."""
+    """Return every text among the options of a plug-in: their meaning is not known here."""
     if isinstance(value, Mapping):
         for one in value.values():
             yield from _words(one)

@@ -1,4 +1,4 @@
-"""Take out of text what identifies somebody or lets anybody in: more than logs leave out, since reports are published.
+"""Removal of secrets and identities from text: more than logs leave out, since reports are published.
 
 What is known by its value (passwords, serial numbers, the names of networks) goes wherever it stands; the rest by its
 shape. A report is better with a hole too many than with a secret.
@@ -61,7 +61,7 @@ _OWNED: Final = re.compile(r"(?P<front>(?:(?<!\w)|(?<=/var))/(?:home|media|run/m
 
 
 class Scrubber:
-    """Hide `secrets` wherever they stand, and `names` where they stand as words of their own.
+    """Filter that hides `secrets` everywhere, and `names` where they are whole words.
 
     `versions` look like addresses and are none: `4.11.0.86` is an OpenCV.
     """
@@ -111,7 +111,7 @@ class Scrubber:
 
 
 def is_public(host: str) -> bool:
-    """Tell whether a host's name or address says whose house it is: not `broker`, `pi.local` or 192.168.1.20."""
+    """Return whether a host's name or address identifies its site: not `broker`, `pi.local` or 192.168.1.20."""
     try:
         return not _is_common(ipaddress.ip_address(host))
     except ValueError:
@@ -119,14 +119,14 @@ def is_public(host: str) -> bool:
 
 
 def _hide_in_uri(match: "re.Match[str]") -> str:
-    """Keep how and where to in one's own house; a path, a query or a user may be what lets one in."""
+    """Keep the scheme and a local host; a path, a query or a user may be a secret."""
     host = HIDDEN if is_public(match["host"].strip("[]")) else match["host"]
     rest = match["rest"] or ""
     return f"{match['scheme']}://{host}{match['port'] or ''}{rest if len(rest) <= 1 else f'/{HIDDEN}'}"
 
 
 def _is_common(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Tell whether thousands of houses have that address: of IPv6, which may hold a MAC, that is the loopback alone."""
+    """Return whether many sites use that address: of IPv6, which may hold a MAC, only the loopback."""
     if isinstance(address, ipaddress.IPv6Address):
         return address.is_loopback or address.is_unspecified
     return not address.is_global

@@ -1,4 +1,4 @@
-"""Find the secrets that systemd is told to give the service: in its drop-ins, its store, and its running instances."""
+"""The secrets that systemd gives to the service: in its drop-ins, its store, and its running instances."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from mnv2_engines.files.regular_file import read_start
 __all__ = ["SECRET_VARIABLE", "lines_of", "unit_secrets"]
 
 SECRET_VARIABLE: Final = re.compile(r"PASS|TOKEN|SECRET|KEY|CREDENTIAL", re.IGNORECASE)
-"""How variables are called whose values are nobody's business."""
+"""Names of variables whose values are private."""
 _LONGEST_BYTES: Final = 64 * 1024
 
 

@@ -1,4 +1,4 @@
-"""Look at the configurations of the service, and at who may read their secrets."""
+"""Checks of the service's configurations, and of who may read their secrets."""
 
 import os
 import shlex
@@ -62,7 +62,7 @@ def _secret_files(config: Config) -> list[str]:
 
 
 def _look(file: Path, reader: str, machine: Machine) -> Finding:
-    """Judge one file; `reader` is the user who has to be able to read it, empty for whoever asks."""
+    """Check one file; `reader` is the user who has to be able to read it, empty for the current user."""
     try:
         found = file.stat()
     except PermissionError:
@@ -85,7 +85,7 @@ def _look(file: Path, reader: str, machine: Machine) -> Finding:
 def _reads_without_others(
     found: os.stat_result, reader: str, accounts: Mapping[str, tuple[int, int]], uid: int
 ) -> bool:
-    """Tell whether who has to read a file still could if others might not; of whom nothing is known could not."""
+    """Return whether a file's reader could still read it if others could not; False for an unknown reader."""
     if reader == _ROOT or (not reader and uid in (0, found.st_uid)):
         return True
     user, group = accounts.get(reader, (-1, -1))

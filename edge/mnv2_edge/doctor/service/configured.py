@@ -1,4 +1,4 @@
-"""Read the configurations that a doctor looks at, and who logs in where by them, as far as this user may know."""
+"""The configurations that a doctor looks at and their logins, as far as this user may know."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mnv2_edge.doctor.connections.broker_login import BrokerLogin
 from mnv2_edge.environment import Environment
 from mnv2_edge.errors import ConfigError
 from mnv2_edge.redaction import read_secret
-from mnv2_edge.service.paths import Places
+from mnv2_edge.service.paths import ServicePaths
 from mnv2_edge.sinks.broker import parse_broker
 from mnv2_edge.sinks.settings import MqttSettings
 from mnv2_edge.sinks.tls import tls_context
@@ -25,7 +25,7 @@ _ROOT_ALONE: Final = "root alone may read its password or certificate"
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """One configuration, or why there is none."""
+    """One configuration, or the reason why it is missing."""
 
     file: Path
     instance: str
@@ -44,10 +44,10 @@ class Configured:
 
 def read_instances(root: Path) -> tuple[Configured, ...]:
     """Read the configuration of every instance of the service; raises nothing for one that is wrong."""
-    places = Places(root)
+    paths = ServicePaths(root)
     found = []
-    for name in places.instances():
-        file = places.configuration(name)
+    for name in paths.instances():
+        file = paths.configuration(name)
         try:
             found.append(Configured(file, name, read_config(file)))
         except ConfigError as exc:

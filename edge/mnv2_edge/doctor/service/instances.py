@@ -1,11 +1,11 @@
-"""Look at how the instances of the service are."""
+"""Checks of the state of the service's instances."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from mnv2_edge.doctor import Finding, Fix, Machine
 from mnv2_edge.errors import AccessError
-from mnv2_edge.service.paths import Places, unit_of
+from mnv2_edge.service.paths import ServicePaths, unit_of
 from mnv2_edge.service.systemd import UnitState
 
 __all__ = ["check_service"]
@@ -16,7 +16,7 @@ _STEADY: Final = ("active", "reloading")
 
 def check_service(machine: Machine) -> Finding:
     """Find instances that are down, and such that were started again more than once in a while."""
-    names = Places(machine.root).instances()
+    names = ServicePaths(machine.root).instances()
     try:
         units = {name: machine.read_unit(name) for name in names}
     except AccessError:  # as in a container
@@ -36,7 +36,7 @@ def check_service(machine: Machine) -> Finding:
 
 
 def _judge_down(machine: Machine, units: Mapping[str, UnitState]) -> Finding:
-    """Tell those that do not run and should from those that are about to, or that nobody wants."""
+    """Tell instances that should run and do not from those that are starting or are not wanted."""
     down = {name: unit for name, unit in units.items() if unit.state not in _STEADY}
     broken = [name for name, unit in down.items() if not (_is_on_its_way(unit) or _is_unwanted(unit))]
     why = "; ".join(f"{name} {_describe(unit)}" for name, unit in down.items())
@@ -48,12 +48,12 @@ def _judge_down(machine: Machine, units: Mapping[str, UnitState]) -> Finding:
 
 
 def _is_on_its_way(unit: UnitState) -> bool:
-    """Tell whether systemd starts or stops it now, which takes minutes where an engine has to be built first."""
+    """Return whether systemd starts or stops it now, which takes minutes where an engine has to be built first."""
     return unit.state in ("activating", "deactivating") and unit.sub != "auto-restart"
 
 
 def _is_unwanted(unit: UnitState) -> bool:
-    """Tell whether it is down because nobody ever had it started, or somebody has it started no more."""
+    """Return whether it is down because it was never enabled, or has been disabled."""
     return unit.state == "inactive" and not unit.starts_at_boot
 
 

@@ -1,4 +1,4 @@
-"""Read what is to go wrong in a rehearsal, and when."""
+"""Faults of a rehearsal, and their times."""
 
 import math
 import re
@@ -18,7 +18,7 @@ _FAULT: Final = re.compile(r"([a-z]+)@(\d+(?:\.\d+)?)(?:[+ ](\d+(?:\.\d+)?))?") 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong."""
+    """One simulated fault."""
 
     kind: FaultKind
     at_s: float
@@ -47,7 +47,7 @@ def _parse(piece: str) -> Fault:
     kind = next((one for one in _KINDS if match is not None and one == match[1]), None)
     if match is None or kind is None:
         raise UsageError(
-            f"{piece!r} is no fault: expected KIND@SECONDS[+DURATION] with {', '.join(_KINDS)}, as in stall@10+8"
+            f"{piece!r} is not a fault: expected KIND@SECONDS[+DURATION] with {', '.join(_KINDS)}, as in stall@10+8"
         )
     if match[3] is None and kind in _LASTING:
         raise UsageError(f"{piece!r} has no duration: expected {kind}@SECONDS+DURATION, as in {kind}@10+8")

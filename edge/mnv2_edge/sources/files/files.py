@@ -1,4 +1,4 @@
-"""Open a picture, a folder of pictures or a video."""
+"""The source of a picture, a folder of pictures or a video."""
 
 import stat
 from pathlib import Path

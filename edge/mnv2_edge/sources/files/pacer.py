@@ -1,4 +1,4 @@
-"""Give a file the rate of a camera."""
+"""The rate of a camera, for a file."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ __all__ = ["Pacer"]
 
 
 class Pacer:
-    """Wait for the moments at which a camera of a certain rate would take its pictures."""
+    """Timer of the moments at which a camera of a certain rate would take its pictures."""
 
     def __init__(self, fps: float) -> None:
         self._period_ns = round(1e9 / fps)

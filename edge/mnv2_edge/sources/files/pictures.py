@@ -1,4 +1,4 @@
-"""Give the pictures of a folder, or a single one."""
+"""The pictures of a folder, or a single one."""
 
 import logging
 import os
@@ -62,7 +62,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
 
 def is_picture(path: Path) -> bool:
-    """Say whether a file is a picture: by its name, else by its first bytes. A GIF counts as a video."""
+    """Return whether a file is a picture: by its name, else by its first bytes. A GIF counts as a video."""
     import cv2
 
     suffix = path.suffix.lower()
@@ -102,7 +102,7 @@ def read_picture_file(path: Path, limits: PictureLimits) -> bytes:
 
 
 class PictureSource:
-    """Give each picture once, in order; `Frame.index` is its place in the list, unreadable ones counted.
+    """Source of each picture once, in order; `Frame.index` is its place in the list, unreadable ones counted.
 
     Flat out without a pacer. `lenient`: unreadable pictures are skipped; otherwise the first is read at once, so that
     opening fails. The first skipped one is named in a warning, the number of all of them in another at the end.
@@ -180,10 +180,10 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def is_cut(data: bytes) -> bool:
-    """Say whether a JPEG or PNG lacks its end mark.
+    """Return whether a JPEG or PNG lacks its end mark.
 
     In a JPEG's entropy-coded data 0xff is always followed by a zero, so the last start of scan (ff da) that has no end
-    of image (ff d9) behind it was cut. Bytes after the end mark are no fault: phones put films there.
+    of image (ff d9) behind it was cut. Bytes after the end mark are not a fault: phones put films there.
     """
     if data.startswith(b"\xff\xd8\xff"):
         return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")

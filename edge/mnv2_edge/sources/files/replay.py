@@ -1,4 +1,4 @@
-"""Play a film as if it were a camera that breaks: for tests, and for those who rehearse what their system does then."""
+"""A film played as by a camera that breaks: for tests and rehearsals."""
 
 import math
 import threading
@@ -30,8 +30,8 @@ def open_replay(options: SourceOptions) -> "ReplaySource":
     """Open ``replay:FILE?faults=SPEC&fps=30``; FILE is a video, a picture, a folder of pictures, or ``demo``.
 
     The film is played in a loop. Seconds in SPEC count from when the first replay of this process was opened. Raises
-    UsageError for an option that makes no sense, SourceError for what is no film, SourceNotFoundError while the camera
-    is `absent`.
+    UsageError for an option that makes no sense, SourceError for what is not a film, SourceNotFoundError while the
+    camera is `absent`.
     """
     refuse_unknown("replay", options.query, ("faults", "fps", "max_megapixels"))
     if options.pace == "max":
@@ -50,7 +50,7 @@ def open_replay(options: SourceOptions) -> "ReplaySource":
 
 
 class ReplaySource:
-    """Give a film's frames in a loop at the rate of a camera, with faults; it owns the film.
+    """Source of a film's frames in a loop at the rate of a camera, with faults; it owns the film.
 
     A `stall` gives no frame, a `hang` does not even return when it is closed, a `drop` passes frames over, `black`,
     `frozen` and `size` (half of it) change pictures, `end`, `error` and `absent` end the stream, and while it is
@@ -126,7 +126,7 @@ class ReplaySource:
             if empty:  # it would be gone through again and again, as fast as a disk gives it
                 raise SourceError("the replayed film holds no picture that can be read")
             self._film = self._open_film()
-            if self._closed.is_set():  # meanwhile, so nobody else closes this one
+            if self._closed.is_set():  # meanwhile, so this one would stay open
                 self._film.close()
 
     def _interrupt(self, before_s: float, now_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""Give the frames of a video file."""
+"""The frames of a video file."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ _COUNT_SLACK = 0.02  # many containers only estimate their number of frames
 
 
 class VideoSource:
-    """Decode a video with OpenCV, flat out or at its rate; frames are BGR and turned as the file asks.
+    """Video decoded by OpenCV, at full speed or at its rate; frames are BGR and turned as the file asks.
 
     A file that is cut short gives what it holds, then ends with one warning.
     """
@@ -124,7 +124,7 @@ def _open(path: Path, limits: PictureLimits) -> VideoReader:
     if not capture.isOpened():
         capture.release()
         raise SourceError(
-            f"{path} is no picture and no video that OpenCV can decode, or it was cut before its index was written: "
+            f"{path} is neither a picture nor a video that OpenCV decodes, or was cut before its index was written: "
             f"`file {path}` tells what it is"
         )
     width, height = (int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))

@@ -1,4 +1,4 @@
-"""Take the address of a network camera apart: user and password are not part of what is shown."""
+"""Parts of a network camera's address; user and password are never shown."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -6,14 +6,14 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mnv2_edge.errors import SourceLoginError, UsageError
 
-__all__ = ["Address", "login_refused", "split_address", "take_options"]
+__all__ = ["CameraAddress", "login_refused", "split_address", "take_options"]
 
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where a network camera is, and who asks."""
+class CameraAddress:
+    """CameraAddress of a network camera, and the account to log in with."""
 
     url: str
     """Without user and password."""
@@ -30,7 +30,7 @@ class Address:
         return self.url.partition("?")[0]
 
 
-def split_address(uri: str, secret: str) -> Address:
+def split_address(uri: str, secret: str) -> CameraAddress:
     """Take ``scheme://[user[:password]@]host[:port]/path?query`` apart.
 
     `secret` is the password unless the URI has one. What may not stand in an address is escaped, as a browser does; the
@@ -46,7 +46,7 @@ def split_address(uri: str, secret: str) -> Address:
     netloc = f"[{host}]" if ":" in host else host
     netloc = netloc if port is None else f"{netloc}:{port}"
     path = quote(urlunsplit(("", "", parts.path or "/", parts.query, "")), safe=_ASCII)
-    return Address(
+    return CameraAddress(
         url=f"{parts.scheme.lower()}://{netloc}{path}",
         host=host,
         port=port,

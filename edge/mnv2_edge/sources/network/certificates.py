@@ -1,4 +1,4 @@
-"""Decide whose certificate a camera may show over rtsps or https, and say why one was refused."""
+"""Which certificate a camera may show over rtsps or https, and the reason when one is refused."""
 
 import socket
 import ssl
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mnv2_edge.errors import UsageError
 from mnv2_edge.host.certificate_dates import describe_dates
-from mnv2_edge.sources.network.address import Address
+from mnv2_edge.sources.network.address import CameraAddress
 from mnv2_engines.files.regular_file import CERTIFICATE_LIMIT, read_regular
 
-__all__ = ["RTSPS_PORT", "TLS_OPTIONS", "Trust", "explain_refusal", "read_trust", "word_refusal"]
+__all__ = ["RTSPS_PORT", "TLS_OPTIONS", "CertificatePolicy", "explain_refusal", "format_refusal", "read_trust"]
 
 RTSPS_PORT = 322  # https://www.iana.org/assignments/service-names-port-numbers
 TLS_OPTIONS = frozenset({"ca_file", "verify"})
@@ -19,13 +19,13 @@ _PROBE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """What is asked of a certificate."""
+class CertificatePolicy:
+    """What is required of a certificate."""
 
     verify: bool
     """False: nothing, as the user said."""
     ca_file: str
-    """PEM: whoever may have signed it, or the certificate itself where it has signed itself."""
+    """PEM: the authorities that may have signed it, or the certificate itself if it is self-signed."""
 
     def context(self) -> ssl.SSLContext:
         """Return what checks a certificate so, and the name of the host in it."""
@@ -36,7 +36,7 @@ class Trust:
         return context
 
 
-def read_trust(scheme: str, ours: Mapping[str, str]) -> Trust | None:
+def read_trust(scheme: str, ours: Mapping[str, str]) -> CertificatePolicy | None:
     """Read ``ca_file=FILE`` and ``verify=no`` of an rtsps or https address; None for what shows no certificate.
 
     Without them the system's authorities count. Raises UsageError for a file that cannot be read, and for options that
@@ -52,7 +52,7 @@ def read_trust(scheme: str, ours: Mapping[str, str]) -> Trust | None:
             f"{scheme}: expected ca_file=FILE, or verify=no, or neither: then the system's authorities count"
         )
     if "verify" in given:
-        return Trust(verify=False, ca_file="")
+        return CertificatePolicy(verify=False, ca_file="")
     ca_file = ours.get("ca_file") or ssl.get_default_verify_paths().cafile or ""
     if not ca_file:
         raise UsageError(
@@ -64,10 +64,10 @@ def read_trust(scheme: str, ours: Mapping[str, str]) -> Trust | None:
     except (OSError, ValueError) as exc:
         why = getattr(exc, "strerror", None) or exc
         raise UsageError(f"{scheme}: ca_file {ca_file} cannot be used ({why}): expected PEM certificates") from exc
-    return Trust(verify=True, ca_file=str(Path(ca_file).absolute()))
+    return CertificatePolicy(verify=True, ca_file=str(Path(ca_file).absolute()))
 
 
-def explain_refusal(address: Address, trust: Trust | None) -> str:
+def explain_refusal(address: CameraAddress, trust: CertificatePolicy | None) -> str:
     """Return why the camera's certificate is not accepted, with what to do; empty when that is not the trouble.
 
     Libraries for RTSP say no more than that the connection failed, so this connects once more to ask.
@@ -82,10 +82,10 @@ def explain_refusal(address: Address, trust: Trust | None) -> str:
         ):
             return ""
     except OSError as exc:
-        return word_refusal(address, port, exc, trust)
+        return format_refusal(address, port, exc, trust)
 
 
-def word_refusal(address: Address, port: int, error: Exception, trust: Trust | None = None) -> str:
+def format_refusal(address: CameraAddress, port: int, error: Exception, trust: CertificatePolicy | None = None) -> str:
     """Return what to do about a certificate that was refused with `error`; empty when that is not what it says."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return ""

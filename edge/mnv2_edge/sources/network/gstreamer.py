@@ -1,4 +1,4 @@
-"""Read any camera that a GStreamer pipeline can, through PyGObject: pip's OpenCV has no GStreamer."""
+"""Any camera that a GStreamer pipeline can read, through PyGObject: pip's OpenCV has no GStreamer."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from mnv2_edge.errors import PictureError, SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.host.clock import monotonic_stamp
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.close_guard import Guard
+from mnv2_edge.sources.close_guard import CloseGuard
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.network.address import login_refused
 from mnv2_edge.sources.pixels import to_color
@@ -31,7 +31,7 @@ _CHANNELS: Final = {"BGR": 3, "RGB": 3, "BGRx": 4, "RGBx": 4}
 def open_gst(options: SourceOptions) -> "GstSource":
     """Open ``gst:PIPELINE``, as in ``gst:v4l2src device=/dev/video0 ! jpegdec``; our appsink is put at its end.
 
-    Raises LibraryMissingError without GStreamer, UsageError for what is no pipeline, SourceError when it gives no
+    Raises LibraryMissingError without GStreamer, UsageError for what is not a pipeline, SourceError when it gives no
     picture.
     """
     refuse_unknown("gst", options.query, ())
@@ -61,7 +61,7 @@ def build_pipeline(gst: ModuleType, description: str) -> Any:  # noqa: ANN401 - 
 
 
 class GstSource:
-    """Give the newest picture of a pipeline that ends in `SINK`; it owns the pipeline.
+    """Source of the newest picture of a pipeline that ends in `SINK`; it owns the pipeline.
 
     Stamps are the buffers' own (on the monotonic clock), or the time of arrival where those make no sense. It is open
     once a picture came.
@@ -87,7 +87,7 @@ class GstSource:
         self._source_id = source_id
         self._silence_s = silence_s
         self._limits = limits
-        self._guard = Guard(self._free)
+        self._guard = CloseGuard(self._free)
         try:
             self._start()
             self._first = self._read(first_s)

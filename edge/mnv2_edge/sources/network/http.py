@@ -1,4 +1,4 @@
-"""Ask a camera for its stream over HTTP or HTTPS, within a time that no camera can draw out."""
+"""The request for a camera's stream over HTTP or HTTPS, with a time limit that no camera can extend."""
 
 import base64
 import contextlib
@@ -12,8 +12,8 @@ import urllib.request
 from typing import Final, cast
 
 from mnv2_edge.errors import SourceError
-from mnv2_edge.sources.network.address import Address
-from mnv2_edge.sources.network.certificates import Trust, word_refusal
+from mnv2_edge.sources.network.address import CameraAddress
+from mnv2_edge.sources.network.certificates import CertificatePolicy, format_refusal
 
 __all__ = ["WebStream", "authorization"]
 
@@ -67,9 +67,11 @@ class _BoundedSocket:
 
 
 class WebStream:
-    """Own a connection and the answer that comes over it; it is open once the whole header came."""
+    """Owner of a connection and of the answer that comes over it; it is open once the whole header came."""
 
-    def __init__(self, address: Address, trust: Trust | None, login: str | None, silence_s: float) -> None:
+    def __init__(
+        self, address: CameraAddress, trust: CertificatePolicy | None, login: str | None, silence_s: float
+    ) -> None:
         """Ask; `trust` is None for http, `login` goes into the header. Raises SourceError."""
         self._late = threading.Event()
         host, port = address.host, address.port or _PORTS["http" if trust is None else "https"]
@@ -85,7 +87,7 @@ class WebStream:
             self.wait_at_most(silence_s)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             self._socket.close()
-            refusal = word_refusal(address, port, exc, trust)
+            refusal = format_refusal(address, port, exc, trust)
             raise SourceError(self._unanswered(address) or refusal or _unreached(address, exc)) from exc
         finally:
             watchdog.cancel()
@@ -104,7 +106,7 @@ class WebStream:
         return self.response.read1(size)
 
     def more_has_come(self) -> bool:
-        """Say whether `receive` would return at once; False when closed."""
+        """Return whether `receive` would return at once; False when closed."""
         if self._socket.fileno() < 0:
             return False
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
@@ -123,7 +125,9 @@ class WebStream:
         self.response.close()
         self._socket.close()
 
-    def _ask(self, address: Address, port: int, trust: Trust | None, login: str | None) -> http.client.HTTPResponse:
+    def _ask(
+        self, address: CameraAddress, port: int, trust: CertificatePolicy | None, login: str | None
+    ) -> http.client.HTTPResponse:
         if trust is not None:
             context = trust.context()
             plain = self._socket  # whose descriptor the other one takes over
@@ -140,17 +144,17 @@ class WebStream:
         self._late.set()
         self.shut()
 
-    def _unanswered(self, address: Address) -> str:
+    def _unanswered(self, address: CameraAddress) -> str:
         if not self._late.is_set():
             return ""
         return f"{address.shown} has not answered in {_ANSWER_S:g} s: is it a camera, and is its network good?"
 
 
-def _unreached(address: Address, error: Exception) -> str:
+def _unreached(address: CameraAddress, error: Exception) -> str:
     return f"{address.shown} cannot be reached: {error}; `ping {address.host}` tells whether the camera is on"
 
 
-def authorization(challenge: str, address: Address) -> str | None:
+def authorization(challenge: str, address: CameraAddress) -> str | None:
     """Return the Authorization header for a WWW-Authenticate one; None when there is no user, or no way we know.
 
     Basic sends the password as it is, so with http:// everybody on the network reads it: the server decides that.

@@ -1,4 +1,4 @@
-"""Read motion JPEG over HTTP, as webcams, ESP32 cameras and most IP cameras offer it."""
+"""Motion JPEG over HTTP, as webcams, ESP32 cameras and most IP cameras offer it."""
 
 import http.client
 import logging
@@ -10,12 +10,12 @@ from typing import Final
 from mnv2_edge.errors import PictureError, SourceError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.close_guard import Guard
+from mnv2_edge.sources.close_guard import CloseGuard
 from mnv2_edge.sources.decoding.limits import PictureLimits
 from mnv2_edge.sources.decoding.picture import decode_picture
 from mnv2_edge.sources.files.pictures import is_cut
-from mnv2_edge.sources.network.address import Address, login_refused, split_address, take_options
-from mnv2_edge.sources.network.certificates import TLS_OPTIONS, Trust, read_trust
+from mnv2_edge.sources.network.address import CameraAddress, login_refused, split_address, take_options
+from mnv2_edge.sources.network.certificates import TLS_OPTIONS, CertificatePolicy, read_trust
 from mnv2_edge.sources.network.http import WebStream, authorization
 from mnv2_edge.sources.network.multipart import JpegParts
 from mnv2_engines.tensors import UInt8Array
@@ -23,9 +23,9 @@ from mnv2_engines.tensors import UInt8Array
 __all__ = ["MjpegSource", "open_mjpeg"]
 
 _log = logging.getLogger(__name__)
-_FIRST_S: Final = 8.0  # nobody can close it before it is open, so that may not take for ever
+_FIRST_S: Final = 8.0  # it cannot be closed before it is open, so opening needs a time limit
 _LEAST_SILENCE_S: Final = 10.0
-_AFTER_SUPERVISOR_S: Final = 1.0  # a backstop: whoever supervises closes a silent source sooner
+_AFTER_SUPERVISOR_S: Final = 1.0  # a backstop: the supervisor closes a silent source sooner
 _CHUNK: Final = 256 * 1024
 _AHEAD: Final = 8 * 1024 * 1024  # read on for a newer picture at most so far
 _REFUSED_SHARE: Final = 0.8  # of the time in which a supervisor loses patience, and would not know why
@@ -65,7 +65,7 @@ class Patience:
 
 
 class MjpegSource:
-    """Give the newest picture that has arrived, in BGR and stamped by its arrival.
+    """Source of the newest picture that has arrived, in BGR and stamped by its arrival.
 
     What arrived before it and was not read yet is passed over undecoded, so a slow reader never sees the past; its
     indices are passed over too. A picture that is damaged, or larger than `limits`, is counted and passed over, and the
@@ -73,7 +73,13 @@ class MjpegSource:
     """
 
     def __init__(
-        self, address: Address, source_id: str, *, trust: Trust | None, patience: Patience, limits: PictureLimits
+        self,
+        address: CameraAddress,
+        source_id: str,
+        *,
+        trust: CertificatePolicy | None,
+        patience: Patience,
+        limits: PictureLimits,
     ) -> None:
         self._address = address
         self._source_id = source_id
@@ -85,7 +91,7 @@ class MjpegSource:
         self._limits = limits
         self._patience = Patience(_FIRST_S, _FIRST_S)
         self._stream = self._connect(trust)
-        self._guard = Guard(self._stream.close)
+        self._guard = CloseGuard(self._stream.close)
         try:
             self._parts = JpegParts(self._boundary(), limits.streamed_bytes)
             self._first = self._read()
@@ -123,7 +129,7 @@ class MjpegSource:
         self._guard.close()
         self._stream.shut()
 
-    def _connect(self, trust: Trust | None) -> WebStream:
+    def _connect(self, trust: CertificatePolicy | None) -> WebStream:
         """Ask for the stream, and again with a login when the camera wants one; never more often than that."""
         stream = WebStream(self._address, trust, None, _FIRST_S)
         if stream.response.status == 401:

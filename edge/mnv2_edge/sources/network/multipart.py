@@ -1,4 +1,4 @@
-"""Cut the pictures out of a motion JPEG stream (multipart/x-mixed-replace)."""
+"""The pictures of a motion JPEG stream (multipart/x-mixed-replace)."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ _LARGEST_HEAD: Final = 1024 * 1024
 
 
 class JpegParts:
-    """Collect bytes as they come and give whole JPEGs; never hold more than the largest may have.
+    """Buffer that takes bytes as they come and gives whole JPEGs; it never holds more than the largest may have.
 
     A part is as long as its Content-Length says, else it reaches to the next boundary. An end-of-image mark says
     nothing: the preview inside of a picture has one too.
@@ -73,7 +73,7 @@ class JpegParts:
         start = self._buffer.find(_START, self._searched)
         if start < 0:
             if len(self._buffer) > _LARGEST_HEAD:
-                raise SourceError(f"no picture begins in {_mib(_LARGEST_HEAD)} of the stream: it is no motion JPEG")
+                raise SourceError(f"no picture begins in {_mib(_LARGEST_HEAD)} of the stream: it is not motion JPEG")
             self._searched = max(0, len(self._buffer) - 1)
             return False
         head = bytes(memoryview(self._buffer)[:start])

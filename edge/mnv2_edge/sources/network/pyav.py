@@ -1,4 +1,4 @@
-"""Decode a network stream with PyAV (FFmpeg)."""
+"""A network stream decoded with PyAV (FFmpeg)."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 
 from mnv2_edge.errors import PictureError, SourceError
 from mnv2_edge.frames import Frame
-from mnv2_edge.sources.close_guard import Guard
+from mnv2_edge.sources.close_guard import CloseGuard
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_edge.sources.network.address import login_refused
 
@@ -21,7 +21,7 @@ _CAUGHT_UP_NS: Final = 300_000_000  # until a keyframe that is less late than th
 
 
 class AvSource:
-    """Give the pictures of one stream in BGR, stamped by their arrival. It is open once a picture came.
+    """Source of one stream's pictures in BGR, stamped by their arrival. It is open once a picture came.
 
     A stream over TCP cannot drop: what is decoded too slowly waits in the kernel's buffers, and latency grows. So its
     time stamps are watched, and when it has fallen a second behind, packets are thrown away undecoded up to a keyframe
@@ -52,7 +52,7 @@ class AvSource:
         self._skipped = 0
         self._limits = limits
         self._container = self._open(url, options)
-        self._guard = Guard(self._container.close)
+        self._guard = CloseGuard(self._container.close)
         try:
             self._pictures = self._decode(self._video(keyframes_only=keyframes_only))
             self._first = self._read()
@@ -167,9 +167,9 @@ _BACK_NS: Final = 500_000_000
 
 
 class LagMeter:
-    """Compare when packets arrive with when the camera says that they were made.
+    """Comparison of when packets arrive with when the camera says that they were made.
 
-    Only what is more than usual shows: the way from the camera takes some time at best, which nobody can see here.
+    Only what is more than usual shows: the way from the camera takes some time at best, which is not visible here.
     """
 
     def __init__(self) -> None:

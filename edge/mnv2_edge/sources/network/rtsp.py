@@ -1,4 +1,4 @@
-"""Read IP cameras over RTSP, H.264 or H.265: through GStreamer where Python has it, else through PyAV.
+"""IP cameras over RTSP, H.264 or H.265: through GStreamer where Python has it, else through PyAV.
 
 Which library, and why: docs/decisions/0011.
 """
@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from mnv2_edge.errors import LibraryMissingError, SourceError, SourceLoginError, UsageError
 from mnv2_edge.sources import FrameSource, SourceOptions
-from mnv2_edge.sources.network.address import Address, split_address, take_options
-from mnv2_edge.sources.network.certificates import TLS_OPTIONS, Trust, explain_refusal, read_trust
+from mnv2_edge.sources.network.address import CameraAddress, split_address, take_options
+from mnv2_edge.sources.network.certificates import TLS_OPTIONS, CertificatePolicy, explain_refusal, read_trust
 from mnv2_edge.sources.network.gstreamer import SINK, GstSource, build_pipeline
 from mnv2_edge.sources.network.pyav import AvSource
 from mnv2_edge.sources.system_libraries import import_av, import_gstreamer
@@ -79,7 +79,7 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
     return source
 
 
-def _tls(av: ModuleType, trust: Trust | None) -> dict[str, str]:
+def _tls(av: ModuleType, trust: CertificatePolicy | None) -> dict[str, str]:
     """Return FFmpeg's options. Before version 8 (libavformat 62) its RTSP knew none of them and checked nothing."""
     if trust is None or not trust.verify:
         return {}
@@ -101,7 +101,12 @@ def rtsp_pipeline(transport: str, *, jetson: bool) -> str:
 
 
 def _open_with_gstreamer(
-    gst: ModuleType, address: Address, transport: str, trust: Trust | None, options: SourceOptions, silence_s: float
+    gst: ModuleType,
+    address: CameraAddress,
+    transport: str,
+    trust: CertificatePolicy | None,
+    options: SourceOptions,
+    silence_s: float,
 ) -> GstSource:
     jetson = gst.ElementFactory.find("nvv4l2decoder") is not None
     if not jetson and gst.ElementFactory.find("nvvidconv") is not None:
@@ -124,8 +129,8 @@ def _open_with_gstreamer(
     )
 
 
-def _set_trust(camera: Any, trust: Trust) -> None:  # noqa: ANN401 - PyGObject has no types
-    """Have rtspsrc check the certificate against `ca_file`; by itself it takes the system's authorities."""
+def _set_trust(camera: Any, trust: CertificatePolicy) -> None:  # noqa: ANN401 - PyGObject has no types
+    """Make rtspsrc check the certificate against `ca_file`; by itself it takes the system's authorities."""
     from gi.repository import Gio
 
     backend = Gio.TlsBackend.get_default()
@@ -156,7 +161,7 @@ def _gstreamer(*, required: bool) -> ModuleType | None:
     return None
 
 
-def _with_login(address: Address) -> str:
+def _with_login(address: CameraAddress) -> str:
     if not address.user:
         return address.url
     scheme, _, rest = address.url.partition("://")

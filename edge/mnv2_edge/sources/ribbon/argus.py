@@ -1,4 +1,4 @@
-"""Read a ribbon camera of a Jetson through Argus."""
+"""A ribbon camera of a Jetson, through Argus."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""List libcamera's cameras as picamera2 numbers them: `python -m mnv2_edge.sources.ribbon.libcamera_list` prints JSON.
+"""libcamera's cameras as picamera2 numbers them: `python -m mnv2_edge.sources.ribbon.libcamera_list` prints JSON.
 
 A program of its own, because libcamera writes to stderr as it likes and may hang on a driver that does; see
-`mnv2_edge.cameras.ribbon`. Nothing is streamed, and no camera is taken from whoever uses it.
+`mnv2_edge.cameras.ribbon`. Nothing is streamed, and no camera is taken from its user.
 """
 
 import contextlib

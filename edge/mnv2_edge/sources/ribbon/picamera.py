@@ -1,4 +1,4 @@
-"""Read a ribbon camera of a Raspberry Pi through picamera2."""
+"""A ribbon camera of a Raspberry Pi, through picamera2."""
 
 import concurrent.futures
 import contextlib
@@ -15,7 +15,7 @@ from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.frames import Frame
 from mnv2_edge.host.clock import monotonic_stamp
 from mnv2_edge.sources import SourceOptions
-from mnv2_edge.sources.close_guard import Guard
+from mnv2_edge.sources.close_guard import CloseGuard
 from mnv2_edge.sources.pixels import BT601_VIDEO, KR_KB, YuvCoding, to_color
 from mnv2_edge.sources.system_libraries import import_picamera2
 from mnv2_edge.sources.uri import read_fps, read_size, refuse_unknown
@@ -118,13 +118,13 @@ def open_picamera(options: SourceOptions) -> "PicameraSource":
 
 
 class PicameraSource:
-    """Give a camera's pictures, stamped by the sensor. It owns the device and is open once a picture came."""
+    """Source of a camera's pictures, stamped by the sensor. It owns the device and is open once a picture came."""
 
     def __init__(self, device: _Device, request: PicameraRequest, name: str, source_id: str) -> None:
         self._device = device
         self._name = name
         self._source_id = source_id
-        self._guard = Guard(self._free)
+        self._guard = CloseGuard(self._free)
         self._job: _Job | None = None
         try:
             self._stream, self._format, self._size, self._coding = self._configure(request)
@@ -249,7 +249,7 @@ class PicameraSource:
         return pixels, color, monotonic_stamp(int(stamp), now)
 
     def _free(self) -> None:
-        """Cancel what still waits for a frame first: `close` would wait for it for ever when none comes."""
+        """Cancel what still waits for a frame first: `close` would never return when none comes."""
         self._device.cancel_all_and_flush()
         self._device.close()
 

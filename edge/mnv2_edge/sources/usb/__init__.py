@@ -1,1 +1,1 @@
-"""Sources that read USB cameras, and whatever else gives finished pictures through V4L2."""
+"""Sources that read USB cameras, and others that give finished pictures through V4L2."""

@@ -1,4 +1,4 @@
-"""Find a camera's node by number or path, and say what is in the way of opening it."""
+"""A camera's node by number or path, and the reason when it cannot be opened."""
 
 import errno
 import os
@@ -49,7 +49,7 @@ def find_usb(name: str, cameras: tuple[Camera, ...], links: Path = Path("/dev/v4
 
 
 def describe_users(node: Path) -> str:
-    """Say which programs have the node open, or how to find out."""
+    """Return which programs have the node open, or how to find out."""
     users = users_of(node)
     return f"{', '.join(users)} has it open" if users else f"`sudo fuser -v {node}` tells which"
 
@@ -72,7 +72,7 @@ def check_access(node: Path) -> None:
 
 
 def _what_there_is(cameras: tuple[Camera, ...]) -> str:
-    """Say in a line what `mnv2-edge cameras` would show."""
+    """Return in a line what `mnv2-edge cameras` would show."""
     usable = [f"{camera.camera} is {camera.node.name} ({camera.node.path})" for camera in usable_cameras(cameras)]
     ribbons = list(dict.fromkeys(camera.hidden for camera in cameras if camera.camera and not camera.usable))
     there = "; ".join((*usable, *ribbons)) or "no camera is connected; `--camera demo` needs none"

@@ -1,4 +1,4 @@
-"""Read a USB camera, or any other that V4L2 gives finished pictures of."""
+"""A USB camera, or any other that V4L2 gives finished pictures of."""
 
 import logging
 import time
@@ -68,7 +68,7 @@ def open_v4l2(options: SourceOptions) -> "V4l2Source":
 
 
 class V4l2Source:
-    """Give a camera's pictures as OpenCV captures them: BGR, the newest, stamped by the driver where it does so.
+    """Pictures as OpenCV captures them: BGR, the newest, stamped by the driver where it does so.
 
     It counts as open only once a picture came: after an unplug OpenCV opens what is left of a device and then cannot
     read it. That picture is the first frame.

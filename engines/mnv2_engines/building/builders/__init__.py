@@ -1,4 +1,4 @@
-"""Make engines of networks: the seam that every kind of engine implements."""
+"""The interface that the builder of every kind of engine implements."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Candidate:
 
 
 class EngineBuilder(Protocol):
-    """Make one kind of engine."""
+    """Builder of one kind of engine."""
 
     def build(self, request: BuildRequest, progress: BuildProgress) -> Candidate:
         """Make the engine and compare it with the float network, on the pictures for verification.

@@ -1,4 +1,4 @@
-"""Build engines for the CPU: the compiler's TFLite files, verified on LiteRT."""
+"""Engines for the CPU: the compiler's TFLite files, verified on LiteRT."""
 
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +25,10 @@ _LAYER_PICTURES: Final = 8
 
 
 class LiteRtBuilder:
-    """Compile to int8, or to float32."""
+    """Compiler to int8, or to float32."""
 
     def build(self, request: BuildRequest, progress: BuildProgress) -> Candidate:
-        """See `EngineBuilder`. The same request gives the same bytes on one machine."""
+        """Build as `EngineBuilder` says. The same request gives the same bytes on one machine."""
         if request.precision == "fp16":
             raise BuildError("LiteRT engines are int8 or fp32: expected one of these, or --target tensorrt for fp16")
         compiled = compile_model(
@@ -49,7 +49,7 @@ class LiteRtBuilder:
         )
 
     def check_first_load(self, path: Path) -> None:
-        """Load it in a child process: what LiteRT crashes on hurts nobody there."""
+        """Load it in a child process: a crash of LiteRT does no harm there."""
         load_in_child(path)
 
 

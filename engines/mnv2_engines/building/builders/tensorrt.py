@@ -1,4 +1,4 @@
-"""Build plans for a Jetson's GPU, on the Jetson: made by TensorRT, verified against the float network on LiteRT."""
+"""Plans for a Jetson's GPU, on the Jetson: made by TensorRT, verified against the float network on LiteRT."""
 
 import logging
 from contextlib import ExitStack, closing
@@ -39,12 +39,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TensorRtBuilder:
-    """Build FP16 or float32 plans; `root` is where the system's files are."""
+    """Builder of FP16 or float32 plans; `root` is where the system's files are."""
 
     root: Path = Path("/")
 
     def build(self, request: BuildRequest, progress: BuildProgress) -> Candidate:
-        """See `EngineBuilder`. TensorRT times kernels to choose among them: two builds may give different bytes.
+        """Build as `EngineBuilder` says. TensorRT chooses kernels by their times: two builds may differ.
 
         Raises BackendUnavailableError without TensorRT, a Python package for CUDA or a GPU, and MemoryShortageError.
         """

@@ -1,4 +1,4 @@
-"""Fold BatchNormalization into what is in front of it: its variances are too small for FP16, its factors are not."""
+"""BatchNormalization folded into the node in front: FP16 can hold its factors, but not its small variances."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fold_batch_norms(lib: ModuleType, model: onnx.ModelProto) -> None:
 
 
 class _Folder:
-    """Replace the nodes of one graph."""
+    """Replacement of nodes in one graph."""
 
     def __init__(self, lib: ModuleType, model: onnx.ModelProto) -> None:
         self._lib = lib

@@ -1,4 +1,4 @@
-"""Keep every constant of an ONNX graph in one place, its initializers."""
+"""All constants of an ONNX graph in one place, its initializers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOVES: Final = frozenset({"Identity", "Flatten", "Reshape", "Squeeze", "Transpo
 def lift_constants(lib: ModuleType, model: onnx.ModelProto) -> None:
     """Make initializers of Constant nodes and of weights in other shapes.
 
-    Exporters share equal weights through Identity; whoever looks at a weight's numbers has to find them. Initializers
+    Exporters share equal weights through Identity; code that reads a weight's numbers has to find them. Initializers
     are inputs no more (as files older than 2019 list them).
     """
     graph = model.graph

@@ -1,11 +1,11 @@
-"""Turn a float32 ONNX network into one of FP16 between float32 ends, for networks that TensorRT takes as typed.
+"""A float32 ONNX network as FP16 between float32 ends, for networks that TensorRT takes as typed.
 
 From version 10 on TensorRT computes each layer in the type that the file gives it (the FP16 flag is deprecated there
 and gone in 11), so precision is decided here:
 
 * weights and activations become FP16; the network's inputs and outputs stay float32, with a Cast each;
 * what ONNX does not define for FP16, what adds up many numbers, and arithmetic on shapes stays float32 (`roles`);
-* so do whole numbers that become float32 and what is reckoned with them: FP16 skips some from 2049 on;
+* so do whole numbers that become float32 and what is computed from them: FP16 skips some from 2049 on;
 * BatchNormalization goes into the convolution in front of it first, while its numbers are exact (`batch_norm`).
 """
 
@@ -41,7 +41,7 @@ _BOUNDED: Final = frozenset({"Clip", "Max", "Min"})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HalfModel:
-    """A network in FP16, and what could not be."""
+    """A network in FP16, and the parts that could not be converted."""
 
     model: onnx.ModelProto
     kept: tuple[str, ...]
@@ -66,7 +66,7 @@ def to_fp16(model: onnx.ModelProto) -> HalfModel:
 
 
 class _Converter:
-    """Give every float32 tensor of one graph its precision, and put a Cast where two meet."""
+    """Precision of every float32 tensor of one graph, with a Cast where two precisions meet."""
 
     def __init__(self, lib: ModuleType, model: onnx.ModelProto) -> None:
         self._lib = lib
@@ -77,7 +77,7 @@ class _Converter:
         self._wide = {lib.TensorProto.DataType.Value(name) for name in _WIDE}
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._exact = set(self._weights)
-        """What is not to be rounded when it is reckoned with: static numbers, and whole ones that were counted."""
+        """What must not be rounded in computations: static numbers, and whole ones that were counted."""
         self._static = set(self._weights)
         """What does not depend on the picture: weights, shapes, and what is computed from these alone."""
         self._precisions: dict[str, Precision] = {value.name: "single" for value in model.graph.input}
@@ -123,7 +123,7 @@ class _Converter:
         self._nodes.append(node)
 
     def _counts(self, node: onnx.NodeProto) -> bool:
-        """Tell whether a node makes float32 of whole numbers that may be beyond 2048."""
+        """Return whether a node makes float32 of whole numbers that may be beyond 2048."""
         return node.op_type == "Cast" and self._types.get(node.input[0]) in self._wide
 
     def _roles(self, node: onnx.NodeProto, *, single: bool) -> Roles:
@@ -180,7 +180,7 @@ class _Converter:
 
 
 def _filter_axis(node: onnx.NodeProto, index: int) -> int | None:
-    """Return along which axis an input's filters are counted; None for what is no filter."""
+    """Return along which axis an input's filters are counted; None when it is not a filter."""
     if index != 1:
         return None
     if node.op_type == "Gemm":

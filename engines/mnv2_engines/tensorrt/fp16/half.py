@@ -1,4 +1,4 @@
-"""Round numbers to FP16 without losing the smallest or overflowing on the largest."""
+"""Rounding to FP16 that neither loses the smallest numbers nor overflows on the largest."""
 
 from typing import Final, TypeAlias
 
@@ -18,7 +18,7 @@ SMALLEST: Final = 2.0**-24
 
 
 def overflows(array: TensorArray) -> bool:
-    """Tell whether a finite number would become infinite."""
+    """Return whether a finite number would become infinite."""
     finite = np.abs(array[np.isfinite(array)])
     return bool(finite.size) and float(finite.max()) > LARGEST
 

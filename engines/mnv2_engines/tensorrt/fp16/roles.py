@@ -1,4 +1,4 @@
-"""Decide which inputs and outputs of a node are FP16, by what ONNX defines and by what FP16 can hold."""
+"""The inputs and outputs of a node that are FP16, by what ONNX defines and by what FP16 can hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ADDS_UP: Final = frozenset(
         "LayerNormalization", "LpNormalization", "MeanVarianceNormalization",
     }
 )  # fmt: skip
-"""Operators that add up many numbers: they stay float32, because nobody says in which precision a kernel adds.
+"""Operators that add up many numbers: they stay float32, because it is not documented in which precision a kernel adds.
 
 An FP16 sum of 65 * 65 numbers between 0 and 6 has lost its low bits long before the end (docs/decisions/0040)."""
 _COORDINATES: Final = frozenset({"GridSample", "MaxRoiPool", "RoiAlign"})

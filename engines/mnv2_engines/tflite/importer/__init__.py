@@ -1,1 +1,1 @@
-"""Read an ONNX file, compute what is constant, and lower the rest to a float graph of TFLite operators."""
+"""The importer: it reads an ONNX file, computes what is constant, and lowers the rest to TFLite operators."""

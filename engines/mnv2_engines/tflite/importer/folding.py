@@ -1,4 +1,4 @@
-"""Compute at build time what does not depend on the picture: the shape arithmetic that exporters leave in a file."""
+"""Constants computed at build time: the shape arithmetic that exporters leave in a file."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -14,7 +14,7 @@ from mnv2_engines.tflite.importer.slicing import read_slice, split_sizes
 __all__ = ["FOLDERS", "Constants", "fold"]
 
 MAX_FOLDED_ELEMENTS = 1 << 26
-"""Weights folded from a quantised file are the largest honest case: 4 million for a MobileNetV2."""
+"""Weights folded from a quantised file are the largest real case: 4 million for a MobileNetV2."""
 
 _CAST_TYPES: dict[int, str] = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
@@ -22,7 +22,7 @@ _CAST_TYPES: dict[int, str] = {
 
 
 class Constants:
-    """Hold the inputs of one node, all of them known."""
+    """Inputs of one node, all of them known."""
 
     def __init__(self, node: OnnxNode, arrays: Sequence[TensorArray | None]) -> None:
         self.node = node
@@ -44,7 +44,7 @@ class Constants:
         return [self[index] for index in range(len(self._arrays))]
 
     def limit(self, elements: float) -> None:
-        """Refuse to build anything larger than an honest file needs."""
+        """Refuse to build anything larger than a real file needs."""
         if not 0 <= elements <= MAX_FOLDED_ELEMENTS:
             raise ModelError(f"{self.node}: a constant of {elements:.0f} elements is more than any network here needs")
 
@@ -92,7 +92,7 @@ def _constant_of_shape(node: OnnxNode, inputs: Constants) -> TensorArray:
 def _cast(node: OnnxNode, inputs: Constants) -> TensorArray:
     dtype = _CAST_TYPES.get(node.integer("to"))
     if dtype is None:
-        raise ModelError(f"{node}: casts to element type {node.integer('to')}, which is no number type known here")
+        raise ModelError(f"{node}: casts to element type {node.integer('to')}, which is not a known number type")
     return inputs[0].astype(dtype)
 
 

@@ -1,6 +1,6 @@
-"""Give the code of one operator what it needs to turn an ONNX node into TFLite nodes.
+"""What the code of one operator needs to turn an ONNX node into TFLite nodes.
 
-A value is kept as a `View`: a tensor and the order of its axes. TFLite wants pictures as NHWC, ONNX has NCHW; an
+A value is kept as a `TensorView`: a tensor and the order of its axes. TFLite wants pictures as NHWC, ONNX has NCHW; an
 operator asks for the order it needs, and a TRANSPOSE appears only where bookkeeping cannot avoid it. An ONNX Transpose
 is bookkeeping.
 """
@@ -18,7 +18,7 @@ from mnv2_engines.tflite.graph import Graph, Node, Scales, Shape, Tensor
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Operator
 
-__all__ = ["LOWERINGS", "NHWC", "Lowering", "View", "lowers"]
+__all__ = ["LOWERINGS", "NHWC", "Lowering", "TensorView", "lowers"]
 
 NHWC = (0, 2, 3, 1)
 """The ONNX axes of a picture in the order in which TFLite stores them."""
@@ -30,15 +30,15 @@ MAX_NODES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Show an ONNX value in a tensor: axis k of the tensor is ONNX axis ``order[k]``."""
+class TensorView:
+    """An ONNX value in a tensor: axis k of the tensor is ONNX axis ``order[k]``."""
 
     tensor: Tensor
     order: tuple[int, ...]
 
     @classmethod
-    def plain(cls, tensor: Tensor) -> "View":
-        """Show a tensor whose axes are in ONNX's order."""
+    def plain(cls, tensor: Tensor) -> "TensorView":
+        """Return a tensor whose axes are in ONNX's order."""
         return cls(tensor, tuple(range(len(tensor.shape))))
 
     @property
@@ -61,7 +61,7 @@ class View:
         return self.order.index(onnx_axis % self.rank)
 
 
-LowerFunction: TypeAlias = "Callable[[OnnxNode, Lowering], View | tuple[View, ...]]"
+LowerFunction: TypeAlias = "Callable[[OnnxNode, Lowering], TensorView | tuple[TensorView, ...]]"
 LOWERINGS: dict[str, LowerFunction] = {}
 """ONNX operator to the function that lowers it; filled when `mnv2_engines.tflite.operators` is imported."""
 
@@ -80,12 +80,12 @@ def lowers(*op_types: str) -> Callable[[LowerFunction], LowerFunction]:
 
 
 class Lowering:
-    """Collect the TFLite nodes of one model."""
+    """Collector of the TFLite nodes of one model."""
 
     def __init__(self, opset: int) -> None:
         self.opset = opset
         self.graph = Graph([], [])
-        self.views: dict[str, View] = {}
+        self.views: dict[str, TensorView] = {}
         """Values that exist only when the network runs, by ONNX name."""
         self.constants: dict[str, TensorArray] = {}
         """Values known now, by ONNX name, as ONNX lays them out."""
@@ -97,14 +97,14 @@ class Lowering:
 
     # What an operator's code reads.
 
-    def view(self, node: OnnxNode, index: int) -> View:
+    def view(self, node: OnnxNode, index: int) -> TensorView:
         """Return an input as a view; a constant becomes a tensor in ONNX's order, floats as float32."""
         name = self._input_name(node, index)
         if name not in self.views:
             data = self.constant(node, index)
             tensor = self.add_constant(name, data)
             tensor.scales = self.kept_scales.get(name)
-            return View.plain(tensor)
+            return TensorView.plain(tensor)
         return self.views[name]
 
     def picture(self, node: OnnxNode, index: int = 0) -> Tensor:
@@ -127,7 +127,7 @@ class Lowering:
         return self.constants[name]
 
     def is_constant(self, node: OnnxNode, index: int) -> bool:
-        """Say whether an input is known at build time."""
+        """Return whether an input is known at build time."""
         return node.has_input(index) and node.inputs[index] in self.constants
 
     def integers(self, node: OnnxNode, index: int) -> tuple[int, ...]:
@@ -166,7 +166,7 @@ class Lowering:
             raise ModelError(f"constant {name!r} holds values that are infinite or no numbers")
         return Tensor.constant(self.claim(name), array)
 
-    def arrange(self, node: OnnxNode, view: View, order: tuple[int, ...]) -> Tensor:
+    def arrange(self, node: OnnxNode, view: TensorView, order: tuple[int, ...]) -> Tensor:
         """Return the view's tensor with its axes in this order, moving data only when the order in memory changes."""
         from mnv2_engines.tflite.operators.shaping import Reshape, Transpose
 
@@ -195,14 +195,14 @@ class Lowering:
         self._arranged[key] = result
         return result
 
-    def add_input(self, name: str, view: View) -> None:
+    def add_input(self, name: str, view: TensorView) -> None:
         """Declare the graph's input."""
         self._charge(None, view.tensor)
         self.graph.inputs.append(view.tensor)
         self._names.add(view.tensor.name)
         self.views[name] = view
 
-    def bind(self, name: str, view: View, *, rename: bool) -> None:
+    def bind(self, name: str, view: TensorView, *, rename: bool) -> None:
         """Give an ONNX output its view; its tensor takes the ONNX name when this node made it."""
         if name in self.views or name in self.constants:
             raise ModelError(f"value {name!r} is computed twice: the file is damaged")

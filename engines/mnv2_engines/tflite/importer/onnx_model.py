@@ -1,4 +1,4 @@
-"""Hold an ONNX file's graph in plain Python: what the protobuf says, typed and checked, without the protobuf."""
+"""An ONNX file's graph in plain Python: what the protobuf says, typed and checked, without the protobuf."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] 
 
 @dataclass(frozen=True, slots=True)
 class OnnxValue:
-    """Describe a graph input or output."""
+    """A graph input or output."""
 
     name: str
     dtype: str
@@ -25,7 +25,7 @@ class OnnxValue:
 
 @dataclass(frozen=True, slots=True)
 class OnnxNode:
-    """Hold one node; the accessors check an attribute's type, because files come from anywhere."""
+    """One node; the accessors check an attribute's type, because files come from anywhere."""
 
     name: str
     """The node's own name, else its operator and position."""
@@ -39,7 +39,7 @@ class OnnxNode:
         return f"{self.op_type} node {self.name!r}"
 
     def has_input(self, index: int) -> bool:
-        """Say whether an optional input is there."""
+        """Return whether an optional input is there."""
         return index < len(self.inputs) and self.inputs[index] != ""
 
     def integer(self, key: str, default: int | None = None) -> int:
@@ -77,7 +77,7 @@ class OnnxNode:
 
 @dataclass(slots=True)
 class OnnxModel:
-    """Hold a whole model; constants may be taken out as they are used, to free their memory."""
+    """A whole model; constants may be taken out as they are used, to free their memory."""
 
     opset: int
     inputs: tuple[OnnxValue, ...]

@@ -1,4 +1,4 @@
-"""Read an ONNX file into an OnnxModel: anything wrong with it is a ModelError, whoever wrote it."""
+"""The reader of an ONNX file as an OnnxModel: any fault of the file is a ModelError."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _require_text(path: Path, model: OnnxModel) -> None:
 
 
 class _Reader:
-    """Turn the messages of one file into plain values."""
+    """Reader of one file's messages as plain values."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -110,7 +110,7 @@ class _Reader:
         dtype = _DTYPES.get(tensor.elem_type)
         if dtype is None:
             raise ModelError(
-                f"{self._path}: {value.name!r} has element type {tensor.elem_type}, which is no number type known here"
+                f"{self._path}: {value.name!r} has element type {tensor.elem_type}, which is not a known number type"
             )
         # An output may come without a shape; an input must have one, which the lowering checks.
         shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)

@@ -1,4 +1,4 @@
-"""Read what Slice and Split take out of a tensor: the same rules for constants and for activations."""
+"""What Slice and Split take out of a tensor: the same rules for constants and for activations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["AxisSlice", "ConstantInputs", "read_slice", "split_sizes"]
 
 
 class ConstantInputs(Protocol):
-    """Give the constant inputs of a node."""
+    """Function that gives the constant inputs of a node."""
 
     def integers(self, node: OnnxNode, index: int) -> tuple[int, ...]:
         """Return a constant list of integers."""
@@ -20,7 +20,7 @@ class ConstantInputs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AxisSlice:
-    """Cut one axis; `start` and `stop` are as Python's after clamping, so stop may be -1 with a negative step."""
+    """Cut of one axis; `start` and `stop` are Python's after clamping, so stop may be -1 with a negative step."""
 
     axis: int
     start: int

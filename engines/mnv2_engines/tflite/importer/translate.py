@@ -1,4 +1,4 @@
-"""Walk an ONNX graph once: compute what is constant, lower the rest to a float graph of TFLite operators."""
+"""One walk over an ONNX graph: constants are computed, the rest is lowered to a graph of TFLite operators."""
 
 from dataclasses import dataclass
 from math import prod
@@ -10,7 +10,7 @@ from mnv2_engines.tensors import Layout, TensorArray, TensorSpec
 from mnv2_engines.tflite import operators  # noqa: F401 - importing them fills LOWERINGS
 from mnv2_engines.tflite.graph import Graph, Scales, Tensor
 from mnv2_engines.tflite.importer.folding import FOLDERS, Constants, fold
-from mnv2_engines.tflite.importer.lowering import LOWERINGS, NHWC, Lowering, View
+from mnv2_engines.tflite.importer.lowering import LOWERINGS, NHWC, Lowering, TensorView
 from mnv2_engines.tflite.importer.onnx_model import OnnxModel, OnnxNode, OnnxValue
 
 __all__ = ["Translation", "translate"]
@@ -20,7 +20,7 @@ _COLORS = 3
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """Hold the float graph, and its input and outputs as ONNX describes them."""
+    """The float graph, and its input and outputs as ONNX describes them."""
 
     graph: Graph
     input: TensorSpec
@@ -119,7 +119,7 @@ def _add_input(lowering: Lowering, model: OnnxModel) -> TensorSpec:
         )
     order = NHWC if layout == "NCHW" else (0, 1, 2, 3)
     tensor = Tensor(value.name, tuple(shape[axis] for axis in order))
-    lowering.add_input(value.name, View(tensor, order))
+    lowering.add_input(value.name, TensorView(tensor, order))
     return TensorSpec(value.name, shape, "float32", layout)
 
 
@@ -147,7 +147,7 @@ def _add_output(value: OnnxValue, lowering: Lowering) -> TensorSpec:
     return TensorSpec(value.name, tensor.shape, tensor.dtype, _layout(view))
 
 
-def _layout(view: View) -> Layout:
+def _layout(view: TensorView) -> Layout:
     """Return the layout of an output that still is a picture, `flat` for vectors and lists of boxes."""
     if view.rank == 4 and view.order == NHWC and min(view.shape[2:]) > 1:
         return "NCHW"

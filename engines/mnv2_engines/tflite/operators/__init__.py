@@ -1,4 +1,4 @@
-"""Hold every operator in one place each: its TFLite description and the lowering of the ONNX operators that become it.
+"""The operators: each with its TFLite description and the lowering of the ONNX operators that become it.
 
 Importing this package fills the registry (`LOWERINGS`); docs/add-an-operator.md walks through adding one.
 """

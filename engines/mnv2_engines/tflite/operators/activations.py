@@ -1,4 +1,4 @@
-"""Rectifiers, Clip, HardSwish, HardSigmoid, Sigmoid, Softmax: RELU and its kin, LEAKY_RELU, LOGISTIC, SOFTMAX."""
+"""Rectifiers, Clip, HardSwish, HardSigmoid, Sigmoid, Softmax: RELU and its relatives, LEAKY_RELU, LOGISTIC, SOFTMAX."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.graph import Shape
-from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Activation, Operator, Rule
+from mnv2_engines.tflite.operator import Activation, Operator, ScaleRule
 from mnv2_engines.tflite.operators.arithmetic import Add, Maximum, Minimum, Mul, combine
 from mnv2_engines.tflite.operators.shaping import reshape
 
@@ -27,7 +27,7 @@ _LEAST_SLOPE = 2.0**-7
 
 @dataclass(frozen=True, slots=True)
 class _Elementwise(Operator):
-    """Change each element by itself."""
+    """Function of each element by itself."""
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Keep the shape."""
@@ -38,7 +38,7 @@ class _Elementwise(Operator):
 class Rectifier(_Elementwise):
     """Clamp to the bounds of `activation`; fused into the operator in front wherever that is possible."""
 
-    rule: ClassVar[Rule] = Rule.CLAMP
+    rule: ClassVar[ScaleRule] = ScaleRule.CLAMP
     activation: ClassVar[Activation]
 
     @property
@@ -73,18 +73,18 @@ class ReluN1To1(Rectifier):
 
 @dataclass(frozen=True, slots=True)
 class Logistic(_Elementwise):
-    """Map to 0 to 1 by the logistic function."""
+    """The logistic function, from 0 to 1."""
 
     builtin: ClassVar[str] = "LOGISTIC"
-    rule: ClassVar[Rule] = Rule.FIXED
+    rule: ClassVar[ScaleRule] = ScaleRule.FIXED
 
 
 @dataclass(frozen=True, slots=True)
 class LeakyRelu(_Elementwise):
-    """Multiply what is below 0 by `slope`."""
+    """Product of each negative element and `slope`."""
 
     builtin: ClassVar[str] = "LEAKY_RELU"
-    rule: ClassVar[Rule] = Rule.OWN
+    rule: ClassVar[ScaleRule] = ScaleRule.OWN
     slope: float
 
     def options(self, schema: ModuleType) -> object:
@@ -96,10 +96,10 @@ class LeakyRelu(_Elementwise):
 
 @dataclass(frozen=True, slots=True)
 class Softmax(_Elementwise):
-    """Make probabilities of the last axis."""
+    """Probabilities along the last axis."""
 
     builtin: ClassVar[str] = "SOFTMAX"
-    rule: ClassVar[Rule] = Rule.FLOAT
+    rule: ClassVar[ScaleRule] = ScaleRule.FLOAT
 
     def options(self, schema: ModuleType) -> object:
         """Fill SoftmaxOptions."""
@@ -114,23 +114,23 @@ _RECTIFIERS: dict[tuple[float, float], Rectifier] = {
 
 
 @lowers("Relu")
-def lower_relu(node: OnnxNode, lowering: Lowering) -> View:
+def lower_relu(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to RELU."""
     return clamp(node, lowering, lowering.view(node, 0), 0.0, _INFINITY)
 
 
 @lowers("LeakyRelu")
-def lower_leaky_relu(node: OnnxNode, lowering: Lowering) -> View:
+def lower_leaky_relu(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to LEAKY_RELU, and slopes that XNNPACK does not take to ``slope * x + (1 - slope) * max(x, 0)``."""
     view, slope = lowering.view(node, 0), node.real("alpha", 0.01)
     if _LEAST_SLOPE <= slope <= 1.0:
-        return View(lowering.emit(node, LeakyRelu(slope), [view.tensor]), view.order)
+        return TensorView(lowering.emit(node, LeakyRelu(slope), [view.tensor]), view.order)
     positive = _scaled(node, lowering, clamp(node, lowering, view, 0.0, _INFINITY), 1.0 - slope)
     return combine(node, lowering, Add(), positive, _scaled(node, lowering, view, slope))
 
 
 @lowers("Clip")
-def lower_clip(node: OnnxNode, lowering: Lowering) -> View:
+def lower_clip(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to the rectifier with these bounds, else to MAXIMUM and MINIMUM; bounds are inputs since opset 11."""
     low, high = (
         _bound(node, lowering, index, key, default)
@@ -142,14 +142,14 @@ def lower_clip(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("HardSigmoid")
-def lower_hard_sigmoid(node: OnnxNode, lowering: Lowering) -> View:
+def lower_hard_sigmoid(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to a multiplication, an addition and a clamp."""
     scaled = _affine(node, lowering, lowering.view(node, 0), node.real("alpha", 0.2), node.real("beta", 0.5))
     return clamp(node, lowering, scaled, 0.0, 1.0)
 
 
 @lowers("HardSwish")
-def lower_hard_swish(node: OnnxNode, lowering: Lowering) -> View:
+def lower_hard_swish(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower ``x * clamp(x / 6 + 1 / 2, 0, 1)`` to just that: XNNPACK takes HARD_SWISH in float only."""
     view = lowering.view(node, 0)
     gate = clamp(node, lowering, _affine(node, lowering, view, 1.0, 3.0), 0.0, 6.0)
@@ -157,14 +157,14 @@ def lower_hard_swish(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("Sigmoid")
-def lower_sigmoid(node: OnnxNode, lowering: Lowering) -> View:
+def lower_sigmoid(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to LOGISTIC."""
     view = lowering.view(node, 0)
-    return View(lowering.emit(node, Logistic(), [view.tensor]), view.order)
+    return TensorView(lowering.emit(node, Logistic(), [view.tensor]), view.order)
 
 
 @lowers("Softmax")
-def lower_softmax(node: OnnxNode, lowering: Lowering) -> View:
+def lower_softmax(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower with the axis brought to the end; before opset 13 all axes from there on are one."""
     view = lowering.view(node, 0)
     axis = node.integer("axis", -1 if lowering.opset >= 13 else 1)
@@ -173,19 +173,19 @@ def lower_softmax(node: OnnxNode, lowering: Lowering) -> View:
     axis %= view.rank
     if lowering.opset < 13 and prod(view.shape[axis + 1 :]) != 1:
         flat = reshape(node, lowering, view, (prod(view.shape[:axis]), prod(view.shape[axis:])))
-        return reshape(node, lowering, View.plain(lowering.emit(node, Softmax(), [flat.tensor])), view.shape)
+        return reshape(node, lowering, TensorView.plain(lowering.emit(node, Softmax(), [flat.tensor])), view.shape)
     order = (*(k for k in view.order if k != axis), axis)
-    return View(lowering.emit(node, Softmax(), [lowering.arrange(node, view, order)]), order)
+    return TensorView(lowering.emit(node, Softmax(), [lowering.arrange(node, view, order)]), order)
 
 
-def clamp(node: OnnxNode, lowering: Lowering, view: View, low: float, high: float) -> View:
+def clamp(node: OnnxNode, lowering: Lowering, view: TensorView, low: float, high: float) -> TensorView:
     """Emit what holds values between two bounds.
 
     Bounds that leave zero out are moved to begin there and back afterwards: no int8 scale can saturate at them.
     """
     rectifier = _RECTIFIERS.get((low, high))
     if rectifier is not None:
-        return View(lowering.emit(node, rectifier, [view.tensor]), view.order)
+        return TensorView(lowering.emit(node, rectifier, [view.tensor]), view.order)
     anchor = low if low > 0.0 else min(0.0, high)
     if anchor != 0.0:
         moved = clamp(node, lowering, _affine(node, lowering, view, 1.0, -anchor), low - anchor, high - anchor)
@@ -201,22 +201,22 @@ def clamp(node: OnnxNode, lowering: Lowering, view: View, low: float, high: floa
         tensor = lowering.emit(
             node, Minimum(high), [tensor, lowering.add_constant(f"{node.name}/high", np.array(high, np.float32))]
         )
-    return View(tensor, view.order)
+    return TensorView(tensor, view.order)
 
 
 def _bound(node: OnnxNode, lowering: Lowering, index: int, key: str, default: float) -> float:
     value = float(lowering.constant(node, index).reshape(-1)[0]) if node.has_input(index) else node.real(key, default)
     if value != value:  # noqa: PLR0124 - the one number that differs from itself
-        raise ModelError(f"{node}: bound {key} is no number")
+        raise ModelError(f"{node}: bound {key} is not a number")
     return value if abs(value) < _BEYOND else default
 
 
-def _scaled(node: OnnxNode, lowering: Lowering, view: View, factor: float) -> View:
-    constant = View.plain(lowering.add_constant(f"{node.name}/factor", np.array(factor, np.float32)))
+def _scaled(node: OnnxNode, lowering: Lowering, view: TensorView, factor: float) -> TensorView:
+    constant = TensorView.plain(lowering.add_constant(f"{node.name}/factor", np.array(factor, np.float32)))
     return combine(node, lowering, Mul(), view, constant)
 
 
-def _affine(node: OnnxNode, lowering: Lowering, view: View, factor: float, offset: float) -> View:
+def _affine(node: OnnxNode, lowering: Lowering, view: TensorView, factor: float, offset: float) -> TensorView:
     scaled = view if factor == 1.0 else _scaled(node, lowering, view, factor)
-    constant = View.plain(lowering.add_constant(f"{node.name}/offset", np.array(offset, np.float32)))
+    constant = TensorView.plain(lowering.add_constant(f"{node.name}/offset", np.array(offset, np.float32)))
     return combine(node, lowering, Add(), scaled, constant)

@@ -10,9 +10,9 @@ import numpy as np
 from mnv2_engines.errors import UnsupportedOperatorError
 from mnv2_engines.tensors import DTypeName
 from mnv2_engines.tflite.graph import Shape
-from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operator import Operator, ScaleRule
 from mnv2_engines.tflite.operators.shaping import reshape
 
 __all__ = ["ArgMax"]
@@ -20,10 +20,10 @@ __all__ = ["ArgMax"]
 
 @dataclass(frozen=True, slots=True)
 class ArgMax(Operator):
-    """Return the index of the largest element along an axis, which disappears; input 1 holds the axis."""
+    """Index of the largest element along an axis, which disappears; input 1 holds the axis."""
 
     builtin: ClassVar[str] = "ARG_MAX"
-    rule: ClassVar[Rule] = Rule.INDEX
+    rule: ClassVar[ScaleRule] = ScaleRule.INDEX
     output_dtype: ClassVar[DTypeName] = "int32"
     axis: int
 
@@ -39,7 +39,7 @@ class ArgMax(Operator):
 
 
 @lowers("ArgMax")
-def lower_argmax(node: OnnxNode, lowering: Lowering) -> View:
+def lower_argmax(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower the first largest element; indices are int32, half of ONNX's int64 in memory."""
     view = lowering.view(node, 0)
     if node.integer("select_last_index", 0):
@@ -50,7 +50,7 @@ def lower_argmax(node: OnnxNode, lowering: Lowering) -> View:
         node, ArgMax(axis), [view.tensor, lowering.add_constant(f"{node.name}/axis", np.array(axis))]
     )
     rest = [k for k in view.order if k != onnx_axis]
-    result = View(tensor, tuple(sorted(rest).index(k) for k in rest))
+    result = TensorView(tensor, tuple(sorted(rest).index(k) for k in rest))
     if node.integer("keepdims", 1):
         return reshape(
             node, lowering, result, tuple(1 if k == onnx_axis else size for k, size in enumerate(view.shape))

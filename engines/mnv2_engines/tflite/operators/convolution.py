@@ -10,7 +10,7 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.graph import Scales, Shape, Tensor
-from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Weighted
 from mnv2_engines.tflite.operators.joining import pad_picture
@@ -21,7 +21,7 @@ __all__ = ["Conv2D", "DepthwiseConv2D"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Convolution(Weighted):
-    """Slide weights over an NHWC picture."""
+    """Weights that slide over an NHWC picture."""
 
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
@@ -39,7 +39,7 @@ class _Convolution(Weighted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conv2D(_Convolution):
-    """Mix all channels; weights are [out, height, width, in]."""
+    """Convolution over all channels; weights are [out, height, width, in]."""
 
     builtin: ClassVar[str] = "CONV_2D"
     channel_axis: ClassVar[int] = 0
@@ -60,7 +60,7 @@ class Conv2D(_Convolution):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthwiseConv2D(_Convolution):
-    """Filter each channel by itself; weights are [1, height, width, channels * multiplier]."""
+    """Filter of each channel by itself; weights are [1, height, width, channels * multiplier]."""
 
     builtin: ClassVar[str] = "DEPTHWISE_CONV_2D"
     channel_axis: ClassVar[int] = 3
@@ -83,7 +83,7 @@ class DepthwiseConv2D(_Convolution):
 
 
 @lowers("Conv")
-def lower_conv(node: OnnxNode, lowering: Lowering) -> View:
+def lower_conv(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower a two-dimensional convolution with constant weights; depthwise where every input channel is a group."""
     picture = lowering.picture(node)
     weights = lowering.constant(node, 1)
@@ -116,7 +116,7 @@ def lower_conv(node: OnnxNode, lowering: Lowering) -> View:
         layout = (0, 2, 3, 1)
     kernel_tensor = lowering.add_constant(node.inputs[1], weights.transpose(layout))
     kernel_tensor.scales = _kept(lowering.kept_scales.get(node.inputs[1]), operator.channel_axis)
-    return View(lowering.emit(node, operator, [picture, kernel_tensor, bias]), NHWC)
+    return TensorView(lowering.emit(node, operator, [picture, kernel_tensor, bias]), NHWC)
 
 
 def _bias(node: OnnxNode, lowering: Lowering, outputs: int) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import TensorArray
 from mnv2_engines.tflite.graph import Scales, Shape, Tensor
-from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operator import Weighted
 
@@ -20,7 +20,7 @@ __all__ = ["FullyConnected"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullyConnected(Weighted):
-    """Multiply the last axis with weights [out, in] and add the bias."""
+    """Product of the last axis and weights [out, in], plus the bias."""
 
     builtin: ClassVar[str] = "FULLY_CONNECTED"
     channel_axis: ClassVar[int] = 0
@@ -50,7 +50,7 @@ class FullyConnected(Weighted):
 
 
 @lowers("Gemm")
-def lower_gemm(node: OnnxNode, lowering: Lowering) -> View:
+def lower_gemm(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower ``alpha * A @ B + beta * C`` with constant B and C."""
     if node.integer("transA", 0):
         raise UnsupportedOperatorError(f"{node}: transA=1 does not compile; export with the weights on the right side")
@@ -73,7 +73,7 @@ def lower_gemm(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("MatMul")
-def lower_matmul(node: OnnxNode, lowering: Lowering) -> View:
+def lower_matmul(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower ``A @ B`` with a constant matrix B."""
     weights = _matrix(node, lowering)
     return _emit(
@@ -99,10 +99,12 @@ def _emit(
     *,
     kept_axis: int,
     keep: bool,
-) -> View:
+) -> TensorView:
     weights = lowering.add_constant(node.inputs[1], rows)
     scales = lowering.kept_scales.get(node.inputs[1])
     if keep and scales is not None and (len(scales.scale) == 1 or scales.axis == kept_axis):
         weights.scales = Scales(scales.scale, scales.zero_point, 0)
     operator = FullyConnected(keep_axes=len(data.shape) != 2)
-    return View.plain(lowering.emit(node, operator, [data, weights, lowering.add_constant(f"{node.name}/bias", bias)]))
+    return TensorView.plain(
+        lowering.emit(node, operator, [data, weights, lowering.add_constant(f"{node.name}/bias", bias)])
+    )

@@ -9,10 +9,10 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite.graph import Shape, Tensor
-from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.importer.slicing import read_slice, split_sizes
-from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operator import Operator, ScaleRule
 from mnv2_engines.tflite.padding import Pads
 
 __all__ = ["Concatenation", "Pad", "Slice", "emit_concatenation", "emit_slice", "pad_picture"]
@@ -23,10 +23,10 @@ MAX_CONCATENATED = 4
 
 @dataclass(frozen=True, slots=True)
 class Concatenation(Operator):
-    """Join tensors along an axis."""
+    """Tensors joined along an axis."""
 
     builtin: ClassVar[str] = "CONCATENATION"
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     axis: int
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -46,10 +46,10 @@ class Concatenation(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Slice(Operator):
-    """Cut a block out; inputs 1 and 2 hold begin and size."""
+    """Block of a tensor; inputs 1 and 2 hold begin and size."""
 
     builtin: ClassVar[str] = "SLICE"
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     begin: Shape
     size: Shape
 
@@ -66,10 +66,10 @@ class Slice(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Pad(Operator):
-    """Surround a tensor with zeros; input 1 holds the amounts."""
+    """Zeros around a tensor; input 1 holds the amounts."""
 
     builtin: ClassVar[str] = "PAD"
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     amounts: tuple[tuple[int, int], ...]
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -110,7 +110,7 @@ def emit_concatenation(node: OnnxNode, lowering: Lowering, tensors: list[Tensor]
 
 
 @lowers("Concat")
-def lower_concat(node: OnnxNode, lowering: Lowering) -> View:
+def lower_concat(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to CONCATENATION."""
     views = [lowering.view(node, index) for index in range(len(node.inputs))]
     order = next((view.order for view in views if view.tensor.data is None), views[0].order)
@@ -118,29 +118,29 @@ def lower_concat(node: OnnxNode, lowering: Lowering) -> View:
         raise ModelError(
             f"{node}: inputs have shapes {[list(view.shape) for view in views]}, expected the same number of axes"
         )
-    axis = View(views[0].tensor, order).axis(node.integer("axis"))
-    return View(
+    axis = TensorView(views[0].tensor, order).axis(node.integer("axis"))
+    return TensorView(
         emit_concatenation(node, lowering, [lowering.arrange(node, view, order) for view in views], axis), order
     )
 
 
 @lowers("Split")
-def lower_split(node: OnnxNode, lowering: Lowering) -> tuple[View, ...]:
+def lower_split(node: OnnxNode, lowering: Lowering) -> tuple[TensorView, ...]:
     """Lower to a SLICE per part: XNNPACK takes those whatever the number and sizes of the parts."""
     view = lowering.view(node, 0)
     axis = view.axis(node.integer("axis", 0))
-    parts: list[View] = []
+    parts: list[TensorView] = []
     start = 0
     for size in split_sizes(node, lowering, view.tensor.shape[axis]):
         begin = tuple(start if k == axis else 0 for k in range(view.rank))
         block = tuple(size if k == axis else n for k, n in enumerate(view.tensor.shape))
-        parts.append(View(emit_slice(node, lowering, view.tensor, begin, block), view.order))
+        parts.append(TensorView(emit_slice(node, lowering, view.tensor, begin, block), view.order))
         start += size
     return tuple(parts)
 
 
 @lowers("Slice")
-def lower_slice(node: OnnxNode, lowering: Lowering) -> View:
+def lower_slice(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower a block with step 1."""
     view = lowering.view(node, 0)
     begin, size = [0] * view.rank, list(view.tensor.shape)
@@ -149,11 +149,11 @@ def lower_slice(node: OnnxNode, lowering: Lowering) -> View:
             raise UnsupportedOperatorError(f"{node}: step {part.step} on an activation; only step 1 compiles")
         axis = view.axis(part.axis)
         begin[axis], size[axis] = part.start, max(0, part.stop - part.start)
-    return View(emit_slice(node, lowering, view.tensor, tuple(begin), tuple(size)), view.order)
+    return TensorView(emit_slice(node, lowering, view.tensor, tuple(begin), tuple(size)), view.order)
 
 
 @lowers("Pad")
-def lower_pad(node: OnnxNode, lowering: Lowering) -> View:
+def lower_pad(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower padding with zeros; negative amounts, other values and modes are refused."""
     view = lowering.view(node, 0)
     mode = node.text("mode", "constant")
@@ -169,4 +169,4 @@ def lower_pad(node: OnnxNode, lowering: Lowering) -> View:
     amounts = [(0, 0)] * view.rank
     for k, axis in enumerate(axes):
         amounts[view.axis(axis)] = (pads[k], pads[k + len(axes)])
-    return View(emit_pad(node, lowering, view.tensor, tuple(amounts)), view.order)
+    return TensorView(emit_pad(node, lowering, view.tensor, tuple(amounts)), view.order)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
 from mnv2_engines.tflite.operators.arithmetic import Add, Mul, combine
 from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
@@ -12,7 +12,7 @@ __all__ = ["lower_batch_normalization"]
 
 
 @lowers("BatchNormalization")
-def lower_batch_normalization(node: OnnxNode, lowering: Lowering) -> View:
+def lower_batch_normalization(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower inference-time normalisation: one factor and one offset per channel.
 
     A depthwise convolution gives each channel its own int8 scale, so a BatchNorm that stays alone loses nothing.
@@ -30,7 +30,7 @@ def lower_batch_normalization(node: OnnxNode, lowering: Lowering) -> View:
     if view.rank == 4:
         picture = lowering.picture(node)
         weights = lowering.add_constant(f"{node.name}/factor", factor.reshape(1, 1, 1, channels))
-        return View(
+        return TensorView(
             lowering.emit(
                 node, DepthwiseConv2D(), [picture, weights, lowering.add_constant(f"{node.name}/offset", offset)]
             ),
@@ -38,7 +38,7 @@ def lower_batch_normalization(node: OnnxNode, lowering: Lowering) -> View:
         )
     axes = (1, channels, *(1,) * (view.rank - 2))
     constants = [
-        View.plain(lowering.add_constant(f"{node.name}/{what}", values.reshape(axes)))
+        TensorView.plain(lowering.add_constant(f"{node.name}/{what}", values.reshape(axes)))
         for what, values in (("factor", factor), ("offset", offset))
     ]
     return combine(node, lowering, Add(), combine(node, lowering, Mul(), view, constants[0]), constants[1])

@@ -10,9 +10,9 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import FloatArray
 from mnv2_engines.tflite.graph import Shape, Tensor
-from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operator import Operator, ScaleRule
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.convolution import DepthwiseConv2D
 from mnv2_engines.tflite.operators.joining import emit_concatenation, emit_slice, pad_picture
@@ -24,10 +24,10 @@ __all__ = ["MaxPool2D", "Mean"]
 
 @dataclass(frozen=True, slots=True)
 class MaxPool2D(Operator):
-    """Take the largest of each window of an NHWC picture, channel by channel; under SAME the padding does not count."""
+    """Largest element of each window of an NHWC picture, per channel; under SAME the padding does not count."""
 
     builtin: ClassVar[str] = "MAX_POOL_2D"
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     kernel: tuple[int, int]
     stride: tuple[int, int]
     same: bool
@@ -52,7 +52,7 @@ class Mean(Operator):
     """Average over axes, which stay with size 1; input 1 holds them."""
 
     builtin: ClassVar[str] = "MEAN"
-    rule: ClassVar[Rule] = Rule.OWN
+    rule: ClassVar[ScaleRule] = ScaleRule.OWN
     axes: tuple[int, ...]
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -67,13 +67,13 @@ class Mean(Operator):
 
 
 @lowers("GlobalAveragePool")
-def lower_global_average_pool(node: OnnxNode, lowering: Lowering) -> View:
+def lower_global_average_pool(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to MEAN over height and width."""
-    return View(_mean(node, lowering, lowering.picture(node), (1, 2)), NHWC)
+    return TensorView(_mean(node, lowering, lowering.picture(node), (1, 2)), NHWC)
 
 
 @lowers("ReduceMean")
-def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> View:
+def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to MEAN; axes are an input since opset 18, and no axes mean all or, with noop_with_empty_axes, none."""
     view = lowering.view(node, 0)
     axes = lowering.integers(node, 1) if node.has_input(1) else node.integers("axes", ())
@@ -82,7 +82,7 @@ def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> View:
             return view
         axes = tuple(range(view.rank))
     places = tuple(sorted({view.axis(axis) for axis in axes}))
-    result = View(_mean(node, lowering, view.tensor, places), view.order)
+    result = TensorView(_mean(node, lowering, view.tensor, places), view.order)
     if node.integer("keepdims", 1):
         return result
     dropped = {axis % view.rank for axis in axes}
@@ -90,7 +90,7 @@ def lower_reduce_mean(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("MaxPool")
-def lower_max_pool(node: OnnxNode, lowering: Lowering) -> View:
+def lower_max_pool(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower; where TFLite's SAME does not give the padding, rows and columns at the edge are repeated.
 
     Every window that reaches into the padding also holds the edge, so the repetition never changes the largest element;
@@ -102,11 +102,11 @@ def lower_max_pool(node: OnnxNode, lowering: Lowering) -> View:
     if window.explicit:
         for axis, (front, behind) in zip((1, 2), window.explicit, strict=True):
             picture = _repeat_edges(node, lowering, picture, axis, front, behind)
-    return View(lowering.emit(node, MaxPool2D(window.kernel, window.stride, window.same), [picture]), NHWC)
+    return TensorView(lowering.emit(node, MaxPool2D(window.kernel, window.stride, window.same), [picture]), NHWC)
 
 
 @lowers("AveragePool")
-def lower_average_pool(node: OnnxNode, lowering: Lowering) -> View:
+def lower_average_pool(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to a depthwise convolution of equal weights, because XNNPACK takes no int8 AVERAGE_POOL_2D.
 
     A convolution counts the zeros of its padding; where ONNX does not, a MUL per window puts the divisor right.
@@ -114,7 +114,7 @@ def lower_average_pool(node: OnnxNode, lowering: Lowering) -> View:
     picture, window = _pooled(node, lowering)
     size, channels = (picture.shape[1], picture.shape[2]), picture.shape[3]
     if window.kernel == size and window.pads == ((0, 0), (0, 0)):
-        return View(_mean(node, lowering, picture, (1, 2)), NHWC)
+        return TensorView(_mean(node, lowering, picture, (1, 2)), NHWC)
     if window.explicit:
         picture = pad_picture(node, lowering, picture, window.explicit)
     weights = np.full((1, *window.kernel, channels), 1.0 / (window.kernel[0] * window.kernel[1]), np.float32)
@@ -126,7 +126,7 @@ def lower_average_pool(node: OnnxNode, lowering: Lowering) -> View:
     factors = _divisor_factors(node, window, size, (pooled.shape[1], pooled.shape[2]))
     if not np.all(factors == 1.0):
         pooled = lowering.emit(node, Mul(), [pooled, lowering.add_constant(f"{node.name}/factor", factors)])
-    return View(pooled, NHWC)
+    return TensorView(pooled, NHWC)
 
 
 def _pooled(node: OnnxNode, lowering: Lowering) -> tuple[Tensor, Window]:

@@ -10,19 +10,19 @@ import numpy as np
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tensors import DTypeName
 from mnv2_engines.tflite.graph import Scales, Shape
-from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operator import Operator, ScaleRule
 
 __all__ = ["Dequantize", "Quantize"]
 
 
 @dataclass(frozen=True, slots=True)
 class Quantize(Operator):
-    """Round to int8 with the output's scales."""
+    """Rounding to int8 with the output's scales."""
 
     builtin: ClassVar[str] = "QUANTIZE"
-    rule: ClassVar[Rule] = Rule.OWN
+    rule: ClassVar[ScaleRule] = ScaleRule.OWN
     output_dtype: ClassVar[DTypeName] = "int8"
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -34,16 +34,16 @@ class Quantize(Operator):
         return schema.QuantizeOptionsT()
 
     def version(self, *, quantised: bool) -> int:
-        """Know float32 in (1) and int8 in (2)."""
+        """Return 1 for a float32 input, 2 for an int8 one."""
         return 2 if quantised else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Dequantize(Operator):
-    """Return to float32."""
+    """Conversion back to float32."""
 
     builtin: ClassVar[str] = "DEQUANTIZE"
-    rule: ClassVar[Rule] = Rule.OWN
+    rule: ClassVar[ScaleRule] = ScaleRule.OWN
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Keep the shape."""
@@ -60,7 +60,7 @@ class Dequantize(Operator):
 
 
 @lowers("QuantizeLinear")
-def lower_quantize(node: OnnxNode, lowering: Lowering) -> View:
+def lower_quantize(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to QUANTIZE; uint8 becomes int8 with the zero point moved by 128."""
     view = lowering.view(node, 0)
     scale = lowering.constant(node, 1).astype(np.float32).reshape(-1)
@@ -72,15 +72,15 @@ def lower_quantize(node: OnnxNode, lowering: Lowering) -> View:
     shift = 128 if zero_point.dtype == np.uint8 else 0
     tensor = lowering.emit(node, Quantize(), [view.tensor])
     tensor.scales = Scales.of(float(scale[0]), int(zero_point[0]) - shift)
-    return View(tensor, view.order)
+    return TensorView(tensor, view.order)
 
 
 @lowers("DequantizeLinear")
-def lower_dequantize(node: OnnxNode, lowering: Lowering) -> View:
+def lower_dequantize(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to DEQUANTIZE of what a QuantizeLinear made, whose scales it must repeat."""
     view = lowering.view(node, 0)
     scales = view.tensor.scales
     scale = lowering.constant(node, 1).astype(np.float32).reshape(-1)
     if view.tensor.dtype != "int8" or scales is None or not np.array_equal(scale, scales.scale):
         raise UnsupportedOperatorError(f"{node}: expected a QuantizeLinear with the same scale in front")
-    return View(lowering.emit(node, Dequantize(), [view.tensor]), view.order)
+    return TensorView(lowering.emit(node, Dequantize(), [view.tensor]), view.order)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite.graph import Shape, Tensor
-from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import NHWC, Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operator import Operator, ScaleRule
 from mnv2_engines.tflite.operators.joining import emit_concatenation
 from mnv2_engines.tflite.operators.shaping import reshape
 
@@ -23,9 +23,9 @@ _MAX_SIDE = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class _Resize(Operator):
-    """Scale an NHWC picture; input 1 holds height and width."""
+    """Resize of an NHWC picture; input 1 holds height and width."""
 
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     size: tuple[int, int]
     align_corners: bool
     half_pixel_centers: bool
@@ -42,7 +42,7 @@ class _Resize(Operator):
 
 @dataclass(frozen=True, slots=True)
 class ResizeBilinear(_Resize):
-    """Interpolate between the four nearest pixels."""
+    """Interpolation between the four nearest pixels."""
 
     builtin: ClassVar[str] = "RESIZE_BILINEAR"
 
@@ -55,7 +55,7 @@ class ResizeBilinear(_Resize):
 
 @dataclass(frozen=True, slots=True)
 class ResizeNearest(_Resize):
-    """Take the nearest pixel; XNNPACK leaves this one to the plain kernels."""
+    """The nearest pixel; XNNPACK leaves this operator to the plain kernels."""
 
     builtin: ClassVar[str] = "RESIZE_NEAREST_NEIGHBOR"
 
@@ -67,7 +67,7 @@ class ResizeNearest(_Resize):
 
 
 @lowers("Resize", "Upsample")
-def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
+def lower_resize(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower scaling of height and width; what TFLite would sample elsewhere is refused, not approximated."""
     picture = lowering.picture(node)
     height, width = picture.shape[1], picture.shape[2]
@@ -95,13 +95,13 @@ def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
         if all(
             np.array_equal(c, np.arange(out) // r) for c, out, r in zip(picked, size, repeats, strict=True) if r
         ) and all(repeats):
-            return View(_repeat(node, lowering, picture, repeats), NHWC)
+            return TensorView(_repeat(node, lowering, picture, repeats), NHWC)
         for align, half in ((False, False), (False, True), (True, False)):
             ours = [
                 _tflite_nearest(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)
             ]
             if all(np.array_equal(a, b) for a, b in zip(picked, ours, strict=True)):
-                return View(lowering.emit(node, ResizeNearest(size, align, half), [picture, table]), NHWC)
+                return TensorView(lowering.emit(node, ResizeNearest(size, align, half), [picture, table]), NHWC)
     else:
         clipped = [np.clip(c, 0, n - 1) for c, n in zip(wanted, (height, width), strict=True)]
         for align, half in ((False, True), (True, False), (False, False)):
@@ -109,7 +109,7 @@ def lower_resize(node: OnnxNode, lowering: Lowering) -> View:
                 _tflite_linear(n, out, align=align, half=half) for n, out in zip((height, width), size, strict=True)
             ]
             if all(np.allclose(a, b, atol=1e-4) for a, b in zip(clipped, lines, strict=True)):
-                return View(lowering.emit(node, ResizeBilinear(size, align, half), [picture, table]), NHWC)
+                return TensorView(lowering.emit(node, ResizeBilinear(size, align, half), [picture, table]), NHWC)
     raise UnsupportedOperatorError(
         f"{node}: {mode} from {height}x{width} to {size[0]}x{size[1]} with {transform} has no TFLite counterpart"
     )
@@ -120,9 +120,9 @@ def _repeat(node: OnnxNode, lowering: Lowering, picture: Tensor, repeats: tuple[
     batch, height, width, channels = picture.shape
     rows, columns = repeats
     wide = emit_concatenation(node, lowering, [picture] * columns, 3)  # each pixel's channels, several times in a row
-    strips = reshape(node, lowering, View.plain(wide), (batch, height, 1, width * columns * channels))
+    strips = reshape(node, lowering, TensorView.plain(wide), (batch, height, 1, width * columns * channels))
     tall = emit_concatenation(node, lowering, [strips.tensor] * rows, 2)
-    return reshape(node, lowering, View.plain(tall), (batch, height * rows, width * columns, channels)).tensor
+    return reshape(node, lowering, TensorView.plain(tall), (batch, height * rows, width * columns, channels)).tensor
 
 
 def _target(node: OnnxNode, lowering: Lowering, shape: Shape) -> tuple[tuple[int, int], tuple[float, float]]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError, UnsupportedOperatorError
 from mnv2_engines.tflite.graph import Shape
-from mnv2_engines.tflite.importer.lowering import Lowering, View, lowers
+from mnv2_engines.tflite.importer.lowering import Lowering, TensorView, lowers
 from mnv2_engines.tflite.importer.onnx_model import OnnxNode
-from mnv2_engines.tflite.operator import Operator, Rule
+from mnv2_engines.tflite.operator import Operator, ScaleRule
 
 __all__ = ["Reshape", "Transpose"]
 
@@ -22,10 +22,10 @@ _FLOAT_TYPES = {1, 10, 11, 16}
 
 @dataclass(frozen=True, slots=True)
 class Reshape(Operator):
-    """Give the same memory another shape; input 1 holds it once more, for the kernels."""
+    """Another shape of the same memory; input 1 holds the shape as well, for the kernels."""
 
     builtin: ClassVar[str] = "RESHAPE"
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     shape: Shape
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -43,17 +43,17 @@ class Reshape(Operator):
         return table
 
     def version(self, *, quantised: bool) -> int:
-        """Know one version only."""
+        """Return the only version."""
         del quantised
         return 1
 
 
 @dataclass(frozen=True, slots=True)
 class Transpose(Operator):
-    """Move axes: axis k of the output is axis ``order[k]`` of the input; input 1 holds the order."""
+    """Permutation: axis k of the output is axis ``order[k]`` of the input; input 1 holds the order."""
 
     builtin: ClassVar[str] = "TRANSPOSE"
-    rule: ClassVar[Rule] = Rule.SHARED
+    rule: ClassVar[ScaleRule] = ScaleRule.SHARED
     order: tuple[int, ...]
 
     def output_shapes(self, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -65,17 +65,17 @@ class Transpose(Operator):
         return schema.TransposeOptionsT()
 
 
-def reshape(node: OnnxNode, lowering: Lowering, view: View, shape: Shape) -> View:
-    """Give an ONNX value another shape, reading it in ONNX's order; nothing is emitted when the shape stays."""
+def reshape(node: OnnxNode, lowering: Lowering, view: TensorView, shape: Shape) -> TensorView:
+    """Return an ONNX value in another shape, reading it in ONNX's order; nothing is emitted when the shape stays."""
     if view.shape == shape:
         return view
     tensor = lowering.arrange(node, view, tuple(range(view.rank)))
     table = lowering.add_constant(f"{node.name}/shape", np.array(shape))
-    return View.plain(lowering.emit(node, Reshape(shape), [tensor, table]))
+    return TensorView.plain(lowering.emit(node, Reshape(shape), [tensor, table]))
 
 
 @lowers("Reshape")
-def lower_reshape(node: OnnxNode, lowering: Lowering) -> View:
+def lower_reshape(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower with 0 (keep) and -1 (infer) resolved."""
     view = lowering.view(node, 0)
     wanted = lowering.integers(node, 1) if node.has_input(1) else node.integers("shape")
@@ -90,7 +90,7 @@ def lower_reshape(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("Flatten")
-def lower_flatten(node: OnnxNode, lowering: Lowering) -> View:
+def lower_flatten(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Lower to a matrix."""
     view = lowering.view(node, 0)
     axis = node.integer("axis", 1)
@@ -101,7 +101,7 @@ def lower_flatten(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("Squeeze")
-def lower_squeeze(node: OnnxNode, lowering: Lowering) -> View:
+def lower_squeeze(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Drop axes of size 1."""
     view = lowering.view(node, 0)
     axes = _axes(node, lowering, view.rank)
@@ -113,7 +113,7 @@ def lower_squeeze(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("Unsqueeze")
-def lower_unsqueeze(node: OnnxNode, lowering: Lowering) -> View:
+def lower_unsqueeze(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Insert axes of size 1."""
     view = lowering.view(node, 0)
     count = len(lowering.integers(node, 1) if node.has_input(1) else node.integers("axes"))
@@ -125,24 +125,24 @@ def lower_unsqueeze(node: OnnxNode, lowering: Lowering) -> View:
 
 
 @lowers("Transpose")
-def lower_transpose(node: OnnxNode, lowering: Lowering) -> View:
-    """Only note the new order; whoever needs another one moves the data."""
+def lower_transpose(node: OnnxNode, lowering: Lowering) -> TensorView:
+    """Only note the new order; an operator that needs another one moves the data."""
     view = lowering.view(node, 0)
     order = node.integers("perm", tuple(reversed(range(view.rank))), length=view.rank)
     if sorted(order) != list(range(view.rank)):
-        raise ModelError(f"{node}: perm {list(order)} is no permutation of {view.rank} axes")
+        raise ModelError(f"{node}: perm {list(order)} is not a permutation of {view.rank} axes")
     renamed = {old: new for new, old in enumerate(order)}
-    return View(view.tensor, tuple(renamed[axis] for axis in view.order))
+    return TensorView(view.tensor, tuple(renamed[axis] for axis in view.order))
 
 
 @lowers("Identity", "Dropout")
-def lower_identity(node: OnnxNode, lowering: Lowering) -> View:
+def lower_identity(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Pass the value on: at inference a Dropout does nothing."""
     return lowering.view(node, 0)
 
 
 @lowers("Cast")
-def lower_cast(node: OnnxNode, lowering: Lowering) -> View:
+def lower_cast(node: OnnxNode, lowering: Lowering) -> TensorView:
     """Pass the value on between float types, and between integer types behind an ArgMax."""
     view = lowering.view(node, 0)
     if (node.integer("to") in _FLOAT_TYPES) != (view.tensor.dtype == "float32"):

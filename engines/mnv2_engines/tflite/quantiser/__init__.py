@@ -1,1 +1,1 @@
-"""Turn the float graph into an int8 graph."""
+"""The quantiser: from the float graph to an int8 graph."""

@@ -1,4 +1,4 @@
-"""Predict what rounding a layer's weights adds to its output on average, so that the bias can take it back.
+"""The average error that rounded weights add to a layer's output, which the bias then takes back.
 
 The sum over inputs of (rounded - exact weight) * E[input]: analytic bias correction (Nagel et al., arXiv 1906.04721,
 4.2.1), here with means measured on the calibration pictures, and with the share of each tap that falls on padding. It

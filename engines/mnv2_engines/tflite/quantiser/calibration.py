@@ -1,4 +1,4 @@
-"""Watch every activation of the float graph while it sees real pictures."""
+"""Statistics of every activation of the float graph over real pictures."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ MAX_OBSERVED_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Say what one activation was over all calibration pictures, per channel: per element of its last axis."""
+    """Range of one activation over all calibration pictures, per channel: per element of its last axis."""
 
     minimum: Moments
     maximum: Moments
@@ -97,7 +97,7 @@ def normalised(picture: UInt8Array, preprocess: Preprocess, shape: tuple[int, ..
 
 
 class _Watcher:
-    """Accumulate what is needed of one activation, picture by picture."""
+    """Statistics of one activation, accumulated picture by picture."""
 
     def __init__(self, name: str) -> None:
         self._name = name

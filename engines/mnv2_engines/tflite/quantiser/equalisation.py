@@ -1,4 +1,4 @@
-"""Let the channels of an activation use the same range, so that one int8 scale serves all of them.
+"""Equal ranges for the channels of an activation, so that one int8 scale serves all of them.
 
 A channel multiplied by f where it is made and divided by f where it is read leaves the network's function as it is
 (Nagel et al., arXiv 1906.04721, 4.1; here over a whole residual stream, as strongly as predicts the least noise).
@@ -47,7 +47,7 @@ def equalise(graph: Graph, observations: Mapping[str, Observation]) -> dict[str,
 
 @dataclass(slots=True)
 class _Group:
-    """Hold activations whose channels must be scaled together."""
+    """Activations whose channels must be scaled together."""
 
     tensors: list[Tensor] = field(default_factory=list)
     makers: list[Node] = field(default_factory=list)
@@ -104,7 +104,7 @@ def _groups(graph: Graph) -> list[_Group]:
 
 
 def _keeps_channels(node: Node) -> bool:
-    """Say whether a node treats all channels alike, so that a factor per channel passes through it."""
+    """Return whether a node treats all channels alike, so that a factor per channel passes through it."""
     operator = node.operator
     if isinstance(operator, Add):
         return all(tensor.data is None and tensor.shape == node.output.shape for tensor in node.inputs)

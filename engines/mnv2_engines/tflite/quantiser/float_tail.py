@@ -1,7 +1,7 @@
-"""Find what is better computed in float32 behind the last int8 layer."""
+"""The part behind the last int8 layer that is better computed in float32."""
 
 from mnv2_engines.tflite.graph import Graph, Node, Tensor
-from mnv2_engines.tflite.operator import Rule
+from mnv2_engines.tflite.operator import ScaleRule
 from mnv2_engines.tflite.operators.joining import Concatenation
 
 __all__ = ["answers", "float_tail"]
@@ -17,12 +17,12 @@ def float_tail(graph: Graph) -> frozenset[Node]:
     movable: set[Node] = set()
     for node in reversed(graph.nodes):
         readers = [reader for tensor in node.outputs for reader in consumers.get(tensor, [])]
-        if node.operator.rule in {Rule.SHARED, Rule.FIXED, Rule.FLOAT} and movable.issuperset(readers):
+        if node.operator.rule in {ScaleRule.SHARED, ScaleRule.FIXED, ScaleRule.FLOAT} and movable.issuperset(readers):
             movable.add(node)
     tail: set[Node] = set()
     computed: set[Tensor] = set()
     for node in graph.nodes:
-        starts = node.operator.rule in {Rule.FIXED, Rule.FLOAT} or isinstance(node.operator, Concatenation)
+        starts = node.operator.rule in {ScaleRule.FIXED, ScaleRule.FLOAT} or isinstance(node.operator, Concatenation)
         if node in movable and (starts or computed.intersection(node.inputs)):
             tail.add(node)
             computed.update(node.outputs)
@@ -31,7 +31,7 @@ def float_tail(graph: Graph) -> frozenset[Node]:
 
 def answers(graph: Graph, float_nodes: frozenset[Node]) -> tuple[Tensor, ...]:
     """Return what the int8 layers hand over: outputs, and what the float tail or an ArgMax reads."""
-    last = {node: None for node in graph.nodes if node in float_nodes or node.operator.rule is Rule.INDEX}
+    last = {node: None for node in graph.nodes if node in float_nodes or node.operator.rule is ScaleRule.INDEX}
     handed = [*graph.outputs, *(tensor for node in last for tensor in node.inputs)]
     made_last = {tensor for node in last for tensor in node.outputs}
     return tuple(t for t in dict.fromkeys(handed) if t.data is None and t not in made_last)

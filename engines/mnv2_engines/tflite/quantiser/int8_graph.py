@@ -1,4 +1,4 @@
-"""Build the int8 graph from the float one, once every activation has its scales."""
+"""The int8 graph, built from the float one once every activation has its scales."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
-from mnv2_engines.tflite.operator import Rule, Weighted
+from mnv2_engines.tflite.operator import ScaleRule, Weighted
 from mnv2_engines.tflite.operators.activations import LeakyRelu
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize
@@ -35,7 +35,7 @@ def rewrite(
 
 
 class _Rewriter:
-    """Keep, for each float activation, its int8 and its float32 stand-in in the new graph."""
+    """For each float activation, its int8 and its float32 counterpart in the new graph."""
 
     def __init__(
         self, graph: Graph, float_nodes: frozenset[Node], scales: Mapping[Tensor, Scales], means: Mapping[str, Moments]
@@ -51,7 +51,7 @@ class _Rewriter:
     def rewrite(self) -> Graph:
         inputs = [self._make(tensor) for tensor in self._graph.inputs]
         for node in self._graph.nodes:
-            if node in self._float_nodes or node.operator.rule is Rule.FLOAT:
+            if node in self._float_nodes or node.operator.rule is ScaleRule.FLOAT:
                 self._append(node, [self._real(tensor, node) for tensor in node.inputs], node.outputs)
                 self._reals.update({tensor: tensor for tensor in node.outputs})
             elif isinstance(node.operator, Weighted):
@@ -60,11 +60,11 @@ class _Rewriter:
                 self._rescale(node, self._integer(node.inputs[0], node), self._make(node.output))
             elif isinstance(node.operator, LeakyRelu):
                 self._leak(node, node.operator.slope)
-            elif node.operator.rule is Rule.CLAMP:
+            elif node.operator.rule is ScaleRule.CLAMP:
                 self._clamp(node)
-            elif node.operator.rule is Rule.SHARED:
+            elif node.operator.rule is ScaleRule.SHARED:
                 self._shared(node)
-            elif node.operator.rule is Rule.INDEX:
+            elif node.operator.rule is ScaleRule.INDEX:
                 self._append(node, [self._native(tensor) for tensor in node.inputs], node.outputs)
             else:
                 outputs = [self._make(tensor) for tensor in node.outputs]
@@ -98,7 +98,7 @@ class _Rewriter:
         return self._reals[tensor]
 
     def _native(self, tensor: Tensor) -> Tensor:
-        """Return an activation the way it was computed; what is no float activation stays itself."""
+        """Return an activation the way it was computed; anything but a float activation stays as it is."""
         return self._integers.get(tensor) or self._reals.get(tensor) or tensor
 
     def _operand(self, tensor: Tensor, node: Node) -> Tensor:

@@ -1,4 +1,4 @@
-"""Make the int8 input the camera's own bytes: ``int8 = pixel - 128``, which is XOR 0x80, with no float on the way."""
+"""The camera's own bytes as int8 input: ``int8 = pixel - 128``, which is XOR 0x80, with no float on the way."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ __all__ = ["PixelMapping", "fold_pixels"]
 
 @dataclass(frozen=True, slots=True)
 class PixelMapping:
-    """Say how pixels reach the int8 network, and how its input's reals relate to the float network's."""
+    """How pixels reach the int8 network, and how its input's reals relate to the float network's."""
 
     preprocess: Preprocess
     """What the frame path must apply: one mean (an integer) and one std for all channels where folding was possible."""

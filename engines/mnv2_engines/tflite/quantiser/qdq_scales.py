@@ -1,4 +1,4 @@
-"""Take the scales that a quantised ONNX file (QAT, QDQ) gives to its activations."""
+"""Scales that a quantised ONNX file (QAT, QDQ) gives to its activations."""
 
 from mnv2_engines.tflite.graph import Graph, Scales, Tensor
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize

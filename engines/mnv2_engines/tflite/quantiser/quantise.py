@@ -1,11 +1,11 @@
-"""Turn the float graph into an int8 graph: the order of the steps, and which of them to take."""
+"""The steps from the float graph to an int8 graph: their order, and which of them to take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.tflite.graph import Graph, Scales, Tensor
-from mnv2_engines.tflite.operator import Rule
+from mnv2_engines.tflite.operator import ScaleRule
 from mnv2_engines.tflite.passes import fuse_activations
 from mnv2_engines.tflite.quantiser.calibration import Moments, Observation
 from mnv2_engines.tflite.quantiser.equalisation import equalise
@@ -21,7 +21,7 @@ __all__ = ["Quantised", "QuantiserOptions", "quantise"]
 
 @dataclass(frozen=True, slots=True)
 class QuantiserOptions:
-    """Choose between ways to quantise; the defaults are what measured best (docs/quantisation.md)."""
+    """Choices of the quantiser; the defaults are what measured best (docs/quantisation.md)."""
 
     bias_correction: bool = True
     """Take from each bias what the rounding of the weights adds on average."""
@@ -35,7 +35,7 @@ class QuantiserOptions:
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """Hold the int8 graph and how it relates to the float one; activations have the same names in both."""
+    """The int8 graph and how it relates to the float one; activations have the same names in both."""
 
     graph: Graph
     pixels: PixelMapping
@@ -78,8 +78,8 @@ def _absorb_clamps(graph: Graph, scales: Mapping[Tensor, Scales]) -> None:
         producer = producers.get(source)
         if (
             producer is None
-            or node.operator.rule is not Rule.CLAMP
-            or producer.operator.rule not in {Rule.WEIGHTED, Rule.OWN}
+            or node.operator.rule is not ScaleRule.CLAMP
+            or producer.operator.rule not in {ScaleRule.WEIGHTED, ScaleRule.OWN}
         ):
             continue
         alone = len(consumers[source]) == 1 and source not in graph.outputs

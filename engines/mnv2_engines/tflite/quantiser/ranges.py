@@ -1,4 +1,4 @@
-"""Choose what an int8 activation's 256 steps cover."""
+"""The range that an int8 activation's 256 steps cover."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def representable(scales: Scales) -> tuple[float, float]:
 
 
 def saturates(scales: Scales, bounds: tuple[float, float]) -> bool:
-    """Say whether int8 itself clamps to these bounds, to half a step."""
+    """Return whether int8 itself clamps to these bounds, to half a step."""
     low, high = representable(scales)
     half = float(scales.scale[0]) / 2
     return low >= bounds[0] - half and high <= bounds[1] + half

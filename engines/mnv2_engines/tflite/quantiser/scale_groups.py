@@ -1,14 +1,14 @@
-"""Keep track of which activations must have one scale (union-find), and of the scales that are fixed from outside."""
+"""ScaleGroups of activations that must have one scale (union-find), and scales that are fixed from outside."""
 
 from collections.abc import Iterable, Mapping
 
 from mnv2_engines.tflite.graph import Scales, Tensor
 
-__all__ = ["Groups"]
+__all__ = ["ScaleGroups"]
 
 
-class Groups:
-    """Join activations into groups; each group has at most one fixed scale."""
+class ScaleGroups:
+    """ScaleGroups of activations; each group has at most one fixed scale."""
 
     def __init__(self, pinned: Mapping[Tensor, Scales]) -> None:
         self._pins = dict(pinned)

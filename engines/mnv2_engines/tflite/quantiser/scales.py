@@ -1,14 +1,14 @@
-"""Give every int8 activation its scale: which ones must agree, which are fixed, and what the others cover."""
+"""The scale of every int8 activation: which ones must agree, which are fixed, and what the others cover."""
 
 from collections.abc import Mapping
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.graph import Graph, Node, Scales, Tensor
-from mnv2_engines.tflite.operator import Rule
+from mnv2_engines.tflite.operator import ScaleRule
 from mnv2_engines.tflite.quantiser.calibration import Observation
 from mnv2_engines.tflite.quantiser.float_tail import answers
 from mnv2_engines.tflite.quantiser.ranges import activation_scales, search_range
-from mnv2_engines.tflite.quantiser.scale_groups import Groups
+from mnv2_engines.tflite.quantiser.scale_groups import ScaleGroups
 from mnv2_engines.tflite.quantiser.xnnpack_limits import widen
 
 __all__ = ["FIXED_SCALES", "assign_scales"]
@@ -45,16 +45,16 @@ def assign_scales(
         least, most = producers[tensor].operator.bounds if tensor in producers else (low, high)
         return max(low, least), min(high, most)
 
-    groups = Groups(given)
+    groups = ScaleGroups(given)
     for node in graph.nodes:
-        if node.operator.rule in {Rule.FIXED, Rule.FLOAT}:
+        if node.operator.rule in {ScaleRule.FIXED, ScaleRule.FLOAT}:
             groups.pin(node.output, FIXED_SCALES)
     fixed = {tensor for node in graph.nodes for tensor in node.outputs if groups.pinned(tensor)} | set(given)
     for node in integer_nodes:
-        if node.operator.rule is Rule.CLAMP:
+        if node.operator.rule is ScaleRule.CLAMP:
             groups.pin(node.output, activation_scales(*observed(node.output)))
     for node in integer_nodes:
-        if node.operator.rule is Rule.SHARED:
+        if node.operator.rule is ScaleRule.SHARED:
             _share(node, groups)
     touched = (*graph.inputs, *(tensor for node in integer_nodes for tensor in (*node.inputs, *node.outputs)))
     activations = [tensor for tensor in dict.fromkeys(touched) if tensor.data is None and tensor.dtype == "float32"]
@@ -67,7 +67,7 @@ def assign_scales(
     return {tensor: scales[root] for root, tensors in members.items() for tensor in tensors}
 
 
-def _share(node: Node, groups: Groups) -> None:
+def _share(node: Node, groups: ScaleGroups) -> None:
     activations = [tensor for tensor in node.inputs if tensor.data is None]
     for tensor in activations:
         # A join with several inputs must hold what each of them brings, not only the range of the one that is fixed.

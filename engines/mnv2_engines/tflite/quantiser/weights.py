@@ -1,4 +1,4 @@
-"""Quantise weights per output channel, and put into the bias what their rounding costs on average."""
+"""Weights quantised per output channel, with the average cost of their rounding in the bias."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ ExpectedShift: TypeAlias = Callable[[FloatArray], "npt.NDArray[np.float64]"]
 
 @dataclass(frozen=True, slots=True)
 class QuantisedWeights:
-    """Hold one layer's integers."""
+    """Integers of one layer."""
 
     weights: npt.NDArray[np.int8]
     weight_scales: Scales

@@ -1,4 +1,4 @@
-"""Keep the ratios of scales inside what XNNPACK's kernels can compute.
+"""Ratios of scales inside the range that XNNPACK's kernels can compute.
 
 An activation that is nearly always zero gets a tiny scale; a ratio out of range makes XNNPACK refuse the whole
 delegate, and LiteRT 2.3 then crash. Coarser steps for such an activation cost nothing: it moves its readers by less
@@ -12,10 +12,10 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tflite.graph import Node, Scales, Tensor
-from mnv2_engines.tflite.operator import Rule, Weighted
+from mnv2_engines.tflite.operator import ScaleRule, Weighted
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.quantiser.ranges import constant_scales
-from mnv2_engines.tflite.quantiser.scale_groups import Groups
+from mnv2_engines.tflite.quantiser.scale_groups import ScaleGroups
 
 __all__ = ["LEAST_LEAK", "MAX_RATIO", "widen"]
 
@@ -33,7 +33,7 @@ _Demand: TypeAlias = "tuple[Tensor, float]"
 
 
 def widen(
-    nodes: Sequence[Node], groups: Groups, scales: MutableMapping[Tensor, Scales], fixed: frozenset[Tensor]
+    nodes: Sequence[Node], groups: ScaleGroups, scales: MutableMapping[Tensor, Scales], fixed: frozenset[Tensor]
 ) -> None:
     """Raise scales (by group root) that are too small for the operators around them; those of `fixed` roots stay.
 
@@ -54,14 +54,14 @@ def widen(
     raise ModelError(f"the activations around node {unmet[0][0].origin!r} are of sizes that int8 cannot hold together")
 
 
-def _demands(node: Node, groups: Groups, scales: Mapping[Tensor, Scales]) -> Iterator[_Demand]:
+def _demands(node: Node, groups: ScaleGroups, scales: Mapping[Tensor, Scales]) -> Iterator[_Demand]:
     """Yield each activation whose scale is too small for a node, and the smallest scale that it must have."""
     for tensor, least in _least_scales(node, groups, scales):
         if tensor.data is None and float(scales[groups.root(tensor)].scale[0]) < least:
             yield tensor, least
 
 
-def _least_scales(node: Node, groups: Groups, scales: Mapping[Tensor, Scales]) -> Iterator[_Demand]:
+def _least_scales(node: Node, groups: ScaleGroups, scales: Mapping[Tensor, Scales]) -> Iterator[_Demand]:
 
     def scale(tensor: Tensor) -> float:
         if tensor.data is not None:
@@ -80,7 +80,7 @@ def _least_scales(node: Node, groups: Groups, scales: Mapping[Tensor, Scales]) -
         shortfall = _PRODUCT_LOW * scale(output) / product
         for tensor in (left, right):
             yield tensor, scale(tensor) * min(shortfall, 1e6) if shortfall > 1.0 else 0.0
-    elif rule in {Rule.OWN, Rule.CLAMP}:
+    elif rule in {ScaleRule.OWN, ScaleRule.CLAMP}:
         for tensor in node.inputs:
             if tensor.dtype == "float32":
                 yield output, scale(tensor) / MAX_RATIO

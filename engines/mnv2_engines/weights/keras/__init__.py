@@ -1,1 +1,1 @@
-"""Read what Keras saves: .keras and .h5 files with a MobileNetV2."""
+"""Files that Keras saves: .keras and .h5 with a MobileNetV2."""

@@ -1,4 +1,4 @@
-"""Flatten what Keras writes about a model into its layers, one after the other; nothing of it is run.
+"""Keras' description of a model as a flat list of layers; no code of the file is run.
 
 Keras 2 and 3 write alike here: a tree of containers (Functional, Sequential) whose leaves are layers.
 """
@@ -27,7 +27,7 @@ END_OF_FEATURES: Final = "out_relu"
 
 @dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """Describe one layer."""
+    """One layer."""
 
     class_name: str
     name: str
@@ -41,7 +41,7 @@ class KerasLayer:
 def flatten_model(model: Json) -> tuple[KerasLayer, ...]:
     """Return the layers of a model in the order in which they run.
 
-    Raises ModelError when what stands behind the features is no chain, or when the tree is not Keras'.
+    Raises ModelError when what stands behind the features is not a chain, or when the tree is not Keras'.
     """
     return tuple(_flatten(model, "", 0))
 

@@ -1,4 +1,4 @@
-"""Open what Keras saves: the description of the model, and its weights by layer and role."""
+"""A file that Keras saved: the description of the model, and its weights by layer and role."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ _OLD_FOLDER: Final = "_layer_checkpoint_dependencies"
 
 @dataclass(frozen=True, slots=True)
 class KerasFile:
-    """Hold a model's description, and find its weights; valid while the file is open."""
+    """A model's description, and access to its weights; valid while the file is open."""
 
     model: Json
     weight: Callable[[KerasLayer, str, int], StoredTensor]
@@ -65,7 +65,7 @@ def open_keras(path: Path, file: IO[bytes]) -> Iterator[KerasFile]:
     with open_archive(path, file) as archive:
         if archive.size("config.json") > _MAX_CONFIG_BYTES:
             size = archive.size("config.json")
-            raise ModelError(f"{path} describes its model in {size} bytes: that is no Keras model")
+            raise ModelError(f"{path} describes its model in {size} bytes: that is not a Keras model")
         model = _parse(path, archive.read("config.json"))
         weights = BytesIO(archive.read("model.weights.h5"))
     with open_hdf5(path, weights) as opened:

@@ -1,4 +1,4 @@
-"""Read an HDF5 file that may come from anywhere: whatever is wrong with it is a ModelError."""
+"""The reader of an HDF5 file that may come from anywhere: any fault of it is a ModelError."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DAMAGE: Final = (OSError, KeyError, RuntimeError, ValueError, TypeError, Attrib
 
 
 class Hdf5File:
-    """Read attributes, names and tensors by their place in the file. `open_hdf5` opens and closes it."""
+    """Reader of attributes, names and tensors by their place in the file. `open_hdf5` opens and closes it."""
 
     def __init__(self, path: Path, opened: Any) -> None:  # noqa: ANN401 - h5py has no types
         self._path = path

@@ -1,4 +1,4 @@
-"""Read a user's head off a Keras model: pooling, Flatten, Dense and activations, one after the other."""
+"""A user's head, read from a Keras model: pooling, Flatten, Dense and activations, one after the other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
@@ -6,7 +6,16 @@ from typing import Final
 import numpy as np
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.networks.head import Activation, ActivationName, Affine, Dense, Flatten, GlobalPool, HeadLayer, Pool
+from mnv2_engines.networks.head import (
+    ActivationName,
+    Affine,
+    Dense,
+    Flatten,
+    GlobalPool,
+    HeadActivation,
+    HeadLayer,
+    Pool,
+)
 from mnv2_engines.weights.keras.config import Json, KerasLayer, number
 from mnv2_engines.weights.keras.file import KerasFile
 
@@ -15,20 +24,20 @@ __all__ = ["read_head"]
 _TRAINING_ONLY: Final = frozenset(
     {"Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"}
 )
-_ACTIVATIONS: Final[Mapping[str, tuple[Activation, ...]]] = {
+_ACTIVATIONS: Final[Mapping[str, tuple[HeadActivation, ...]]] = {
     "linear": (),
-    "relu": (Activation("relu"),),
-    "relu6": (Activation("relu6"),),
-    "sigmoid": (Activation("sigmoid"),),
-    "tanh": (Activation("tanh"),),
-    "softmax": (Activation("softmax"),),
-    "softplus": (Activation("softplus"),),
-    "softsign": (Activation("softsign"),),
-    "selu": (Activation("selu"),),
-    "elu": (Activation("elu", 1.0),),
-    "silu": (Activation("silu"),),
-    "swish": (Activation("silu"),),
-    "leaky_relu": (Activation("leaky_relu", 0.2),),
+    "relu": (HeadActivation("relu"),),
+    "relu6": (HeadActivation("relu6"),),
+    "sigmoid": (HeadActivation("sigmoid"),),
+    "tanh": (HeadActivation("tanh"),),
+    "softmax": (HeadActivation("softmax"),),
+    "softplus": (HeadActivation("softplus"),),
+    "softsign": (HeadActivation("softsign"),),
+    "selu": (HeadActivation("selu"),),
+    "elu": (HeadActivation("elu", 1.0),),
+    "silu": (HeadActivation("silu"),),
+    "swish": (HeadActivation("silu"),),
+    "leaky_relu": (HeadActivation("leaky_relu", 0.2),),
 }
 """By Keras' names."""
 
@@ -101,19 +110,19 @@ def _relu(_file: KerasFile, layer: KerasLayer) -> Iterator[HeadLayer]:
             f"layer {layer.name!r} is a ReLU with options that are not known: expected max_value 6 or none"
         )
     if slope:
-        yield Activation("leaky_relu", slope)
+        yield HeadActivation("leaky_relu", slope)
     else:
-        yield Activation("relu" if largest is None else "relu6")
+        yield HeadActivation("relu" if largest is None else "relu6")
 
 
 def _sloped(_file: KerasFile, layer: KerasLayer) -> Iterator[HeadLayer]:
     name: ActivationName = "leaky_relu" if layer.class_name == "LeakyReLU" else "elu"
     slope = layer.config.get("negative_slope", layer.config.get("alpha"))
-    yield Activation(name, number(slope, f"the slope of layer {layer.name!r}"))
+    yield HeadActivation(name, number(slope, f"the slope of layer {layer.name!r}"))
 
 
 def _softmax(_file: KerasFile, _layer: KerasLayer) -> Iterator[HeadLayer]:
-    yield Activation("softmax")
+    yield HeadActivation("softmax")
 
 
 def _activation(layer: KerasLayer, value: Json) -> Sequence[HeadLayer]:
@@ -137,7 +146,7 @@ def _pair(layer: KerasLayer, key: str) -> tuple[int, int]:
 
 
 _READERS: Final[Mapping[str, Callable[[KerasFile, KerasLayer], Iterator[HeadLayer]]]] = {
-    "Activation": _named_activation,
+    "HeadActivation": _named_activation,
     "AveragePooling2D": _pool,
     "BatchNormalization": _batch_norm,
     "Dense": _dense,

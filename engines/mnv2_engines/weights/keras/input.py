@@ -1,4 +1,4 @@
-"""Find out what a Keras model does to pixels before its first convolution: that is its preprocess."""
+"""What a Keras model does to pixels before its first convolution: that is its preprocess."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _TF_ARITHMETIC: Final = {"math.truediv": "/", "math.multiply": "*", "math.subtra
 
 @dataclass(frozen=True, slots=True)
 class KerasInput:
-    """Say what a model expects of a picture."""
+    """What a model expects of a picture."""
 
     size_hw: tuple[int, int] | None
     """None when the model takes any size."""

@@ -1,4 +1,4 @@
-"""Turn a Keras model on keras.applications' MobileNetV2 into a network: its input, its features, the user's head."""
+"""A network from a Keras model on keras.applications' MobileNetV2: its input, its features, the user's head."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Read what PyTorch saves, without PyTorch: state dicts in .pth and .safetensors files."""
+"""Files that PyTorch saves, read without PyTorch: state dicts in .pth and .safetensors files."""

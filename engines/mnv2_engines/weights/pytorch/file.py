@@ -1,4 +1,4 @@
-"""Read the tensors of a file that `torch.save` wrote, without torch: the zip format, and the older one."""
+"""Tensors of a file that `torch.save` wrote, read without torch: the zip format, and the older one."""
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from mnv2_engines.tensors import FloatArray
 from mnv2_engines.weights.pytorch.pickle_reader import PickleError, follow_pickle
 from mnv2_engines.weights.pytorch.tensors import CONSTRUCTORS, Storage, StorageKind, flatten_tensors, storage_of
 from mnv2_engines.weights.stored_tensor import BFLOAT16, StoredTensor, decode_elements
-from mnv2_engines.weights.zip_file import Archive, open_archive
+from mnv2_engines.weights.zip_file import ZipArchive, open_archive
 
 __all__ = ["LEGACY_START", "open_torch"]
 
@@ -44,7 +44,7 @@ def _named(path: Path, value: object) -> Mapping[str, StoredTensor]:
     return tensors
 
 
-def _read_zip(path: Path, archive: Archive) -> object:
+def _read_zip(path: Path, archive: ZipArchive) -> object:
     pickles = [name for name in archive.names if name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise ModelError(f"{path} is a zip without weights in it: expected what torch.save or Keras' model.save writes")
@@ -73,7 +73,7 @@ def _read_legacy(path: Path, file: IO[bytes]) -> object:
 
 
 class _LegacyStorages:
-    """Know where in a file of the older format each storage lies, behind the pickles that refer to it."""
+    """Place of each storage in a file of the older format, after the pickles that refer to it."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Bring the names of the common PyTorch MobileNetV2s into torchvision's.
+"""Names of the common PyTorch MobileNetV2s, translated to torchvision's.
 
 Three ways to name the same tensors are about: torchvision's of today (`features.2.conv.0.0`), the flat numbering of the
 first ports and of torchvision before 0.3 (`features.2.conv.0`), and ports that keep the last convolution (`conv.0`) or
@@ -66,7 +66,7 @@ def rename(tensors: Mapping[str, StoredTensor]) -> Mapping[str, StoredTensor]:
 
 
 def _is_flat(tensors: Mapping[str, StoredTensor]) -> bool:
-    """Say whether blocks are numbered through; today's first block ends with the BatchNorm `conv.2`."""
+    """Return whether blocks are numbered through; today's first block ends with the BatchNorm `conv.2`."""
     return "features.1.conv.3.weight" in tensors
 
 

@@ -1,4 +1,4 @@
-"""Follow a pickle without Python's own unpickler: values are built, nothing of the file is ever called or imported.
+"""A reader of pickles without Python's unpickler: it builds values, and never calls or imports what a file names.
 
 `pickle` runs whatever a file names, and even a subclass with a restricted `find_class` leaves its opcodes that reserve
 gigabytes. Here `pickletools` splits the file into opcodes, and only those that weight files are made of are followed.
@@ -16,18 +16,18 @@ __all__ = ["Constructor", "PickleError", "follow_pickle"]
 
 
 class PickleError(ModelError):
-    """Say that a pickle holds something else than tensors, or is damaged."""
+    """A pickle that holds something else than tensors, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constructor:
-    """Stand for a function that a pickle may name: what is called in its place is ours."""
+    """A function that a pickle may name; code of this package is called in its place."""
 
     build: Callable[..., object]
 
 
 class _Mark:
-    """Stand on the stack where a collection begins."""
+    """Marker on the stack where a collection begins."""
 
 
 _MAX_OPCODES: Final = 2_000_000
@@ -71,7 +71,7 @@ def follow_pickle(
 
 
 class _Machine:
-    """Hold the stack and the memo of one pickle."""
+    """Stack and memo of one pickle."""
 
     def __init__(self, constructors: Mapping[str, object], load_persistent: Callable[[object], object]) -> None:
         self._constructors = constructors
@@ -156,7 +156,7 @@ class _Machine:
             raise PickleError(f"it puts items into a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, (str, int, float, type(None))):
-                # A tuple of tuples of ... can take forever to hash.
+                # A tuple of tuples of ... can take unlimited time to hash.
                 raise PickleError(f"it has a {type(key).__name__} for a key")
             target[key] = value
 

@@ -1,4 +1,4 @@
-"""Read a .safetensors file: a length, a JSON table of types, shapes and places, then the numbers."""
+"""A .safetensors file: a length, a JSON table of types, shapes and places, then the numbers."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Turn a PyTorch state dict into a network: the width follows from the shapes, and a mismatch is shown."""
+"""A network from a PyTorch state dict: the width follows from the shapes, and a mismatch is shown."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -29,7 +29,7 @@ _SHOWN: Final = 5
 def network_from_state_dict(tensors: Mapping[str, StoredTensor], expected: Expected) -> ImportedNetwork:
     """Return the network that the tensors belong to.
 
-    Raises ModelError when they are no MobileNetV2: it lists the first layers that differ from the nearest one.
+    Raises ModelError when they are not MobileNetV2: it lists the first layers that differ from the nearest one.
     """
     named = rename(find_network(tensors, expected.part))
     kernel, bias = named[f"{DENSE}.weight"], named.get(f"{DENSE}.bias")
@@ -73,7 +73,7 @@ def choose_network(shapes: Mapping[str, Shape], expected: Expected, classes: int
     more = f"; and {len(different) - _SHOWN} more layers" if len(different) > _SHOWN else ""
     advice = f": leave --width out, the shapes are those of {width}" if found and expected.width is not None else ""
     nearest_one = "" if expected.width is not None else ", the nearest"
-    raise ModelError(f"this is no MobileNetV2 of width {stated.width}{nearest_one}: {listed}{more}{advice}")
+    raise ModelError(f"this is not a MobileNetV2 of width {stated.width}{nearest_one}: {listed}{more}{advice}")
 
 
 def check_numbers(arrays: Mapping[str, FloatArray]) -> None:

@@ -1,4 +1,4 @@
-"""Know the few functions and names that a pickle of PyTorch's tensors is made of."""
+"""The few functions and names that a pickle of PyTorch's tensors is made of."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ _MAX_PARTS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class StorageKind:
-    """Name the type of a storage's elements, as numpy does (without byte order), or BFLOAT16."""
+    """Type of a storage's elements by numpy's name (without byte order), or BFLOAT16."""
 
     dtype: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Storage:
-    """Stand for a block of elements in the file; tensors are views of it."""
+    """A block of elements in the file; tensors are views of it."""
 
     key: str
     kind: StorageKind
@@ -45,7 +45,7 @@ _DTYPES: Final = {
 def storage_of(persistent_id: object, read: Callable[[str, StorageKind], FloatArray]) -> Storage:
     """Return the storage that ``('storage', kind, key, device, count, ...)`` names. Raises PickleError."""
     if not isinstance(persistent_id, tuple) or len(persistent_id) < 5 or persistent_id[0] != "storage":
-        raise PickleError("it refers to something outside of itself that is no storage")
+        raise PickleError("it refers to something outside of itself that is not a storage")
     _, kind, key, _, count = persistent_id[:5]
     if len(persistent_id) > 5 and persistent_id[5] is not None:
         raise PickleError("it has storages that are parts of others, which PyTorch 0.4 and newer never write")
@@ -108,7 +108,7 @@ def _size(items: object = ()) -> tuple[int, ...]:
 
 def _sizes(value: object) -> tuple[int, ...]:
     if not isinstance(value, tuple) or not all(isinstance(item, int) and 0 <= item < 1 << 40 for item in value):
-        raise PickleError("it has a tensor whose sizes are no sizes")
+        raise PickleError("it has a tensor with invalid sizes")
     return value
 
 

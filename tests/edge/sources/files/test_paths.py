@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config
-from mnv2_edge.config.rules import require_sound
+from mnv2_edge.config.rules import require_valid
 from mnv2_edge.errors import SourcePermissionError, exit_status_of
 from mnv2_edge.sources import SourceOptions
 from mnv2_edge.sources.files.files import open_file, what_is_at
@@ -42,4 +42,4 @@ def test_so_does_a_folder_that_may_not_be_listed(tmp_path: Path) -> None:
 
 def test_a_configuration_that_names_it_is_sound(tmp_path: Path) -> None:
     with closed_to_us(tmp_path):
-        require_sound(Config(version=1, cameras=(CameraConfig(uri=str(tmp_path / "cat.jpg")),)))
+        require_valid(Config(version=1, cameras=(CameraConfig(uri=str(tmp_path / "cat.jpg")),)))

@@ -162,7 +162,7 @@ def test_what_may_not_be_read_is_said_so(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("query", "message"),
-    [("?size=3x3", "no option 'size': expected fps"), ("?fps=fast", "no rate"), ("?fps=3", "add --pace realtime")],
+    [("?size=3x3", "no option 'size': expected fps"), ("?fps=fast", "not a rate"), ("?fps=3", "add --pace realtime")],
 )
 def test_options_that_make_no_sense_are_refused(tmp_path, query, message):
     path = write(tmp_path / "a.png", plain(1))

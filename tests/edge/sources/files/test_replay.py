@@ -9,7 +9,7 @@ import pytest
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.frames import Frame
-from mnv2_edge.pipeline.reader import Camera, Supervision
+from mnv2_edge.pipeline.reader import OpenedCamera, Supervision
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.demo import DemoSource, Film
 from mnv2_edge.sources.files.faults import Fault, parse_faults
@@ -109,7 +109,7 @@ def test_faults_that_end_it_do_so_once() -> None:
 
 def test_a_rehearsal_of_everything() -> None:
     spec = "end@0.3,stall@0.6+1.0,black@2.2+0.5,hang@3.2+2"
-    camera = Camera("cam", None, opener(spec), Supervision(stall_s=0.5, hang_s=0.3, black_s=0.2))
+    camera = OpenedCamera("cam", None, opener(spec), Supervision(stall_s=0.5, hang_s=0.3, black_s=0.2))
     watched = Watched(camera)
     watched.capture.start()
     watched.go_on(5)

@@ -79,7 +79,7 @@ def test_what_is_no_film_is_an_error_at_opening(films, tmp_path):
     data = (films / "film.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 2])  # an MP4's index stands at its end
     for name in ("noise.avi", "empty.mp4", "cut.mp4"):
-        with pytest.raises(SourceError, match=rf"{name} is no picture and no video .*`file ") as caught:
+        with pytest.raises(SourceError, match=rf"{name} is neither a picture nor a video .*`file ") as caught:
             open_source(str(tmp_path / name), camera_id="c")
         assert caught.value.exit_status == 69
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mnv2_edge.errors import SourceError, SourceLoginError, UsageError
-from mnv2_edge.pipeline.reader import Camera, Supervision
+from mnv2_edge.pipeline.reader import OpenedCamera, Supervision
 from mnv2_edge.sources.network.mjpeg import MjpegSource
 from mnv2_edge.sources.open import open_source
 from mnv2_edge.testing import check_source
@@ -141,7 +141,7 @@ class TestSupervised:
 
     @staticmethod
     def watch(server: MjpegServer) -> Watched:
-        watched = Watched(Camera("cam", None, lambda: open_it(server.url), Supervision(stall_s=0.5)))
+        watched = Watched(OpenedCamera("cam", None, lambda: open_it(server.url), Supervision(stall_s=0.5)))
         watched.capture.start()
         watched.go_on(5, until_frames=3)
         return watched

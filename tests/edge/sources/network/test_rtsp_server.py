@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnv2_edge.errors import SourceError, SourceLoginError
-from mnv2_edge.pipeline.reader import Camera
+from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.open import open_source
 from mnv2_edge.testing import check_source
@@ -90,7 +90,7 @@ def test_a_wrong_path_and_nobody_there_are_said_soon(server: RtspServer, library
 
 
 def watch(server: RtspServer, library: str) -> Watched:
-    watched = Watched(Camera("cam", None, lambda: open_it(server, library)))
+    watched = Watched(OpenedCamera("cam", None, lambda: open_it(server, library)))
     watched.capture.start()
     watched.go_on(10, until_frames=10)
     assert watched.names[-1] == "streaming"

@@ -174,9 +174,9 @@ def test_what_is_asked_for(query, expected):
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("0?size=big", "no size: expected WIDTHxHEIGHT"),
-        ("0?size=0x480", "no size"),
-        ("0?fps=-1", "no rate"),
+        ("0?size=big", "not a size: expected WIDTHxHEIGHT"),
+        ("0?size=0x480", "not a size"),
+        ("0?fps=-1", "not a rate"),
         ("0?format=h264", "expected mjpg or yuyv"),
         ("0?sise=640x480", "no option 'sise': expected format, fps, size"),
     ],

@@ -147,7 +147,7 @@ def test_resize_keeps_its_scales_float32_and_shapes_stay_whole():
 
 
 def test_arithmetic_on_shapes_stays_float32():
-    """4097 is no FP16 number: a size that was computed with it would be 4096."""
+    """4097 is not an FP16 number: a size that was computed with it would be 4096."""
     model = model_of(
         [
             helper.make_node("Shape", ["x"], ["shape"]),

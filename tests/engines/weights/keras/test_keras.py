@@ -9,7 +9,7 @@ import pytest
 
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.networks import MobileNetV2, NetworkWeights, write_network
-from mnv2_engines.networks.head import Activation, Affine, Dense, Flatten, GlobalPool, Pool
+from mnv2_engines.networks.head import Affine, Dense, Flatten, GlobalPool, HeadActivation, Pool
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.weights import Expected, read_weights
 from support.keras_format import backbone, dense, functional, layer, picture, save_h5, save_keras, sequential
@@ -34,7 +34,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def reference():
-    head = (GlobalPool(), Dense(KERNEL, BIAS), Activation("softmax"))
+    head = (GlobalPool(), Dense(KERNEL, BIAS), HeadActivation("softmax"))
     return write_network(TINY, NetworkWeights(FEATURES, head, padding="trailing", epsilon=1e-3))
 
 
@@ -84,7 +84,7 @@ def test_a_head_with_flatten_batch_norm_and_activations(tmp_path):
         tmp_path,
     )
     flatten, hidden, norm, relu, last, sigmoid = head
-    assert (flatten, relu, sigmoid) == (Flatten(), Activation("relu"), Activation("sigmoid"))
+    assert (flatten, relu, sigmoid) == (Flatten(), HeadActivation("relu"), HeadActivation("sigmoid"))
     np.testing.assert_array_equal(hidden.kernel, first.T)
     np.testing.assert_array_equal(last.kernel, second.T)
     x = dice.normal(size=6)
@@ -100,13 +100,13 @@ def test_a_head_with_flatten_batch_norm_and_activations(tmp_path):
         (layer("GlobalMaxPooling2D", "pool", keepdims=True), GlobalPool("max", keep_map=True)),
         (layer("MaxPooling2D", "pool", pool_size=[2, 2], strides=[1, 1], padding="valid"), Pool("max", (2, 2), (1, 1))),
         (layer("AveragePooling2D", "pool", pool_size=2, strides=None), Pool("average", (2, 2), (2, 2))),
-        (layer("LeakyReLU", "act", negative_slope=0.1), Activation("leaky_relu", 0.1)),
-        (layer("LeakyReLU", "act", alpha=0.3), Activation("leaky_relu", 0.3)),
-        (layer("ELU", "act", alpha=0.5), Activation("elu", 0.5)),
-        (layer("ReLU", "act", max_value=6.0), Activation("relu6")),
-        (layer("ReLU", "act", negative_slope=0.2), Activation("leaky_relu", 0.2)),
-        (layer("Activation", "act", activation="swish"), Activation("silu")),
-        (layer("Softmax", "act", axis=-1), Activation("softmax")),
+        (layer("LeakyReLU", "act", negative_slope=0.1), HeadActivation("leaky_relu", 0.1)),
+        (layer("LeakyReLU", "act", alpha=0.3), HeadActivation("leaky_relu", 0.3)),
+        (layer("ELU", "act", alpha=0.5), HeadActivation("elu", 0.5)),
+        (layer("ReLU", "act", max_value=6.0), HeadActivation("relu6")),
+        (layer("ReLU", "act", negative_slope=0.2), HeadActivation("leaky_relu", 0.2)),
+        (layer("HeadActivation", "act", activation="swish"), HeadActivation("silu")),
+        (layer("Softmax", "act", axis=-1), HeadActivation("softmax")),
     ],
     ids=lambda value: value["class_name"] if isinstance(value, dict) else str(value),
 )

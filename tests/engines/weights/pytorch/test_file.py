@@ -178,7 +178,7 @@ def test_dicts_that_multiply_are_refused(tmp_path):
     ("tensor", "message"),
     [
         (Tensor(Storage(np.zeros(4, np.float32)), 2, (3,), (1,)), "reaches to element 5 of a storage of 4"),
-        (Tensor(Storage(np.zeros(4, np.float32)), 0, (2, 2), (-1, 1)), "sizes are no sizes"),
+        (Tensor(Storage(np.zeros(4, np.float32)), 0, (2, 2), (-1, 1)), "a tensor with invalid sizes"),
         (Tensor(Storage(np.zeros(4, np.float32)), 0, (2, 2), (1,)), "2 sizes and 1 strides"),
         (Tensor(Storage(np.zeros(1, np.float32)), 0, (1 << 20, 1 << 20), (0, 0)), "larger than any MobileNetV2 needs"),
     ],

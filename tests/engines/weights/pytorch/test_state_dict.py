@@ -119,7 +119,7 @@ def test_the_first_differing_layers_are_listed():
     with pytest.raises(ModelError) as caught:
         imported(arrays)
     assert str(caught.value) == (
-        "this is no MobileNetV2 of width 0.75, the nearest: "
+        "this is not a MobileNetV2 of width 0.75, the nearest: "
         "features.4.conv.2.weight is [40, 144, 1, 1], expected [24, 144, 1, 1]; "
         "features.9.conv.1.0.weight is missing, expected [288, 1, 3, 3]; "
         "features.9.se.fc.weight does not belong to it"
@@ -128,7 +128,7 @@ def test_the_first_differing_layers_are_listed():
 
 def test_a_wrong_width_says_the_right_one():
     with pytest.raises(
-        ModelError, match=r"no MobileNetV2 of width 1\.0: features\.0\.0\.weight .* leave --width out.*0\.1"
+        ModelError, match=r"not a MobileNetV2 of width 1\.0: features\.0\.0\.weight .* leave --width out.*0\.1"
     ):
         imported(state_dict(), Expected(width=1.0))
 

@@ -1,4 +1,4 @@
-"""Say what an evaluation found: tables for people, one object for programs."""
+"""Text of an evaluation's result: tables for people, one object for programs."""
 
 from pathlib import Path
 

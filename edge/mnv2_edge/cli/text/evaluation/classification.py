@@ -1,13 +1,13 @@
-"""Say how often a classifier is right, and what it takes for what."""
+"""Text of a classifier's result: how often it is right, and which classes it confuses."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from mnv2_edge.cli.text.evaluation.figures import align, describe_engine, judged_json, percent, pictures_json
+from mnv2_edge.cli.text.evaluation.figures import align, describe_engine, engine_json, percent, pictures_json
 from mnv2_edge.cli.ui.tables import format_table
-from mnv2_engines.evaluation.classification import ClassFigures, ClassificationTally, Share
+from mnv2_engines.evaluation.classification import ClassFigures, ClassificationTally, Proportion
 from mnv2_engines.evaluation.comparison import PairedTally
-from mnv2_engines.evaluation.result import ClassificationResult, Judged, Reference
+from mnv2_engines.evaluation.result import ClassificationResult, EvaluatedEngine, FloatResult
 from mnv2_engines.predictions import Prediction
 
 __all__ = ["summarise", "to_json"]
@@ -128,13 +128,13 @@ def _first(predictions: Sequence[Prediction]) -> str:
     return f"{predictions[0].label} {predictions[0].score:.2f}" if predictions else "-"
 
 
-def _share(share: Share) -> str:
+def _share(share: Proportion) -> str:
     low, high = share.interval_95
     return f"{100 * share.value:.1f} % ({share.right} of {share.of}; 95 % interval {100 * low:.1f} to {100 * high:.1f})"
 
 
 def _alone(paired: PairedTally) -> str:
-    """Say how often only one of them is right, and how likely that difference is chance."""
+    """Return how often only one of them is right, and how likely that difference is chance."""
     if paired.engine_alone_right + paired.reference_alone_right == 0:
         return ""
     return (
@@ -143,16 +143,16 @@ def _alone(paired: PairedTally) -> str:
     )
 
 
-def _network_json(judged: Judged, tally: ClassificationTally) -> dict[str, object]:
+def _network_json(judged: EvaluatedEngine, tally: ClassificationTally) -> dict[str, object]:
     return {
-        **judged_json(judged),
+        **engine_json(judged),
         "top1": _share_json(tally.top1),
         "top5": _share_json(tally.top5),
         "mean_recall": tally.mean_recall(),
     }
 
 
-def _share_json(share: Share) -> dict[str, object]:
+def _share_json(share: Proportion) -> dict[str, object]:
     return {"right": share.right, "of": share.of, "value": share.value, "interval_95": list(share.interval_95)}
 
 
@@ -167,7 +167,7 @@ def _confusion_json(tally: ClassificationTally) -> dict[str, object]:
     return {"class_ids": ids, "rows": tally.confusion[ids][:, ids].tolist()}
 
 
-def _reference_json(reference: Reference, labels: Sequence[str]) -> dict[str, object]:
+def _reference_json(reference: FloatResult, labels: Sequence[str]) -> dict[str, object]:
     paired = reference.paired
     return {
         **_network_json(reference.judged, reference.tally),

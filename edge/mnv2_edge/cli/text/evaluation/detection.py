@@ -1,12 +1,12 @@
-"""Say how well boxes fit."""
+"""Text of a detector's result: how well boxes fit."""
 
 from dataclasses import asdict
 from typing import Final
 
-from mnv2_edge.cli.text.evaluation.figures import align, describe_engine, judged_json, percent, pictures_json
+from mnv2_edge.cli.text.evaluation.figures import align, describe_engine, engine_json, percent, pictures_json
 from mnv2_edge.cli.ui.tables import format_table
 from mnv2_engines.evaluation.detection import DetectionFigures
-from mnv2_engines.evaluation.result import DetectionResult, Judged
+from mnv2_engines.evaluation.result import DetectionResult, EvaluatedEngine
 
 __all__ = ["summarise", "to_json"]
 
@@ -64,6 +64,6 @@ def _cells(figures: DetectionFigures) -> tuple[str, ...]:
     return tuple(percent(value) for value in (figures.ap, figures.ap50, figures.ap75, *sizes, figures.recall))
 
 
-def _network_json(result: DetectionResult, judged: Judged, figures: DetectionFigures) -> dict[str, object]:
+def _network_json(result: DetectionResult, judged: EvaluatedEngine, figures: DetectionFigures) -> dict[str, object]:
     classes = [{"label": result.categories[one.class_id], **asdict(one)} for one in figures.classes]
-    return {**judged_json(judged), **asdict(figures), "classes": classes}
+    return {**engine_json(judged), **asdict(figures), "classes": classes}

@@ -1,12 +1,12 @@
-"""Share how figures and networks are written."""
+"""Format of figures and networks in the text of evaluations."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from mnv2_engines.evaluation.result import Judged, Unreadable
+from mnv2_engines.evaluation.result import EvaluatedEngine, UnreadablePicture
 
-__all__ = ["align", "describe_engine", "describe_unreadable", "judged_json", "percent", "pictures_json"]
+__all__ = ["align", "describe_engine", "describe_unreadable", "engine_json", "percent", "pictures_json"]
 
 _NAMED: Final = 5
 
@@ -21,20 +21,20 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def describe_engine(judged: Judged) -> str:
-    """Return what was judged and how it was fed."""
+def describe_engine(judged: EvaluatedEngine) -> str:
+    """Return what was evaluated, and with which preprocessing."""
     return f"{judged.name}, {judged.runtime}, {judged.preprocess.resize}"
 
 
-def describe_unreadable(unreadable: Sequence[Unreadable]) -> list[str]:
-    """Return how many pictures could not be judged, and why, up to a few; nothing when all were."""
+def describe_unreadable(unreadable: Sequence[UnreadablePicture]) -> list[str]:
+    """Return how many pictures could not be evaluated, and why, up to a few; nothing when all were."""
     if not unreadable:
         return []
     more = ["  ..."] if len(unreadable) > _NAMED else []
-    return [f"not judged: {len(unreadable)}", *(f"  {one.reason}" for one in unreadable[:_NAMED]), *more]
+    return [f"left out: {len(unreadable)}", *(f"  {one.reason}" for one in unreadable[:_NAMED]), *more]
 
 
-def judged_json(judged: Judged) -> dict[str, object]:
+def engine_json(judged: EvaluatedEngine) -> dict[str, object]:
     """Return name, runtime and preprocess."""
     preprocess = judged.preprocess
     return {
@@ -49,6 +49,6 @@ def judged_json(judged: Judged) -> dict[str, object]:
     }
 
 
-def pictures_json(found: int, judged: int, unreadable: Sequence[Unreadable]) -> dict[str, object]:
+def pictures_json(found: int, judged: int, unreadable: Sequence[UnreadablePicture]) -> dict[str, object]:
     """Return how many pictures there were and what became of them."""
     return {"found": found, "judged": judged, "unreadable": [asdict(one) for one in unreadable]}

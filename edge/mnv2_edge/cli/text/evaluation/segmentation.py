@@ -1,10 +1,10 @@
-"""Say how well areas fit."""
+"""Text of a segmenter's result: how well areas fit."""
 
 from typing import Final
 
-from mnv2_edge.cli.text.evaluation.figures import align, describe_engine, judged_json, percent, pictures_json
+from mnv2_edge.cli.text.evaluation.figures import align, describe_engine, engine_json, percent, pictures_json
 from mnv2_edge.cli.ui.tables import format_table
-from mnv2_engines.evaluation.result import Judged, SegmentationResult
+from mnv2_engines.evaluation.result import EvaluatedEngine, SegmentationResult
 from mnv2_engines.evaluation.segmentation import SegmentationTally
 
 __all__ = ["summarise", "to_json"]
@@ -50,7 +50,7 @@ def to_json(result: SegmentationResult) -> dict[str, object]:
     }
 
 
-def _network_json(result: SegmentationResult, judged: Judged, tally: SegmentationTally) -> dict[str, object]:
+def _network_json(result: SegmentationResult, judged: EvaluatedEngine, tally: SegmentationTally) -> dict[str, object]:
     classes = [
         {
             "class_id": one.class_id,
@@ -63,7 +63,7 @@ def _network_json(result: SegmentationResult, judged: Judged, tally: Segmentatio
         for one in tally.classes()
     ]
     return {
-        **judged_json(judged),
+        **engine_json(judged),
         "mean_iou": tally.mean_iou,
         "pixel_accuracy": tally.pixel_accuracy,
         "unseen": tally.unseen,
