@@ -131,7 +131,7 @@ def test_pooling_windows(tmp_path):
         (HeadActivation("softsign"), lambda x: x / (1 + abs(x))),
         (HeadActivation("selu"), lambda x: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(x), x)),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "name", ""),
 )
 def test_activations(activation, function):
     network = MobileNetV2(0.1, (32, 32), 40)
