@@ -104,6 +104,8 @@ class AvSource:
         if not self._container.streams.video:
             raise SourceError(f"{self._name} has no video: expected H.264 or H.265")
         stream = self._container.streams.video[0]
+        if stream.codec_context is None:
+            raise SourceError(f"{self._name} sends video that FFmpeg cannot decode: expected H.264 or H.265")
         self._require(stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "SLICE"  # threads by frame would keep as many pictures back
         if keyframes_only:
