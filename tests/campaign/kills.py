@@ -131,15 +131,20 @@ def _victims(folder: Path) -> Iterator[list[Victim]]:
             ),
             Victim(
                 "engines export",
-                ("engines", "export", "tiny", str(out / "b.mnv2")),
+                ("engines", "export", "tiny", str(out / "b.mnv2"), "--force"),
                 lambda: _store(home) or _bundle(out / "b.mnv2", folder),
             ),
             Victim("engines import", ("engines", "import", str(samples / "tiny.mnv2")), lambda: _store(home)),
-            Victim("models add", catalogue, lambda: _models(home), lambda: call("models", "remove", "net", home=home)),
+            Victim(
+                "models add",
+                catalogue,
+                lambda: _models(home, samples / "tiny.onnx"),
+                lambda: call("models", "remove", "net", home=home),
+            ),
             Victim(
                 "models pull",
                 ("models", "pull", "net"),
-                lambda: _models(home),
+                lambda: _models(home, samples / "tiny.onnx"),
                 lambda: shutil.rmtree(home / "models" / "net", ignore_errors=True),
             ),
             Victim(
@@ -185,9 +190,13 @@ def _store(home: Path) -> str:
     return "" if found.state == "ok" else f"the engine is {found.state}: {found.why}"
 
 
-def _models(home: Path) -> str:
+def _models(home: Path, original: Path) -> str:
+    """Look at the list and, where the network stands under its name, at each of its bytes."""
     done = call("models", "list", home=home, timeout_s=PATIENCE_S)
-    return "" if done.returncode == 0 else f"`models list` ends with {done.returncode}: {done.stderr}"
+    if done.returncode:
+        return f"`models list` ends with {done.returncode}: {done.stderr}"
+    pulled = home / "models" / "net" / "net.onnx"
+    return "net.onnx is torn" if pulled.exists() and pulled.read_bytes() != original.read_bytes() else ""
 
 
 def _whole_text(file: Path, end: str) -> str:

@@ -20,6 +20,7 @@ from support.mosquitto import Mosquitto
 
 _EVERY_S = 5.0
 _FPS = 4.0
+_LEAST = 8
 _SETTLED = 0.25
 """The part of the time that is not judged: caches fill, allocators find their size."""
 
@@ -74,8 +75,10 @@ class Soaked:
 
 
 def measure(pid: int) -> tuple[int, int, int]:
-    """Return resident memory in KiB, open files and threads of a process."""
+    """Return resident memory in KiB, open files and threads of a process; zeros once it has ended."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    if "VmRSS" not in status:
+        return 0, 0, 0
     return int(status["VmRSS"].split()[0]), sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), int(status["Threads"])
 
 
@@ -148,4 +151,6 @@ def soak(
                 listener.close()
     finally:
         broker.kill()
+    if len(samples) < _LEAST:
+        raise RuntimeError(f"the run ended early, with {status}: {(folder / 'run.log').read_text()[-400:]}")
     return judge(samples, results, status)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from campaign import forks, mutated
-from campaign.brokers import count_dropped
+from campaign.brokers import count_lost, silent_loss
 from campaign.clocks import PROMISE
 from campaign.curves import draw
 from campaign.document import write
@@ -146,9 +146,24 @@ def test_what_was_not_tried_was_not_kept(tried: int, failed: int, held: bool, tm
 
 
 def test_losses_that_are_told_are_told_apart_from_silent_ones() -> None:
-    assert count_dropped("INFO x: 100 frames in 2 s, 0 dropped, 0 skipped") == 0
-    assert count_dropped("WARNING x: 34 records were not delivered") == 34
-    assert count_dropped("3 records dropped\n7 records dropped") == 7
+    assert count_lost("INFO x: 100 frames in 2 s, 0 dropped, 0 skipped") is None
+    assert count_lost("INFO x: 100 frames in 2 s; 0 dropped, 0 skipped; 34 records lost") == 34
+    assert count_lost("INFO x: 100 frames in 2 s; 5 dropped, 0 skipped; 0 records lost") == 0
+
+
+@pytest.mark.parametrize(
+    ("delivered", "said", "word"),
+    [
+        ({1, 2, 3}, "; 0 records lost", None),
+        ({1, 3}, "; 1 records lost", None),
+        ({1, 3}, "; 0 records lost", "1 of 3 did not come in, 0 are counted"),
+        ({1, 2, 3}, "killed before its last line", "None are counted"),
+    ],
+)
+def test_a_silent_loss_is_found(delivered: set[int], said: str, word: str | None) -> None:
+    found = silent_loss({1, 2, 3}, delivered, said)
+    assert (word in found) if word else (found == "")
+    assert "nothing was published" in silent_loss(set(), set(), said)
 
 
 def soaked(grows_kib_an_hour: float, seed: int = 1):

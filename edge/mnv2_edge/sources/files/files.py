@@ -8,11 +8,11 @@ from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionE
 from mnv2_edge.sources import FrameSource, SourceOptions
 from mnv2_edge.sources.files.pacer import Pacer
 from mnv2_edge.sources.files.pictures import PICTURE_SUFFIXES, PictureSource, is_picture, list_pictures
+from mnv2_edge.sources.files.readable import require_readable
 from mnv2_edge.sources.files.video import VideoSource
 from mnv2_edge.sources.uri import read_fps, read_limits, refuse_unknown
-from mnv2_engines.files.regular_file import read_start
 
-__all__ = ["Place", "may_not_be_read", "open_file", "require_readable", "what_is_at"]
+__all__ = ["Place", "may_not_be_read", "open_file", "what_is_at"]
 
 _SLIDES_FPS = 1.0
 """Pictures have no rate of their own."""
@@ -74,19 +74,6 @@ def what_is_at(path: Path) -> Place:
     except (OSError, ValueError):  # ValueError: a null character in the name
         return "nothing"
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
-
-
-def require_readable(path: Path) -> None:
-    """Raise SourceError or SourcePermissionError unless bytes can be read from a file.
-
-    To be asked before a library opens it by its name: one that gives nothing yet, as /proc/kmsg, would keep it waiting.
-    """
-    try:
-        read_start(path, 1)
-    except PermissionError as exc:
-        raise SourcePermissionError(f"{path} may not be read by this user: `ls -l {path}` shows who may") from exc
-    except OSError as exc:
-        raise SourceError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def may_not_be_read(path: Path) -> SourcePermissionError:

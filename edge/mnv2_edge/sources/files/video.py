@@ -11,8 +11,8 @@ from mnv2_edge.errors import PictureError, SourceError
 from mnv2_edge.frames import Frame
 from mnv2_edge.sources.close_guard import SharedCapture, VideoReader
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
-from mnv2_edge.sources.files.files import require_readable
 from mnv2_edge.sources.files.pacer import Pacer
+from mnv2_edge.sources.files.readable import require_readable
 
 __all__ = ["VideoSource"]
 

@@ -89,7 +89,9 @@ class AvSource:
     def _open(self, url: str, options: dict[str, str]) -> Any:  # noqa: ANN401 - PyAV is optional, and so are its types
         error = self._av.error
         try:
-            return self._av.open(url, options=options, timeout=(_OPEN_S, self._timeout_s))
+            timeout = (_OPEN_S, self._timeout_s)
+            # What a camera calls its stream is in any encoding, and nobody asks for it.
+            return self._av.open(url, options=options, timeout=timeout, metadata_errors="replace")
         except (error.HTTPUnauthorizedError, error.HTTPForbiddenError) as exc:
             raise login_refused(self._name, str(exc.strerror)) from None  # its own text holds the password
         except error.FFmpegError as exc:
@@ -102,6 +104,8 @@ class AvSource:
         if not self._container.streams.video:
             raise SourceError(f"{self._name} has no video: expected H.264 or H.265")
         stream = self._container.streams.video[0]
+        if stream.codec_context is None:
+            raise SourceError(f"{self._name} sends video that FFmpeg cannot decode: expected H.264 or H.265")
         self._require(stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "SLICE"  # threads by frame would keep as many pictures back
         if keyframes_only:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
-from mnv2_edge.sources.files import files as places
+from mnv2_edge.sources.files import readable
 from mnv2_edge.sources.files.pictures import list_pictures, read_picture
 from mnv2_edge.sources.open import open_source
 
@@ -154,7 +154,7 @@ def test_what_may_not_be_read_is_said_so(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(tmp_path / "a.png", plain(1))
-    monkeypatch.setattr(places, "read_start", refuse)  # a mode of 0 would not stop root
+    monkeypatch.setattr(readable, "read_start", refuse)  # a mode of 0 would not stop root
     with pytest.raises(SourcePermissionError, match=r"may not be read by this user: `ls -l .*a\.png`") as caught:
         open_source(str(path), camera_id="c")
     assert caught.value.exit_status == 77

@@ -6,8 +6,7 @@ import threading
 import pytest
 
 from mnv2_edge.errors import SourceError
-from mnv2_edge.sources.network.address import split_address
-from mnv2_edge.sources.network.mjpeg import MjpegSource
+from mnv2_edge.sources.open import open_source
 from support.mjpeg_server import picture
 
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
@@ -25,8 +24,7 @@ def test_the_newest_picture_is_given_and_then_the_stream_has_ended():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = threading.Thread(target=answer_and_hang_up, args=(listening, HEAD + b"".join(parts) + b"--frame\r\n"))
         server.start()
-        address = split_address(f"http://127.0.0.1:{listening.getsockname()[1]}/", "")
-        source = MjpegSource(address, "door", trust=None, silence_s=5)
+        source = open_source(f"http://127.0.0.1:{listening.getsockname()[1]}/", camera_id="door")
         server.join(10)
         frames = iter(source)
         assert abs(int(next(frames).pixels.mean()) - 90) < 3
