@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnv2_edge.cameras.node_kind import NodeKind, classify_node
 from mnv2_edge.cameras.v4l2_probe import NodeAbilities, probe_node
-from mnv2_edge.cameras.video_nodes import VideoNode, read_nodes
+from mnv2_edge.cameras.video_nodes import NodeKind, VideoNode, classify_node, read_nodes
 
 __all__ = ["Camera", "list_cameras", "usable_cameras"]
 

@@ -1,15 +1,37 @@
-"""What the kernel says about its video nodes, without opening them."""
+"""What the kernel says about its video nodes, which of them are cameras, and which processes have one open."""
 
+import os
 import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
+from typing import Final
 
+from mnv2_edge.cameras.v4l2_probe import NodeAbilities
 from mnv2_edge.host.files import read_text
 from mnv2_engines.printable import printable
 
-__all__ = ["VideoNode", "read_nodes"]
+__all__ = ["NodeKind", "VideoNode", "classify_node", "read_nodes", "users_of"]
+
+
+def users_of(node: Path, proc: Path = Path("/proc")) -> tuple[str, ...]:
+    """Return `NAME (PID)` of every other process that has the node open; only root sees those of other users."""
+    target = os.path.realpath(node)
+    found = []
+    for folder in proc.iterdir() if proc.is_dir() else ():
+        if not folder.name.isdecimal() or int(folder.name) == os.getpid():
+            continue
+        try:
+            opened = any(str(link.readlink()) == target for link in (folder / "fd").iterdir())
+            name = read_text(folder / "comm") if opened else ""
+        except OSError:  # it has ended, or is another user's
+            continue
+        if opened:
+            found.append(f"{name} ({folder.name})")
+    return tuple(sorted(found))
+
 
 _NODE = re.compile(r"video([0-9]{1,9})")
 
@@ -105,3 +127,59 @@ def _read(path: Path) -> str:
     The maker of a USB device chooses its names: nothing in them reaches a terminal or a log but text.
     """
     return printable(read_text(path))
+
+
+class NodeKind(Enum):
+    """What a node is, in words for the user."""
+
+    USABLE = ("camera", "")
+    RIBBON = ("ribbon camera", "picamera")
+    JETSON_RIBBON = ("ribbon camera", "csi")
+    ISP = ("a part of the image processor", "")
+    CODEC = ("a video codec", "")
+    METADATA = ("metadata about the pictures of another node", "")
+    NO_CAPTURE = ("it takes pictures in and gives none", "")
+
+    @property
+    def words(self) -> str:
+        """Return what it is."""
+        return self.value[0]
+
+    @property
+    def scheme(self) -> str:
+        """Return the source that reads such a camera in a way of its own; empty for the others."""
+        return self.value[1]
+
+
+# Start of the node's name or of its driver's. Sources: Raspberry Pi's kernel (drivers/media/platform/raspberrypi,
+# bcm2835-unicam, drivers/staging/vc04_services), NVIDIA's (drivers/media/platform/tegra/camera).
+_KNOWN: Final = (
+    ("unicam", NodeKind.RIBBON),  # Pi 0 to 4: the receiver gives the sensor's raw mosaic
+    ("rp1-cfe", NodeKind.RIBBON),  # Pi 5
+    ("vi-output", NodeKind.JETSON_RIBBON),  # Jetson, all of them
+    ("tegra-video", NodeKind.JETSON_RIBBON),
+    ("tegra-camrtc", NodeKind.JETSON_RIBBON),
+    ("bcm2835-isp", NodeKind.ISP),
+    ("pispbe", NodeKind.ISP),
+    ("bcm2835-codec", NodeKind.CODEC),
+    ("rpivid", NodeKind.CODEC),
+    ("rpi-hevc-dec", NodeKind.CODEC),  # what rpivid is called since Linux 6.12
+)
+
+
+def classify_node(node: VideoNode, abilities: NodeAbilities | None) -> NodeKind:
+    """Return what a node is: by the driver first, then by what it says it can, else by its place in its device.
+
+    `abilities` is None when the node could not be opened. uvcvideo makes a node for metadata beside each that gives
+    pictures, so without abilities only the first one of a device is taken for a camera.
+    """
+    for start, verdict in _KNOWN:
+        if node.name.startswith(start) or node.driver.startswith(start):
+            return verdict
+    if abilities is None:
+        return NodeKind.METADATA if node.driver == "uvcvideo" and node.index != 0 else NodeKind.USABLE
+    if abilities.transforms:
+        return NodeKind.CODEC
+    if abilities.captures:
+        return NodeKind.USABLE
+    return NodeKind.METADATA if abilities.metadata else NodeKind.NO_CAPTURE

@@ -53,8 +53,7 @@ def install(file: Path, name: str | None, *, dry_run: bool) -> int:
     it does not become ready.
     """
     from mnv2_edge.config.read import read_config
-    from mnv2_edge.service.installation import carry_out, plan_installation
-    from mnv2_edge.service.libraries import require_libraries
+    from mnv2_edge.service.installation import carry_out, plan_installation, require_libraries
     from mnv2_edge.service.paths import ServicePaths, instance_name
     from mnv2_edge.service.systemd import start_and_wait
 

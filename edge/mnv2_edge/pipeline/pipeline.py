@@ -14,13 +14,12 @@ from mnv2_edge.pipeline.frame_gate import FrameGate
 from mnv2_edge.pipeline.freshness import AgeClock
 from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.pipeline.slots import FrameSlots, Lane, ReadyFrame
-from mnv2_edge.pipeline.state_reports import Reporter
+from mnv2_edge.pipeline.state_reports import Losses, Reporter
 from mnv2_edge.pipeline.throttle import RateLimiter, Slowdown
 from mnv2_edge.pipeline.timing import Heartbeat
 from mnv2_edge.pipeline.viewers import InferredFrame, Viewer
 from mnv2_edge.records import Details, Latency, Record, Result
 from mnv2_edge.sinks import BACKLOG, Sink
-from mnv2_edge.sinks.losses import Losses
 
 __all__ = ["Network", "Observer", "Outcome", "Pipeline"]
 

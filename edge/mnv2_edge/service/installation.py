@@ -7,14 +7,16 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import yaml
 
+from mnv2_edge.config.model import Config
 from mnv2_edge.config.read import read_config
 from mnv2_edge.config.rules import require_valid
-from mnv2_edge.errors import AccessError, ConfigError
+from mnv2_edge.errors import AccessError, ConfigError, LibraryMissingError
 from mnv2_edge.service.engine_files import files_beside
 from mnv2_edge.service.paths import USER, ServicePaths
 from mnv2_edge.service.service_user import acting_as_service, service_user
@@ -22,9 +24,34 @@ from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.files.durable import make_folder, replace
 from mnv2_engines.files.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, decode_regular, open_regular
 from mnv2_engines.labels.named import LISTS
-from mnv2_engines.store.names import is_name
+from mnv2_engines.store.reference import is_name
 
-__all__ = ["FileCopy", "InstallationPlan", "carry_out", "make_state", "plan_installation", "readable_by_service"]
+__all__ = [
+    "FileCopy",
+    "InstallationPlan",
+    "carry_out",
+    "make_state",
+    "plan_installation",
+    "readable_by_service",
+    "require_libraries",
+]
+
+_RTSP: Final = ("rtsp://", "rtsps://")
+_GSTREAMER: Final = (
+    "sudo apt install python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-libav"
+)
+
+
+def require_libraries(config: Config, has: Callable[[str], bool] = lambda name: find_spec(name) is not None) -> None:
+    """Raise LibraryMissingError, with the command, for a camera that nothing here can read.
+
+    An installation has PyAV where there are wheels of it, and sees the system's GStreamer; it has no pip. `has` tells
+    whether a module is there.
+    """
+    needed = any(camera.uri.lower().startswith(_RTSP) for camera in config.cameras)
+    if needed and not has("av") and not has("gi"):
+        raise LibraryMissingError(f"an RTSP camera needs PyAV or GStreamer, and neither is here: `{_GSTREAMER}`")
+
 
 _Kind: TypeAlias = Literal["engine", "labels", "secret"]
 _SECRETS: Final = ("password_file", "ca_file", "cert_file", "key_file")

@@ -1,12 +1,17 @@
 """The networks that can be downloaded: how they are fetched, and how their files are checked."""
 
 from mnv2_engines.catalogue.download import RetryPolicy
-from mnv2_engines.catalogue.entries import CatalogueModel, RemoteFile, StatedPreprocess
-from mnv2_engines.catalogue.home import ModelHome, read_pulled
+from mnv2_engines.catalogue.entries import (
+    CatalogueModel,
+    KnownModels,
+    RemoteFile,
+    StatedPreprocess,
+    read_package_catalogue,
+    read_user_catalogue,
+)
+from mnv2_engines.catalogue.home import ModelHome, read_pins, read_pulled
 from mnv2_engines.catalogue.model_file import parse_mirror
-from mnv2_engines.catalogue.pins import read_pins
 from mnv2_engines.catalogue.pull import PulledModel, PullOptions, fill_mirror, installed_model, pull_model
-from mnv2_engines.catalogue.read import KnownModels, read_package_catalogue, read_user_catalogue
 from mnv2_engines.catalogue.user_models import NewModel, RemovedModel, add_model, remove_model, require_removable
 
 __all__ = [

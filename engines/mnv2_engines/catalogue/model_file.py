@@ -19,7 +19,7 @@ from mnv2_engines.catalogue.download import (
     require_room,
 )
 from mnv2_engines.catalogue.entries import HashKind, RemoteFile
-from mnv2_engines.catalogue.pins import Pin
+from mnv2_engines.catalogue.home import Pin
 from mnv2_engines.errors import DownloadError, ModelError
 from mnv2_engines.files.regular_file import open_regular
 

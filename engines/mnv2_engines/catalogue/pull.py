@@ -7,10 +7,9 @@ from pathlib import Path
 
 from mnv2_engines.catalogue.download import Progress, RetryPolicy, discard
 from mnv2_engines.catalogue.entries import CatalogueModel, RemoteFile
-from mnv2_engines.catalogue.home import ModelHome, PullRecord, read_pulled, rewrite_file
+from mnv2_engines.catalogue.home import ModelHome, Pin, PullRecord, pin_file, read_pins, read_pulled, rewrite_file
 from mnv2_engines.catalogue.install import files_beside, install_model, prepare_content
 from mnv2_engines.catalogue.model_file import HashPolicy, Mirror, ObtainedFile, file_hash, now, obtain
-from mnv2_engines.catalogue.pins import Pin, pin_file, read_pins
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.files.regular_file import MODEL_LIMIT, read_regular
 

@@ -10,12 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from mnv2_engines.catalogue.entries import Catalogue, CatalogueModel, RemoteFile
-from mnv2_engines.catalogue.home import ModelHome, rewrite_file
+from mnv2_engines.catalogue.entries import Catalogue, CatalogueModel, KnownModels, RemoteFile, read_user_catalogue
+from mnv2_engines.catalogue.home import ModelHome, forget_pins, read_pins, rewrite_file
 from mnv2_engines.catalogue.model_file import HashPolicy, ObtainedFile, obtain
-from mnv2_engines.catalogue.pins import forget_pins, read_pins
 from mnv2_engines.catalogue.pull import PulledModel, PullOptions, install_obtained
-from mnv2_engines.catalogue.read import KnownModels, read_user_catalogue
 from mnv2_engines.errors import ContractError, ModelError
 from mnv2_engines.files.durable import locked_folder
 from mnv2_engines.files.regular_file import UnfitFileError, require_regular

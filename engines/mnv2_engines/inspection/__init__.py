@@ -4,8 +4,7 @@ from pathlib import Path
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.inspection.family import FamilyMember, find_family_member
-from mnv2_engines.inspection.graph import Inspection, Operation, Value
-from mnv2_engines.inspection.memory import PeakMemory
+from mnv2_engines.inspection.graph import Inspection, Operation, PeakMemory, Value
 from mnv2_engines.inspection.onnx_file import inspect_onnx
 from mnv2_engines.inspection.tflite_file import inspect_tflite, is_tflite
 

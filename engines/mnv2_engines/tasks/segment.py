@@ -1,5 +1,8 @@
 """The task of a segmenter: which part of a picture belongs to which class."""
 
+import base64
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,13 +12,56 @@ import numpy as np
 from mnv2_engines.engine.task_facts import SegmentationFacts
 from mnv2_engines.errors import ContractError, EngineError, InferenceError
 from mnv2_engines.labels import check_label_count
-from mnv2_engines.predictions import UNSEEN, Box, ClassMap, Findings, Segment
+from mnv2_engines.predictions import UNSEEN, Box, ClassMap, Findings, Mask, Segment
 from mnv2_engines.preprocessing.geometry import View
-from mnv2_engines.tasks import Task, TaskOptions, check_limits
-from mnv2_engines.tasks.masks import encode_mask
+from mnv2_engines.tasks import MaskForm, Task, TaskOptions, check_limits
+from mnv2_engines.tasks.palette import voc_palette
 from mnv2_engines.tensors import FloatArray, TensorSpec, UInt8Array
 
-__all__ = ["Segmenter", "make_segment"]
+__all__ = ["Segmenter", "encode_mask", "make_segment", "palette_png", "run_lengths"]
+
+_LEVEL = 4  # of zlib: areas are large and alike, more effort gains nothing
+
+
+def encode_mask(class_map: ClassMap, form: MaskForm) -> Mask | None:
+    """Return the mask in the form that was asked for; None for `none`."""
+    if form == "none":
+        return None
+    height, width = class_map.pixels.shape
+    if form == "rle":
+        return Mask(width, height, class_map.box_px, runs=run_lengths(class_map.pixels))
+    return Mask(width, height, class_map.box_px, png=base64.b64encode(palette_png(class_map.pixels)).decode("ascii"))
+
+
+def run_lengths(pixels: UInt8Array) -> tuple[int, ...]:
+    """Return value and number of pixels in turn, row by row, for as long as a value repeats."""
+    flat = pixels.reshape(-1)
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    counts = np.diff(np.append(starts, flat.size))
+    return tuple(np.stack([flat[starts], counts], axis=1).reshape(-1).tolist())
+
+
+def palette_png(pixels: UInt8Array) -> bytes:
+    """Return a PNG file whose pixel values are class ids, shown in VOC's colours, as VOC's own files are.
+
+    OpenCV writes no palettes. Source: PNG specification (ISO/IEC 15948), colour type 3.
+    """
+    height, width = pixels.shape
+    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter: none
+    rows[:, 1:] = pixels
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        (
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+            _chunk(b"PLTE", voc_palette().tobytes()),
+            _chunk(b"IDAT", zlib.compress(rows.tobytes(), _LEVEL)),
+            _chunk(b"IEND", b""),
+        )
+    )
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
 
 _LEAST_SHARE: Final = 0.01
 """A hundredth of the picture: less is speckle that comes and goes."""

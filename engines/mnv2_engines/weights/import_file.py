@@ -1,15 +1,19 @@
 """Import of a weight file: find out what it is, read it, write MODEL.onnx and MODEL.yaml."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-from mnv2_engines.engine.sidecar import sidecar_path
-from mnv2_engines.errors import ContractError, ModelError
-from mnv2_engines.files.regular_file import MODEL_LIMIT, open_regular
+from mnv2_engines.engine.sidecar import Channels, sidecar_path
+from mnv2_engines.errors import BuildError, ContractError, ModelError, PlaceClosedError, PlaceFailedError
+from mnv2_engines.files.disk_errors import disk_error
+from mnv2_engines.files.regular_file import MODEL_LIMIT, open_regular, require_replaceable
 from mnv2_engines.networks import write_network
+from mnv2_engines.preprocessing.preprocess import Preprocess
 from mnv2_engines.printable import printable
 from mnv2_engines.weights.imported import Expected, ImportedNetwork
 from mnv2_engines.weights.keras.file import open_h5, open_keras
@@ -18,9 +22,72 @@ from mnv2_engines.weights.keras.model import network_from_keras
 from mnv2_engines.weights.pytorch.file import open_torch
 from mnv2_engines.weights.pytorch.safetensors import open_safetensors
 from mnv2_engines.weights.pytorch.state_dict import network_from_state_dict
-from mnv2_engines.weights.write import render_sidecar, write_model
 
-__all__ = ["ImportRequest", "import_weights", "read_weights"]
+__all__ = ["ImportRequest", "import_weights", "read_weights", "render_sidecar", "write_model"]
+
+_ELSEWHERE: Final = "choose another place with `-o FILE.onnx`"
+
+
+def render_sidecar(preprocess: Preprocess, source: str, origin: str) -> str:
+    """Return the YAML that `read_sidecar` reads: what the network expects, and why that is assumed."""
+    return f"""\
+# Written by `mnv2-edge import-weights` from {source}: {origin}.
+# Change what your training did otherwise; `mnv2-edge build-engine` reads this file, and its flags win.
+task: classify
+# labels: labels.txt
+preprocess:
+  color: {preprocess.color}
+  mean: {_channels(preprocess.mean)}
+  std: {_channels(preprocess.std)}
+  resize: {preprocess.resize}
+"""
+
+
+def write_model(output: Path, model: bytes, sidecar: str) -> None:
+    """Put both in place, the sidecar first: a model never lies there without what it expects.
+
+    Returns when both are on the disk. Raises BuildError, its kinds PlaceClosedError and PlaceFailedError too,
+    when they cannot be written.
+    """
+    try:
+        require_replaceable(output)
+        require_replaceable(sidecar_path(output))
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+            staged = Path(folder)
+            _write(staged / "sidecar", sidecar.encode())
+            _write(staged / "model", model)
+            (staged / "sidecar").replace(sidecar_path(output))
+            _sync_folder(output.parent)
+            (staged / "model").replace(output)
+            _sync_folder(output.parent)
+    except PermissionError as exc:
+        raise PlaceClosedError(f"{output} cannot be written by this user ({exc.strerror}): {_ELSEWHERE}") from exc
+    except OSError as exc:
+        what = f"{output} cannot be written"
+        trouble = disk_error(exc, what, f"free some space, or {_ELSEWHERE}")
+        if trouble is not None:
+            raise PlaceFailedError(str(trouble)) from exc
+        raise BuildError(f"{what} ({exc.strerror}): {_ELSEWHERE}") from exc
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _channels(values: Channels) -> str:
+    return f"{values[0]:.9g}" if len(set(values)) == 1 else f"[{', '.join(f'{value:.9g}' for value in values)}]"
+
 
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"

@@ -4,7 +4,7 @@ import pytest
 
 from mnv2_edge.config.model import CameraConfig, Config
 from mnv2_edge.errors import LibraryMissingError
-from mnv2_edge.service.libraries import require_libraries
+from mnv2_edge.service.installation import require_libraries
 
 
 def config(*uris: str) -> Config:

@@ -1,6 +1,6 @@
 """Peak memory on graphs small enough to count by hand."""
 
-from mnv2_engines.inspection.memory import peak_memory
+from mnv2_engines.inspection.graph import peak_memory
 
 
 def step(operator, reads, makes):

@@ -19,7 +19,7 @@ from mnv2_engines.evaluation.result import (
 )
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocessing.preprocess import Preprocess
-from mnv2_engines.report.confusion import draw_confusion
+from mnv2_engines.report.classification import draw_confusion
 from mnv2_engines.report.evaluation import render_evaluation
 from support.pages import check
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mnv2_engines.errors import CorruptEngineError
-from mnv2_engines.store.samples import decode_strip, encode_strip, spread_evenly
+from mnv2_engines.store.sources import decode_strip, encode_strip, spread_evenly
 
 
 @pytest.mark.parametrize("color", ["RGB", "BGR"])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnv2_engines.predictions import Box, ClassMap
-from mnv2_engines.tasks.masks import encode_mask, palette_png, run_lengths
 from mnv2_engines.tasks.palette import voc_palette
+from mnv2_engines.tasks.segment import encode_mask, palette_png, run_lengths
 
 BOX = Box(1.0, 2.0, 3.0, 4.0)
 

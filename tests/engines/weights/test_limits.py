@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.weights.keras.hdf5 import open_hdf5
-from mnv2_engines.weights.limits import limited_memory
+from mnv2_engines.weights.keras.hdf5 import limited_memory, open_hdf5
 
 
 def test_more_than_that_is_refused_and_the_limit_ends():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mnv2_edge.cameras import Camera
-from mnv2_edge.cameras.open_files import users_of
+from mnv2_edge.cameras.video_nodes import users_of
 from mnv2_edge.doctor import Finding, Machine, combine
 from mnv2_edge.doctor.connections.broker_login import BrokerLogin
 from mnv2_edge.doctor.connections.certificates import assess_shown_certificate

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mnv2_edge.cameras import Camera, usable_cameras
-from mnv2_edge.cameras.open_files import users_of
+from mnv2_edge.cameras.video_nodes import users_of
 from mnv2_edge.errors import SourceError, SourceNotFoundError, SourcePermissionError, UsageError
 
 __all__ = ["check_access", "describe_users", "find_node", "find_usb"]

@@ -10,12 +10,12 @@ from mnv2_engines.tflite.operators import (
     convolution,
     dense,
     joining,
-    normalization,
     pooling,
     quantization,
     resizing,
     shaping,
 )
+from mnv2_engines.tflite.operators import convolution as normalization
 
 __all__ = [
     "activations",

@@ -10,10 +10,9 @@ from mnv2_engines.tflite.operator import ScaleRule, Weighted
 from mnv2_engines.tflite.operators.activations import LeakyRelu
 from mnv2_engines.tflite.operators.arithmetic import Mul
 from mnv2_engines.tflite.operators.quantization import Dequantize, Quantize
-from mnv2_engines.tflite.quantiser.bias_correction import expected_shift
 from mnv2_engines.tflite.quantiser.calibration import Moments
 from mnv2_engines.tflite.quantiser.ranges import activation_scales, constant_scales, representable, saturates
-from mnv2_engines.tflite.quantiser.weights import quantise_weights
+from mnv2_engines.tflite.quantiser.weights import expected_shift, quantise_weights
 from mnv2_engines.tflite.quantiser.xnnpack_limits import LEAST_LEAK, MAX_RATIO
 
 __all__ = ["rewrite"]

@@ -9,12 +9,10 @@ from mnv2_engines.tflite.operator import ScaleRule
 from mnv2_engines.tflite.passes import fuse_activations
 from mnv2_engines.tflite.quantiser.calibration import Moments, Observation
 from mnv2_engines.tflite.quantiser.equalisation import equalise
-from mnv2_engines.tflite.quantiser.float_tail import float_tail
 from mnv2_engines.tflite.quantiser.int8_graph import rewrite
 from mnv2_engines.tflite.quantiser.pixel_input import PixelMapping, fold_pixels
-from mnv2_engines.tflite.quantiser.qdq_scales import take_given_scales
 from mnv2_engines.tflite.quantiser.ranges import saturates
-from mnv2_engines.tflite.quantiser.scales import assign_scales
+from mnv2_engines.tflite.quantiser.scales import assign_scales, float_tail, take_given_scales
 
 __all__ = ["Quantised", "QuantiserOptions", "quantise"]
 

@@ -1,20 +1,124 @@
 """A file that Keras saved: the description of the model, and its weights by layer and role."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeAlias
 
 from mnv2_engines.errors import ModelError
-from mnv2_engines.weights.keras.config import Json, KerasLayer
 from mnv2_engines.weights.keras.hdf5 import Hdf5File, open_hdf5
 from mnv2_engines.weights.stored_tensor import StoredTensor
 from mnv2_engines.weights.zip_file import open_archive
 
-__all__ = ["KerasFile", "open_h5", "open_keras"]
+__all__ = ["Json", "KerasFile", "KerasLayer", "flatten_model", "number", "open_h5", "open_keras"]
+
+Json: TypeAlias = object
+"""What json.loads returns."""
+
+_CONTAINERS: Final = frozenset({"Functional", "Sequential", "Model"})
+_FOLDERS: Final = {
+    "Functional": "functional", "Sequential": "sequential", "Model": "functional", "Conv2D": "conv2d",
+    "DepthwiseConv2D": "depthwise_conv2d", "BatchNormalization": "batch_normalization", "Dense": "dense",
+}  # fmt: skip
+"""Class to what its folder is called in a .keras file; only classes with weights matter."""
+_MAX_DEPTH: Final = 8
+END_OF_FEATURES: Final = "out_relu"
+"""What keras.applications calls the last layer before the head."""
+
+
+@dataclass(frozen=True, slots=True)
+class KerasLayer:
+    """One layer."""
+
+    class_name: str
+    name: str
+    config: Mapping[str, Json]
+    folder: str
+    """Where a .keras file keeps its weights, `layers/functional/layers/conv2d_3`."""
+    calls: Sequence[Json]
+    """What it is applied to, once for each call; empty in a Sequential."""
+
+
+def flatten_model(model: Json) -> tuple[KerasLayer, ...]:
+    """Return the layers of a model in the order in which they run.
+
+    Raises ModelError when what stands behind the features is not a chain, or when the tree is not Keras'.
+    """
+    return tuple(_flatten(model, "", 0))
+
+
+def number(value: Json, what: str) -> float:
+    """Return a number of a configuration. Raises ModelError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ModelError(f"{what} is {value!r}: a number was expected")
+    return float(value)
+
+
+def _flatten(model: Json, folder: str, depth: int) -> Iterator[KerasLayer]:
+    class_name, config = _class_and_config(model)
+    listed = config.get("layers")
+    if class_name not in _CONTAINERS or not isinstance(listed, list) or depth > _MAX_DEPTH:
+        raise ModelError(f"the model is a {class_name}: expected keras.Model(inputs, outputs) or keras.Sequential")
+    used: dict[str, int] = {}
+    chain: str | None = None
+    """The layer that the next one must read; None until the features have ended."""
+    for entry in listed:
+        entry_class, entry_config = _class_and_config(entry)
+        name = str(entry_config.get("name", entry.get("name", "")))
+        calls = entry.get("inbound_nodes")
+        calls = calls if isinstance(calls, list) else []
+        if chain is not None and class_name != "Sequential":
+            _check_link(name, calls, chain)
+        below = f"{folder}layers/{_count_up(used, _FOLDERS.get(entry_class, ''))}"
+        if entry_class in _CONTAINERS:
+            inner = list(_flatten(entry, f"{below}/", depth + 1))
+        else:
+            inner = [KerasLayer(entry_class, name, entry_config, below, calls)]
+        if chain is not None or any(layer.name == END_OF_FEATURES for layer in inner):
+            chain = name
+        yield from inner
+    ends = _references(config.get("output_layers"))
+    if chain is not None and class_name != "Sequential" and ends != [chain]:
+        raise ModelError(f"the model ends in {', '.join(ends) or 'nothing'}: one output behind a chain was expected")
+
+
+def _class_and_config(entry: Json) -> tuple[str, Mapping[str, Json]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
+        raise ModelError("the description of the model is not Keras': save it again with model.save('model.keras')")
+    return str(entry.get("class_name")), entry["config"]
+
+
+def _count_up(used: dict[str, int], folder: str) -> str:
+    """Return the folder's name as Keras numbers them: dense, dense_1, dense_2."""
+    count = used.get(folder, 0)
+    used[folder] = count + 1
+    return f"{folder}_{count}" if count else folder
+
+
+def _check_link(name: str, calls: Sequence[Json], before: str) -> None:
+    if len(calls) != 1 or _references(calls[0]) != [before]:
+        raise ModelError(
+            f"layer {name!r} does not follow {before!r} alone: a head that is a plain chain was expected; convert "
+            "other models with tf2onnx"
+        )
+
+
+def _references(tree: Json) -> list[str]:
+    """Return the layers that a call or an output names: `[name, 0, 0]` in Keras 2, a `keras_history` in Keras 3."""
+    if isinstance(tree, dict):
+        history = tree.get("keras_history")
+        if history is not None:
+            return _references(history)
+        return [name for value in tree.values() for name in _references(value)]
+    if isinstance(tree, list):
+        if len(tree) >= 3 and isinstance(tree[0], str) and isinstance(tree[1], int) and isinstance(tree[2], int):
+            return [tree[0]]
+        return [name for value in tree for name in _references(value)]
+    return []
+
 
 _MAX_CONFIG_BYTES: Final = 1 << 25
 _ADVICE: Final = "save the whole model, model.save('model.keras'), and import that file"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,41 @@ import numpy as np
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError
 from mnv2_engines.tensors import FloatArray
-from mnv2_engines.weights.limits import limited_memory
 from mnv2_engines.weights.stored_tensor import StoredTensor
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["HDF5_START", "Hdf5File", "open_hdf5"]
+__all__ = ["HDF5_START", "Hdf5File", "limited_memory", "open_hdf5"]
+
+
+@contextmanager
+def limited_memory(more_bytes: int) -> Iterator[None]:
+    """Let this process map at most so many bytes more; an allocation beyond that fails, as MemoryError or OSError.
+
+    All threads are limited meanwhile, so it is for short calls. Where the kernel does not tell what is mapped, nothing
+    is limited.
+    """
+    mapped = _mapped_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = mapped + more_bytes
+    if not mapped or limit > sys.maxsize or (soft != resource.RLIM_INFINITY and soft <= limit):
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _mapped_bytes() -> int:
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+    except OSError:
+        return 0
+    return int(pages) * resource.getpagesize()
+
 
 HDF5_START: Final = b"\x89HDF\r\n\x1a\n"
 _ATTRIBUTE_BYTES: Final = 256 << 20

@@ -16,8 +16,7 @@ from mnv2_engines.networks.head import (
     HeadLayer,
     Pool,
 )
-from mnv2_engines.weights.keras.config import Json, KerasLayer, number
-from mnv2_engines.weights.keras.file import KerasFile
+from mnv2_engines.weights.keras.file import Json, KerasFile, KerasLayer, number
 
 __all__ = ["read_head"]
 

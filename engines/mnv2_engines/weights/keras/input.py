@@ -6,7 +6,7 @@ from typing import Final
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
-from mnv2_engines.weights.keras.config import Json, KerasLayer, number
+from mnv2_engines.weights.keras.file import Json, KerasLayer, number
 
 __all__ = ["KerasInput", "read_input"]
 

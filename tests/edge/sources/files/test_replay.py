@@ -12,8 +12,7 @@ from mnv2_edge.frames import Frame
 from mnv2_edge.pipeline.reader import OpenedCamera, Supervision
 from mnv2_edge.sources import FrameSource
 from mnv2_edge.sources.demo import DemoSource, Film
-from mnv2_edge.sources.files.faults import Fault, parse_faults
-from mnv2_edge.sources.files.replay import ReplaySource
+from mnv2_edge.sources.files.replay import Fault, ReplaySource, parse_faults
 from mnv2_edge.sources.open import open_source
 from mnv2_edge.testing import check_source
 from support.fakes import FilmSource

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from mnv2_edge.cameras import Camera
-from mnv2_edge.cameras.open_files import users_of
-from mnv2_edge.cameras.video_nodes import VideoNode
+from mnv2_edge.cameras.video_nodes import VideoNode, users_of
 from mnv2_edge.errors import SourceNotFoundError, UsageError
 from mnv2_edge.sources.open import open_source
 from mnv2_edge.sources.usb.node import find_usb
