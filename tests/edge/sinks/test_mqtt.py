@@ -19,6 +19,7 @@ from mnv2_edge.sinks.connection_errors import Delays
 from mnv2_edge.sinks.mqtt import open_mqtt
 from mnv2_edge.testing import check_sink, sample_records
 from support.mosquitto import Mosquitto, free_port
+from support.system import need_command
 
 pytestmark = pytest.mark.mosquitto
 
@@ -302,7 +303,8 @@ def errors(caplog):
 
 def test_a_wrong_password_is_said_and_tried_rarely_the_right_one_works(tmp_path, stack, make_result, caplog):
     file = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", str(file), "joe", "geheim"], check=True)
+    program = need_command("mosquitto_passwd", "mosquitto")
+    subprocess.run([program, "-c", "-b", str(file), "joe", "geheim"], check=True)
     broker = Mosquitto(tmp_path, settings=f"allow_anonymous false\npassword_file {file}")
     stack.callback(broker.kill)
     broker.start()

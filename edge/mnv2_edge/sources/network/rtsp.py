@@ -81,9 +81,12 @@ def open_rtsp(options: SourceOptions) -> FrameSource:
 
 def _tls(av: ModuleType, trust: CertificatePolicy | None) -> dict[str, str]:
     """Return FFmpeg's options. Before version 8 (libavformat 62) its RTSP knew none of them and checked nothing."""
-    if trust is None or not trust.verify:
+    if trust is None:
         return {}
-    if av.library_versions["libavformat"][0] < _CHECKS_CERTIFICATES:
+    checks = av.library_versions["libavformat"][0] >= _CHECKS_CERTIFICATES
+    if not trust.verify:
+        return {"tls_verify": "0"} if checks else {}  # from version 9 on FFmpeg checks unless it is told not to
+    if not checks:
         raise LibraryMissingError(
             f"PyAV {av.__version__} does not check certificates over RTSP: `pip install -U 'av>=16'`, or GStreamer"
         )
