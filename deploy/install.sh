@@ -199,7 +199,7 @@ unpack_bundle() {
   fi
   require_ours "$(readlink -f "$bundle_file")"
   work=$(mktemp -d "$BASE/unpacked.XXXXXX")
-  tar -xf "$bundle_file" -C "$work" --strip-components=1 --no-same-owner --no-same-permissions --force-local || die_of 65 "$bundle is no archive, or is cut off: copy it again"
+  tar -xf "$bundle_file" -C "$work" --strip-components=1 --no-same-owner --no-same-permissions --force-local || die_of 65 "$bundle is not an archive, or is cut off: copy it again"
   (cd "$work" && sha256sum --quiet --strict --check SHA256SUMS >&2) || die 65 "$bundle is damaged: copy it again"
   (cd "$work" && find . ! -type d ! -path ./SHA256SUMS | sed 's|^\./||' | sort) >"$TMPDIR/found"
   sed 's/^[0-9a-f]*  //' "$work/SHA256SUMS" | sort | cmp -s - "$TMPDIR/found" ||

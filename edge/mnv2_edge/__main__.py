@@ -112,7 +112,7 @@ def _discard(stream: TextIO | None) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except OSError:  # it is no file (a test's buffer): there is nothing to flush either
+    except OSError:  # it is not a file (a test's buffer): there is nothing to flush either
         return
 
 

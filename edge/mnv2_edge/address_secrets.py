@@ -1,4 +1,4 @@
-"""Hide what may let somebody in from the addresses of cameras: all that is not known to be harmless.
+"""Secrets in the addresses of cameras: all that is not known to be harmless is hidden.
 
 Cameras take their logins under any name (`loginpas=`, `psw=`, `auth=`, a bare key) and also in the path
 (`/user=admin_password=xyz_channel=1`), so no list of secret names is ever complete; a list of harmless ones may be.
@@ -95,7 +95,7 @@ _END: Final = re.compile(r"[)\].,:;!]*$")
 """What stands behind an address in a sentence."""
 
 _SHORTEST_UNKNOWN: Final = 6
-"""A shorter value under a name that no login has is no word to look for in a whole log: it may be `live` or `high`."""
+"""A shorter value under a name that no login has is not looked for in a whole log: it may be `live` or `high`."""
 
 
 def hide_in_addresses(text: str) -> str:

@@ -73,7 +73,7 @@ class SourceError(EdgeError, OSError):
 
 
 class PictureError(SourceError):
-    """Say why a compressed picture is not decoded; the text follows the picture's name."""
+    """A compressed picture that is not decoded; the text says why and follows the picture's name."""
 
 
 class SourceNotFoundError(SourceError):
@@ -113,7 +113,7 @@ class SinkFailedError(EdgeError, RuntimeError):
 
 
 class RecordsLostError(EdgeError, RuntimeError):
-    """Say how many records of a run that came to its end nobody got."""
+    """Records that nobody got, of a run that came to its end; the message says how many."""
 
     exit_status = 75
 

@@ -102,7 +102,7 @@ class UnknownEngineError(EngineError):
 
 
 class UnknownFormatError(EngineError):
-    """Say which engine format no installed package reads, or why its package cannot be used."""
+    """An engine format that no installed package reads, or whose package cannot be used; the message says why."""
 
 
 class ArchiveError(EngineError):
@@ -110,7 +110,7 @@ class ArchiveError(EngineError):
 
 
 class SignatureError(EngineError):
-    """Say that no trusted key has signed an engine, or that a key cannot be used."""
+    """An engine that no trusted key has signed, or a key that cannot be used."""
 
 
 class LabelsError(EnginesError, ValueError):
@@ -138,7 +138,7 @@ class InferenceError(EnginesError, RuntimeError):
 
 
 class DiskError(EnginesError):
-    """Say that a disk is full, read-only or failing; another attempt may work.
+    """A disk that is full, read-only or failing; another attempt may work.
 
     Not an OSError: who expects one there says what is wrong with a file, and this is about what the file lies on.
     """
@@ -149,11 +149,11 @@ class BuildError(EnginesError, RuntimeError):
 
 
 class PlaceClosedError(BuildError, PermissionError):
-    """Say that this user may not write where an engine or a model is to go."""
+    """A place for an engine or a model that this user may not write to."""
 
 
 class PlaceFailedError(BuildError, DiskError):
-    """Say that the disk where an engine or a model is to go is full, read-only or failing."""
+    """A place for an engine or a model on a disk that is full, read-only or failing."""
 
 
 class MemoryShortageError(BuildError):
@@ -169,4 +169,4 @@ class StoreError(EnginesError, OSError):
 
 
 class StoreAccessError(StoreError, PermissionError):
-    """Say that this user may not read or write the store."""
+    """A store that this user may not read or write."""

@@ -193,7 +193,7 @@ def _reading_commands(folder: Path) -> list[list[str]]:
 
 @contextmanager
 def _specials(folder: Path) -> Iterator[list[tuple[str, str]]]:
-    """Yield what is no plain file, each also with endings that commands look at."""
+    """Yield what is not a plain file, each also with endings that commands look at."""
     import socket
 
     box = folder / "special"

@@ -9,7 +9,7 @@ from support.command import call
 
 _LOCK = threading.Lock()
 PATIENCE_S = 300.0
-"""What a command may take that is no case itself: the machine may have a lot to do."""
+"""What a command may take that is not a case itself: the machine may have a lot to do."""
 
 
 def samples_of(prepare: Callable[[Path], None], folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Fit a line that single outliers do not move, and say how sure its slope is.
 
 Theil-Sen: the median of the slopes of all pairs of points. The interval is Sen's (1968), from the spread of Kendall's
-rank statistic, widened for samples that follow each other: neighbours in time are no independent witnesses, so
+rank statistic, widened for samples that follow each other: neighbours in time are not independent witnesses, so
 their number counts only as far as their autocorrelation lets it (Yue and Wang 2004).
 """
 

@@ -195,7 +195,7 @@ def _format_options(engine: EngineConfig, registered: Registered | None) -> Iter
             hint = (
                 did_you_mean(name, registered.formats) or f", expected one of {', '.join(sorted(registered.formats))}"
             )
-            yield RuleViolation(("options", name), f"is no installed engine format{hint}")
+            yield RuleViolation(("options", name), f"is not an installed engine format{hint}")
             continue
         try:
             options = find_format(name).options
@@ -253,11 +253,11 @@ def _mqtt(mqtt: MqttSettings, _registered: Registered | None) -> Iterator[RuleVi
     if mqtt.client_id is not None and not (mqtt.client_id and is_mqtt_text(mqtt.client_id, _LONGEST_CLIENT_ID)):
         yield RuleViolation(
             ("client_id",),
-            f"{mqtt.client_id[:40]!r} is no client id, expected 1 to {_LONGEST_CLIENT_ID} printable bytes",
+            f"{mqtt.client_id[:40]!r} is not a client id, expected 1 to {_LONGEST_CLIENT_ID} printable bytes",
         )
     if not is_topic(mqtt.homeassistant_prefix):
         yield RuleViolation(
-            ("homeassistant_prefix",), f"{mqtt.homeassistant_prefix[:40]!r} is no topic, expected e.g. homeassistant"
+            ("homeassistant_prefix",), f"{mqtt.homeassistant_prefix[:40]!r} is not a topic, expected e.g. homeassistant"
         )
     for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if getattr(mqtt, given) is not None and getattr(mqtt, other) is None:

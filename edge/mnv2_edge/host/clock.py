@@ -98,7 +98,7 @@ def monotonic_stamp(stamp_ns: int, now_ns: int) -> int:
 
 
 class Timer:
-    """Be the monotonic clock of whoever watches over threads; frames are stamped by `time.monotonic_ns()` itself."""
+    """Monotonic clock of whoever watches over threads; frames are stamped by `time.monotonic_ns()` itself."""
 
     def now_ns(self) -> int:
         """Return the time on the monotonic clock."""

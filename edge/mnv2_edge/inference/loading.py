@@ -101,7 +101,7 @@ def _signed_reference(config: EngineConfig, environment: Environment) -> EngineR
     name = choose_stored(store, config.model)
     if name is None:
         raise SignatureError(
-            f"{config.model or 'the demo network'} is no engine of the store, and the configuration has "
+            f"{config.model or 'the demo network'} is not an engine of the store, and the configuration has "
             f"require_signed: `mnv2-edge engines import --trust {file} FILE.mnv2`"
         )
     return DefaultEngine(store, check) if config.model is None else StoredEngine(store, name, check)

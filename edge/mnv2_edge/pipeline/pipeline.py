@@ -47,7 +47,7 @@ class Outcome:
     failed: str
     """Why a camera that cannot be opened again ended; empty when none did."""
     sink_failed: str
-    """Why a sink broke by its own fault; empty when none did. A reader that has gone is no fault."""
+    """Why a sink broke by its own fault; empty when none did. A reader that has gone is not a fault."""
     lost: int
     """Records that a sink could not deliver; those that it drops while it is closed come on top of that."""
     stuck: tuple[str, ...]

@@ -19,7 +19,7 @@ _TELL_S: Final = 10.0
 
 
 class Losses:
-    """Add up the records that a pipeline's sinks dropped.
+    """Count of the records that a pipeline's sinks dropped.
 
     What a reader does not get after it has gone of its own will, as `head` does, is not lost.
     """

@@ -38,7 +38,7 @@ class PictureFolder:
         except OSError as exc:
             elsewhere = "choose another with --save DIR"
             trouble = disk_error(exc, f"{path} cannot be the folder for pictures", elsewhere)
-            raise (trouble or UsageError(f"{path} is no folder for pictures ({exc.strerror}): {elsewhere}")) from exc
+            raise (trouble or UsageError(f"{path} is not a folder for pictures ({exc.strerror}): {elsewhere}")) from exc
         if not os.access(path, os.W_OK | os.X_OK):
             closed = AccessError(f"{path} may not be written by this user: choose another folder with --save DIR")
             raise read_only_error(path, f"{path} cannot be written", "choose another folder with --save DIR") or closed

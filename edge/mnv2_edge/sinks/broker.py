@@ -88,7 +88,7 @@ def parse_broker(uri: str) -> Broker:
             f"topic prefix {prefix[:40]!r}... has {len(prefix)} characters: expected {_LONGEST_TOPIC} bytes at most"
         )
     if not is_topic(prefix):
-        raise ConfigError(f"topic prefix {prefix!r} of {shown!r} is no topic: expected e.g. `home/cameras`")
+        raise ConfigError(f"topic prefix {prefix!r} of {shown!r} is not a topic: expected e.g. `home/cameras`")
     user = unquote(parts.username or "")
     if not is_mqtt_text(user, _LONGEST_USER):
         raise ConfigError(
@@ -110,5 +110,5 @@ def is_mqtt_text(text: str, longest: int) -> bool:
     """Return True for text that MQTT can carry: UTF-8, without control characters, of `longest` bytes at most."""
     try:
         return len(text.encode()) <= longest and _CONTROL.search(text) is None
-    except UnicodeEncodeError:  # a lone surrogate: bytes of the command line that are no UTF-8
+    except UnicodeEncodeError:  # a lone surrogate: bytes of the command line that are not UTF-8
         return False

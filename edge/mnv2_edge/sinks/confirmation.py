@@ -1,4 +1,4 @@
-"""Know which messages of QoS 0 a broker has read, although it acknowledges none of them."""
+"""Proof that a broker has read messages of QoS 0, although it acknowledges none of them."""
 
 import threading
 
@@ -6,7 +6,7 @@ __all__ = ["Confirmation"]
 
 
 class Confirmation:
-    """Count messages from the moment they are handed over until the broker has shown that it read them.
+    """Count of messages from the moment they are handed over until the broker has shown that it read them.
 
     A broker reads the packets of one connection in order. So its answer to any question proves that it has read every
     message before that question. One question is on its way at a time. A message that was handed over and is not

@@ -1,4 +1,4 @@
-"""Bound what a broker may make this process hold: MQTT packets up to a size, and a cut connection above it."""
+"""Limit of what a broker may make this process hold: MQTT packets up to a size, and a cut connection above it."""
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,7 +14,7 @@ _LENGTH_BYTES: Final = 4
 
 
 class PacketTooLargeError(ConnectionError):
-    """Say that the broker sends a packet above the limit, which it was told."""
+    """A packet of the broker above the limit, which it was told."""
 
 
 class _Connection(Protocol):
@@ -22,7 +22,7 @@ class _Connection(Protocol):
 
 
 class LimitedSocket:
-    """Be the connected socket that it is given, and follow the framing of MQTT in what is received.
+    """Connected socket that follows the framing of MQTT in what it receives.
 
     The client reads a packet's length before it reads its content, so a packet that is too large ends the connection
     while none of its content is held. Used by one thread.

@@ -1,4 +1,4 @@
-"""Measure an engine that was just made: against the float network, and once for its golden test."""
+"""Measurement of an engine that was just made: against the float network, and once for its golden test."""
 
 from collections.abc import Sequence
 from contextlib import closing

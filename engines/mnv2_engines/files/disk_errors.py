@@ -1,4 +1,4 @@
-"""Say what a disk has against reading or writing: it is full, read-only or failing, and the program is not to blame.
+"""Errors of a disk that is full, read-only or failing, for which the program is not to blame.
 
 One table for both packages: whatever is in it ends a command with the status "try again" (75).
 """

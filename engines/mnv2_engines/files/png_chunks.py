@@ -1,4 +1,4 @@
-"""Take a PNG apart without unpacking anything (PNG specification, 5.3 and 11.2).
+"""Chunks of a PNG, read without unpacking anything (PNG specification, 5.3 and 11.2).
 
 Decoders unpack texts and colour profiles too, a thousand of eight megabytes each if a file of some kilobytes says so.
 What does not make the picture is therefore left out before a decoder sees the file.
@@ -20,7 +20,7 @@ _MOST_CHUNKS: Final = 1 << 16
 
 
 class PngError(ValueError):
-    """Say what is wrong with a PNG; the text follows its name."""
+    """A fault of a PNG; the text follows the name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PngPicture:
 def read_png(data: bytes) -> PngPicture:
     """Return the picture. Raises PngError for a file that is damaged or cut; no checksum is looked at."""
     if not data.startswith(PNG_SIGNATURE):
-        raise PngError("is no PNG")
+        raise PngError("is not a PNG")
     chunks = list(itertools.islice(_chunks(data), _MOST_CHUNKS + 1))
     if len(chunks) > _MOST_CHUNKS:
         raise PngError(f"is a PNG of more than {_MOST_CHUNKS} chunks")

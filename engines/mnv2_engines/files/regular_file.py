@@ -1,4 +1,4 @@
-"""Open files that somebody else named: nothing but a regular file, and never more of it than such a file may hold.
+"""Reading of files that somebody else named: only regular files, and never more than such a file may hold.
 
 A named pipe keeps whoever opens it waiting, a device such as /dev/zero never ends, and opening one may do something
 (/dev/watchdog). Files of /proc say that they are empty and are not; others grow while they are read.
@@ -50,7 +50,7 @@ _PART_BYTES: Final = 1 << 20
 
 
 class UnfitFileError(OSError):
-    """Say that what has this name is no regular file, or a larger one than was expected; `strerror` says which."""
+    """A name of something that is not a regular file, or of a larger one than was expected; `strerror` says which."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(errno.EINVAL, why, str(path))
@@ -70,7 +70,7 @@ def require_regular(path: Path) -> os.stat_result:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise UnfitFileError when what would be written over is no regular file: a device, or a pipe nobody reads."""
+    """Raise UnfitFileError when what would be written over is not a regular file: a device, or a pipe that nobody reads."""
     try:
         require_regular(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -108,7 +108,7 @@ def decode_regular(path: Path, limit: int, *, encoding: str = "utf-8", errors: s
 
 
 class _BoundedFile(io.FileIO):
-    """Read one file through whatever asks for a file object, up to a limit."""
+    """Reader of one file up to a limit, for whatever asks for a file object."""
 
     def __init__(self, path: Path, descriptor: int, limit: int) -> None:
         super().__init__(descriptor, "rb")
@@ -155,7 +155,7 @@ def _read(path: Path, limit: int | None, size: int) -> bytes:
 def _open(path: Path, limit: int | None) -> tuple[int, int]:
     """Return a descriptor and the size that the file states, which is 0 in /proc."""
     with _explained(path):
-        require_regular(path)  # before opening, which may have an effect on what is no file
+        require_regular(path)  # before opening, which may have an effect on what is not a file
         descriptor = os.open(path, _FLAGS)
     try:
         found = os.fstat(descriptor)

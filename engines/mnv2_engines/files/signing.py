@@ -61,7 +61,7 @@ class TrustedKeys:
         except OSError as exc:
             raise SignatureError(f"{file} cannot be read ({exc.strerror or exc}): {_EXPECTED_KEYS}") from exc
         except UnicodeDecodeError as exc:
-            raise SignatureError(f"{file} is no text: {_EXPECTED_KEYS}") from exc
+            raise SignatureError(f"{file} is not text: {_EXPECTED_KEYS}") from exc
         keys = []
         for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
             if not line or line.startswith(("#", _COMMENT)):
@@ -69,7 +69,7 @@ class TrustedKeys:
             try:
                 keys.append(minisign.PublicKey.from_base64(line))
             except minisign.Error as exc:
-                raise SignatureError(f"{file}, line {number}, is no public key ({exc}): {_EXPECTED_KEYS}") from exc
+                raise SignatureError(f"{file}, line {number}, is not a public key ({exc}): {_EXPECTED_KEYS}") from exc
         if not keys:
             raise SignatureError(f"{file} holds no key: {_EXPECTED_KEYS}")
         return cls(file, tuple(keys))
@@ -98,7 +98,7 @@ class TrustedKeys:
                 key.verify(open_signed(), signature)
             except SignatureError:  # what is read may refuse to be
                 raise
-            except (minisign.Error, ValueError):  # ValueError: bytes that are no point of the curve
+            except (minisign.Error, ValueError):  # ValueError: bytes that are not a point of the curve
                 continue
             return Verified(name, printable(signature.trusted_comment))
         raise SignatureError(f"{what} is not what the key {name} has signed: fetch it and its signature again")

@@ -1,4 +1,4 @@
-"""Hold what a store keeps against a signature, at every load.
+"""Signatures of what a store keeps, checked at every load.
 
 What is signed is the archive that `engines export` writes. It is the same bytes for the same files, so it can be made
 again out of a version's folder whenever somebody asks, and never has to be kept.
@@ -120,7 +120,7 @@ def check_archive(file: Path, stream: BinaryIO, trust: TrustedKeys) -> tuple[byt
 
 
 class _Limited:
-    """Read a file as it is, but for a whole that is too large for the memory."""
+    """Reader of a file as it is, which refuses a whole that is too large for the memory."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -133,7 +133,7 @@ class _Limited:
 
 
 class _Parts:
-    """Read pieces of bytes as one file."""
+    """Reader of pieces of bytes as one file."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
@@ -171,6 +171,6 @@ def _files_in(folder: Path) -> dict[str, Path]:
             if name == SOURCE and stat.S_ISDIR(mode):
                 continue
             if not stat.S_ISREG(mode) or not is_member_name(name):
-                raise SignatureError(f"{place / entry.name} is no file of an engine: import or build the engine again")
+                raise SignatureError(f"{place / entry.name} is not a file of an engine: import or build the engine again")
             found[name] = Path(entry.path)
     return found

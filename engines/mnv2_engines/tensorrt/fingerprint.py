@@ -40,7 +40,7 @@ _COMPARED: Final = ("tensorrt", "cuda", "l4t", "gpu", "compute_capability")
 
 
 class TensorRtFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say what a TensorRT plan is bound to; an empty string is what could not be found out."""
+    """What a TensorRT plan is bound to; an empty string is what could not be found out."""
 
     tensorrt: str
     """`tensorrt.__version__`, for example `10.3.0`."""

@@ -124,7 +124,7 @@ def test_a_run_refuses_what_nobody_trusted_has_signed(home: Path, engines, key: 
     path = Store(home).version("signs").engine_path()
     told = run("--model", path)
     assert told.returncode == 65
-    assert "is no engine of the store" in errors(told.stderr)[0]
+    assert "is not an engine of the store" in errors(told.stderr)[0]
     (path.parent / "engine.minisig").unlink()
     assert run().returncode == 65
     assert engines("sign", "signs", key)[0] == 0

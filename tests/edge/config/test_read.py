@@ -309,7 +309,7 @@ def test_an_empty_name_of_a_file_means_neither_none_nor_this_folder(line):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("{tensort: {memory: copy}}", "engine.options.tensort: is no installed engine format"),
+        ("{tensort: {memory: copy}}", "engine.options.tensort: is not an installed engine format"),
         ("{tensorrt: {memory: mappd}}", "engine.options.tensorrt: Invalid enum value 'mappd'"),
         ("{tensorrt: {threads: 2}}", "it takes memory, graph"),
         ("{litert: {threads: 0}}", "engine.options.litert: "),

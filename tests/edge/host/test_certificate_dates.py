@@ -1,4 +1,4 @@
-"""A certificate whose time is over is no matter of trust: `ca_file` would not help, so nobody is told to set it."""
+"""A certificate whose time is over is not a matter of trust: `ca_file` would not help, so nobody is told to set it."""
 
 import contextlib
 import socket

@@ -35,7 +35,7 @@ class OnnxRuntimeBackend:
             first = self._session.run(None, {self._input.name: self.allocate_input()})
         except (*_refusals(), ValueError) as exc:
             reason = str(exc).strip().partition("\n")[0]
-            raise EngineError(f"{name} is no network that ONNX Runtime runs: {reason}") from exc
+            raise EngineError(f"{name} is not a network that ONNX Runtime runs: {reason}") from exc
         names = [output.name for output in self._session.get_outputs()]
         self.output_specs = tuple(_spec(each, array) for each, array in zip(names, first, strict=True))
         self._report = BackendReport(

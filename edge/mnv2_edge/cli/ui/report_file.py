@@ -1,4 +1,4 @@
-"""Write files that the user has named: pages that `--report FILE.html` asks for, and others."""
+"""Files that the user has named: pages that `--report FILE.html` asks for, and others."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _ELSEWHERE = "choose another place with --report FILE.html"
 
 
 def require_free_place(path: Path) -> None:
-    """Raise UsageError now, and not after minutes of work, for a place where there is something that is no file."""
+    """Raise UsageError now, and not after minutes of work, for a place where there is something that is not a file."""
     try:
         require_replaceable(path)
     except PermissionError:  # its folder is closed, which is said with what to do by who looks at the folder

@@ -1,4 +1,4 @@
-"""Say what a compressed picture will cost, by its header alone."""
+"""Cost of decoding a compressed picture, by its header alone."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ __all__ = ["PictureHeader", "UnmeasuredError"]
 
 
 class UnmeasuredError(ValueError):
-    """Say why the size of a picture cannot be told before it is decoded; the text follows the picture's name."""
+    """A picture whose size is not known before it is decoded; the text says why and follows the picture's name."""
 
 
 @dataclass(frozen=True, slots=True)

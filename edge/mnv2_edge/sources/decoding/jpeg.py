@@ -1,4 +1,4 @@
-"""Tell what decoding a JPEG costs, by reading its markers in the way of the decoder.
+"""Cost of decoding a JPEG: its markers are read in the way of the decoder.
 
 The decoder is libjpeg-turbo, whatever the version of OpenCV. ITU-T T.81, annex B, says how a JPEG is laid out; what
 libjpeg does with bytes that do not belong there is in its jdmarker.c: it skips to the next 0xff that no zero follows.

@@ -1,4 +1,4 @@
-"""Say how large a compressed picture may be, and have OpenCV hold to it as well."""
+"""Limits of how large a compressed picture may be, for OpenCV as well."""
 
 import os
 from collections.abc import MutableMapping
@@ -24,14 +24,14 @@ class PictureLimits:
 
     @classmethod
     def read(cls, text: str) -> "PictureLimits":
-        """Read what a user typed. Raises UsageError for what is no number of 1 to 100."""
+        """Read what a user typed. Raises UsageError for what is not a number of 1 to 100."""
         try:
             limits = cls(float(text))
         except ValueError:
             limits = cls(0.0)
         if not 1.0 <= limits.megapixels <= MOST_MEGAPIXELS:
             raise UsageError(
-                f"max_megapixels={text!r} is no size of a picture: expected millions of pixels, 1 to "
+                f"max_megapixels={text!r} is not a size of a picture: expected millions of pixels, 1 to "
                 f"{MOST_MEGAPIXELS:g}, as in max_megapixels=48"
             )
         return limits

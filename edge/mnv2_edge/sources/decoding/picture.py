@@ -1,4 +1,4 @@
-"""Decode compressed pictures from anywhere: the one gate, which measures a picture before it makes room for it.
+"""Decoder of compressed pictures from anywhere: the one gate, which measures a picture before it makes room for it.
 
 A JPEG of 20 kilobytes may say that it has 900 megapixels, and a decoder believes it. What may be decoded is therefore
 known before: a format whose header is understood, not too many pixels, and not too much memory on the way.

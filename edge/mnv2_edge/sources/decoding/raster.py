@@ -1,4 +1,4 @@
-"""Tell what decoding a BMP, PNM or WebP picture costs, by its header."""
+"""Cost of decoding a BMP, PNM or WebP picture, by its header."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Tell what decoding a TIFF costs, by its first directory (TIFF 6.0, section 2; BigTIFF's is the same, but wider)."""
+"""Cost of decoding a TIFF, by its first directory (TIFF 6.0, section 2; BigTIFF's is the same, but wider)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

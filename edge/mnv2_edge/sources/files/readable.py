@@ -1,4 +1,4 @@
-"""Tell whether a file can be read before a library is given its name."""
+"""Readability of a file, checked before a library is given its name."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ class VideoSource:
     ) -> None:
         """Open the file; `fps` overrides its own rate.
 
-        Raises SourceError when it is no video, holds no frame, or says that its frames are larger than `limits`.
+        Raises SourceError when it is not a video, holds no frame, or says that its frames are larger than `limits`.
         """
         self._path = path
         self._source_id = source_id

@@ -38,12 +38,12 @@ class _BoundedReader(io.BufferedReader):
         return super().readline(size)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return bytes that are no line."""
+        """Return bytes that are not a line."""
         self._lines = 0
         return super().read(size)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Return bytes that are no line, as soon as there are some."""
+        """Return bytes that are not a line, as soon as there are some."""
         self._lines = 0
         return super().read1(size)
 

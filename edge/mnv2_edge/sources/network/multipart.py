@@ -48,7 +48,7 @@ class JpegParts:
         while (picture := self._next()) is not None:
             whole.append(picture)
         if len(self._buffer) > self._largest:
-            raise SourceError(f"no picture ends in {_mib(self._largest)} of the stream: it is no motion JPEG")
+            raise SourceError(f"no picture ends in {_mib(self._largest)} of the stream: it is not motion JPEG")
         return whole
 
     def _next(self) -> bytes | None:

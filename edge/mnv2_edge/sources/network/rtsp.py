@@ -85,7 +85,7 @@ def _tls(av: ModuleType, trust: CertificatePolicy | None) -> dict[str, str]:
         return {}
     checks = av.library_versions["libavformat"][0] >= _CHECKS_CERTIFICATES
     if not trust.verify:
-        return {"tls_verify": "0"} if checks else {}  # from version 9 on FFmpeg checks unless it is told not to
+        return {"tls_verify": "0"} if checks else {}  # newer ones check unless they are told not to
     if not checks:
         raise LibraryMissingError(
             f"PyAV {av.__version__} does not check certificates over RTSP: `pip install -U 'av>=16'`, or GStreamer"

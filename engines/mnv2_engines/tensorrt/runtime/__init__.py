@@ -1,1 +1,1 @@
-"""Run a plan: its tensors, its launches, its backend."""
+"""Runtime of a plan: its tensors, its launches, its backend."""
