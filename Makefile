@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TASK ?= classify
 NUMPY1_VENV ?= .venv-numpy1
+JOBS ?= 2
 BIN := $(VENV)/bin
 BUNDLE_PYTHONS ?= 3.10 3.11 3.12 3.13
 BUNDLE_MACHINE ?= aarch64
@@ -18,8 +19,8 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## install, then read signs off a rendered film (TASK=classify, detect or segment)
 	$(BIN)/mnv2-edge demo --task $(TASK)
 
-test: $(VENV)/.installed-test  ## install with what tests need, then run the test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-test  ## install with what tests need, then run the test suite (JOBS at a time)
+	$(BIN)/python -m pytest -n $(JOBS)
 
 check: $(VENV)/.installed-dev  ## lint, types, layers
 	$(BIN)/ruff check .
@@ -39,7 +40,7 @@ NO_NUMPY := tests/deploy tests/package tests/service tests/systemd tests/tools t
   tests/walks/test_failures.py
 
 test-numpy1: $(NUMPY1_VENV)/.installed-test  ## what computes, on numpy 1 and OpenCV 4, as apt's picamera2 needs them
-	$(NUMPY1_VENV)/bin/python -m pytest $(NO_NUMPY:%=--ignore=%)
+	$(NUMPY1_VENV)/bin/python -m pytest -n $(JOBS) $(NO_NUMPY:%=--ignore=%)
 
 test-arm64: $(VENV)/.installed-test  ## the package on arm64, emulated (Debian's packages, no root)
 	$(BIN)/python -m pytest -m roots tests/aarch64
