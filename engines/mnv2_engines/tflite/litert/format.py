@@ -41,7 +41,8 @@ FORMAT: Final = EngineFormat(
     open=_open,
     options=LiteRtOptions,
     has_magic=is_tflite,
-    first_load=FirstLoad(distributions=("ai-edge-litert", "tflite-runtime")),
+    # DeepLabv3 at 513x513 maps 203 MiB (x86-64, one thread); a damaged shape asks for gigabytes.
+    first_load=FirstLoad(memory_bytes=1 << 30, distributions=("ai-edge-litert", "tflite-runtime")),
     building=Building(
         builder=_make_builder,
         precisions=("int8", "fp32"),
