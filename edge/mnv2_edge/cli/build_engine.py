@@ -241,7 +241,7 @@ def _check_flags(flags: _Flags, path: Path | None, target: str) -> None:
 
 
 def _require_name(name: str) -> None:
-    from mnv2_engines.store.reference import is_name
+    from mnv2_engines.store.names import is_name
 
     if not is_name(name):
         raise UsageError(

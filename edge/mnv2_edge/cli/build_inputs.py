@@ -145,7 +145,7 @@ def require_ending(target: str, output: Path | None) -> None:
 def is_catalogue_name(word: str, environment: Environment) -> bool:
     """Return whether `word` means a model of the catalogue: it has no folder and no ending, and is not a file."""
     from mnv2_edge.inference.models import known_models, model_home
-    from mnv2_engines.store.reference import is_name
+    from mnv2_engines.store.names import is_name
 
     if not is_name(word) or Path(word).exists():
         return False

@@ -15,8 +15,9 @@ from mnv2_edge.evaluation.top_items import TopItems
 from mnv2_edge.inference.network import Network
 from mnv2_edge.sources.decoding.limits import DEFAULT_LIMITS, PictureLimits
 from mnv2_engines.evaluation.class_names import match_classes
-from mnv2_engines.evaluation.classification import ClassificationTally, find_hints
+from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
+from mnv2_engines.evaluation.hints import find_hints
 from mnv2_engines.evaluation.result import (
     ClassificationResult,
     Disagreement,

@@ -12,7 +12,7 @@ from mnv2_engines.engine.engine import is_engine_file
 from mnv2_engines.errors import EnginesError, StoreAccessError, StoreError, UnknownEngineError
 from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.store import Store
-from mnv2_engines.store.reference import is_name
+from mnv2_engines.store.names import is_name
 
 if TYPE_CHECKING:  # it brings the readers of all formats along, and what starts as a service hardly ever needs them
     from mnv2_engines.catalogue import CatalogueModel, KnownModels, ModelHome

@@ -24,7 +24,7 @@ from mnv2_engines.files.disk_errors import disk_error
 from mnv2_engines.files.durable import make_folder, replace
 from mnv2_engines.files.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, decode_regular, open_regular
 from mnv2_engines.labels.named import LISTS
-from mnv2_engines.store.reference import is_name
+from mnv2_engines.store.names import is_name
 
 __all__ = [
     "FileCopy",

@@ -25,7 +25,7 @@ from mnv2_engines.labels import embedded_labels, read_labels
 from mnv2_engines.printable import printable
 from mnv2_engines.store import Store
 from mnv2_engines.store.listing import Entry, list_stored
-from mnv2_engines.store.reference import is_name
+from mnv2_engines.store.names import is_name
 
 __all__ = ["NetworkChoice", "offered_networks", "pick_network"]
 

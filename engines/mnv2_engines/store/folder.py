@@ -16,7 +16,7 @@ from mnv2_engines.engine.rebuild_hint import VERSIONS
 from mnv2_engines.errors import CorruptEngineError, StoreError, UnknownEngineError
 from mnv2_engines.files.durable import locked_folder, make_folder, sync_folder, sync_tree, try_lock_folder
 from mnv2_engines.store.errors import explain_store_error
-from mnv2_engines.store.reference import check_name, is_name, no_such_engine
+from mnv2_engines.store.names import check_name, is_name, no_such_engine
 from mnv2_engines.store.version import Version
 
 __all__ = ["Staging", "Store"]

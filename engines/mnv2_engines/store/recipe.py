@@ -10,7 +10,7 @@ from mnv2_engines.engine.facts import FileFacts, Precision, PreprocessFacts
 from mnv2_engines.engine.task_facts import DetectionFacts, SegmentationFacts
 from mnv2_engines.errors import ContractError, CorruptEngineError
 from mnv2_engines.files.checked_json import UNREADABLE, checksum, encode_with_checksum
-from mnv2_engines.store.reference import is_name
+from mnv2_engines.store.names import is_name
 
 __all__ = ["RECIPE", "LimitFacts", "Recipe", "SampleFacts", "decode_recipe", "encode_recipe"]
 

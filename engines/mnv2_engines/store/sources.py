@@ -17,8 +17,8 @@ from mnv2_engines.errors import BuildError, CorruptEngineError
 from mnv2_engines.files.png_chunks import PngError, read_png
 from mnv2_engines.files.regular_file import MODEL_LIMIT, SETTINGS_LIMIT, read_regular
 from mnv2_engines.preprocessing.preprocess import ColorOrder
+from mnv2_engines.store.names import is_name
 from mnv2_engines.store.recipe import RECIPE, LimitFacts, Recipe, SampleFacts, decode_recipe, encode_recipe
-from mnv2_engines.store.reference import is_name
 from mnv2_engines.tensors import UInt8Array
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from mnv2_engines.evaluation.classification import ClassificationTally, find_hints
+from mnv2_engines.evaluation.classification import ClassificationTally
 from mnv2_engines.evaluation.comparison import PairedTally
+from mnv2_engines.evaluation.hints import find_hints
 from mnv2_engines.evaluation.result import ClassificationResult, EvaluatedEngine, FloatResult
 from mnv2_engines.predictions import Prediction
 from mnv2_engines.preprocessing.preprocess import Preprocess

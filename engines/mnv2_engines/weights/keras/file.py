@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 from mnv2_engines.errors import ModelError
+from mnv2_engines.weights.imported import StoredTensor
 from mnv2_engines.weights.keras.hdf5 import Hdf5File, open_hdf5
-from mnv2_engines.weights.stored_tensor import StoredTensor
 from mnv2_engines.weights.zip_file import open_archive
 
 __all__ = ["Json", "KerasFile", "KerasLayer", "flatten_model", "number", "open_h5", "open_keras"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from mnv2_engines.errors import BackendUnavailableError, ModelError
 from mnv2_engines.tensors import FloatArray
-from mnv2_engines.weights.stored_tensor import StoredTensor
+from mnv2_engines.weights.imported import StoredTensor
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -9,12 +9,11 @@ from mnv2_engines.networks import NetworkWeights
 from mnv2_engines.networks.head import Dense
 from mnv2_engines.networks.matching import parameter_shapes
 from mnv2_engines.tensors import FloatArray
-from mnv2_engines.weights.imported import Expected, ImportedNetwork
+from mnv2_engines.weights.imported import Expected, ImportedNetwork, StoredTensor
 from mnv2_engines.weights.keras.file import END_OF_FEATURES, KerasFile, KerasLayer, flatten_model, number
 from mnv2_engines.weights.keras.head import read_head
 from mnv2_engines.weights.keras.input import read_input
 from mnv2_engines.weights.pytorch.state_dict import check_numbers, choose_network
-from mnv2_engines.weights.stored_tensor import StoredTensor
 
 __all__ = ["network_from_keras"]
 

@@ -9,9 +9,9 @@ from typing import IO, Final
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tensors import FloatArray
+from mnv2_engines.weights.imported import BFLOAT16, StoredTensor, decode_elements
 from mnv2_engines.weights.pytorch.pickle_reader import PickleError, follow_pickle
 from mnv2_engines.weights.pytorch.tensors import CONSTRUCTORS, Storage, StorageKind, flatten_tensors, storage_of
-from mnv2_engines.weights.stored_tensor import BFLOAT16, StoredTensor, decode_elements
 from mnv2_engines.weights.zip_file import ZipArchive, open_archive
 
 __all__ = ["LEGACY_START", "open_torch"]

@@ -12,7 +12,7 @@ import msgspec
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tensors import FloatArray
-from mnv2_engines.weights.stored_tensor import BFLOAT16, StoredTensor, decode_elements
+from mnv2_engines.weights.imported import BFLOAT16, StoredTensor, decode_elements
 
 __all__ = ["open_safetensors"]
 

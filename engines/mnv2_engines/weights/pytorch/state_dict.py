@@ -11,8 +11,7 @@ from mnv2_engines.networks import MobileNetV2, NetworkWeights, classifier_head
 from mnv2_engines.networks.matching import Shape, match_names, nearest, parameter_shapes
 from mnv2_engines.preprocessing.preprocess import Preprocess, ResizePolicy
 from mnv2_engines.tensors import FloatArray
-from mnv2_engines.weights.imported import Expected, ImportedNetwork
-from mnv2_engines.weights.stored_tensor import StoredTensor
+from mnv2_engines.weights.imported import Expected, ImportedNetwork, StoredTensor
 
 __all__ = [
     "DENSE",

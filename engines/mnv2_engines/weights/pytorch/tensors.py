@@ -8,8 +8,8 @@ import numpy as np
 
 from mnv2_engines.errors import ModelError
 from mnv2_engines.tensors import FloatArray
+from mnv2_engines.weights.imported import BFLOAT16, StoredTensor
 from mnv2_engines.weights.pytorch.pickle_reader import Constructor, PickleError
-from mnv2_engines.weights.stored_tensor import BFLOAT16, StoredTensor
 
 __all__ = ["CONSTRUCTORS", "Storage", "StorageKind", "flatten_tensors", "storage_of"]
 

@@ -9,8 +9,8 @@ from mnv2_engines.errors import ModelError
 from mnv2_engines.networks import MobileNetV2, NetworkWeights, classifier_head, write_network
 from mnv2_engines.preprocessing.preprocess import ResizePolicy
 from mnv2_engines.weights import Expected
+from mnv2_engines.weights.imported import StoredTensor
 from mnv2_engines.weights.pytorch.state_dict import network_from_state_dict
-from mnv2_engines.weights.stored_tensor import StoredTensor
 from support.networks import TINY, lively_weights, state_dict
 
 HERE = Expected(size_hw=(32, 32))
