@@ -6,13 +6,14 @@ These are the values that records publish as they are, so nothing here needs num
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from mnv2_engines.tensors import UInt8Array
+if TYPE_CHECKING:  # an array
+    from mnv2_engines.tasks.class_map import ClassMap
 
-__all__ = ["UNSEEN", "Box", "ClassMap", "Detection", "Findings", "Mask", "Prediction", "Segment"]
+__all__ = ["Box", "Detection", "Findings", "Mask", "Prediction", "Segment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +122,3 @@ class Findings:
         counts = Counter((found.class_id, found.label) for found in self.detections)
         yield ", ".join(f"{count} {label}" for (_, label), count in sorted(counts.items()))
         yield ", ".join(segment.label for segment in sorted(self.segments, key=lambda segment: segment.class_id))
-
-
-UNSEEN: Final = 255
-"""Stands for pixels without a class; VOC marks unlabelled pixels by it, too."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassMap:
-    """Class ids, height x width, and where they belong."""
-
-    pixels: UInt8Array
-    """`UNSEEN` where the network has seen nothing. Belongs to the holder of the map."""
-    box_px: Box
-    """The part of the whole upright picture that the map covers."""

@@ -11,7 +11,8 @@ from mnv2_engines.backends import BackendReport
 from mnv2_engines.backends.registry import find_format
 from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.errors import EngineError
-from mnv2_engines.predictions import Box, ClassMap, Detection, Findings, Prediction, Segment
+from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
+from mnv2_engines.tasks.class_map import ClassMap
 from mnv2_engines.tensors import TensorSpec
 from mnv2_engines.testing import ContractBrokenError, check_backend, check_format, check_task
 

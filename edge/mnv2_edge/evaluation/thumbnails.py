@@ -7,7 +7,7 @@ import numpy as np
 from mnv2_engines.evaluation.box_matching import BoxMatches
 from mnv2_engines.predictions import Box
 from mnv2_engines.preprocessing.geometry import View
-from mnv2_engines.tasks.palette import voc_palette
+from mnv2_engines.tasks.class_map import voc_palette
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["draw_areas", "draw_boxes", "draw_thumbnail"]

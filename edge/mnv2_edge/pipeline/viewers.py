@@ -5,7 +5,7 @@ from typing import Protocol
 
 from mnv2_edge.frames import Frame
 from mnv2_edge.records import Result
-from mnv2_engines.predictions import ClassMap
+from mnv2_engines.tasks.class_map import ClassMap
 
 __all__ = ["InferredFrame", "Viewer"]
 

@@ -17,7 +17,7 @@ from mnv2_engines.demo import demo_engine_path
 from mnv2_engines.engine.engine import read_engine
 from mnv2_engines.engine.task_facts import DetectionFacts, SsdAnchors
 from mnv2_engines.tasks.boxes import overlaps
-from mnv2_engines.tasks.palette import voc_palette
+from mnv2_engines.tasks.class_map import voc_palette
 from support.command import call, errors, json_lines
 
 SIDECAR = """

@@ -4,7 +4,7 @@ import pytest
 
 from mnv2_edge.errors import SourceError, SourceNotFoundError, UsageError
 from mnv2_edge.evaluation.mask_folders import read_mask, read_mask_folders
-from mnv2_engines.tasks.palette import voc_palette
+from mnv2_engines.tasks.class_map import voc_palette
 
 Image = pytest.importorskip("PIL.Image")
 CLASSES = np.uint8([[0, 1, 15], [255, 20, 0]])

@@ -5,8 +5,8 @@ import pytest
 
 from mnv2_edge.frames import Cut
 from mnv2_edge.saving.drawing import annotate
-from mnv2_engines.predictions import Box, ClassMap, Detection, Prediction, Segment
-from mnv2_engines.tasks.palette import voc_palette
+from mnv2_engines.predictions import Box, Detection, Prediction, Segment
+from mnv2_engines.tasks.class_map import ClassMap, voc_palette
 
 
 def detection(box, class_id=1, label="cat"):

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnv2_engines.predictions import Box, ClassMap
-from mnv2_engines.tasks.palette import voc_palette
+from mnv2_engines.predictions import Box
+from mnv2_engines.tasks.class_map import ClassMap, voc_palette
 from mnv2_engines.tasks.segment import encode_mask, palette_png, run_lengths
 
 BOX = Box(1.0, 2.0, 3.0, 4.0)
