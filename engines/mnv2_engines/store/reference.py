@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mnv2_engines.engine.engine import Engine, read_engine
 from mnv2_engines.errors import ContractError, EnginesError, UnknownEngineError
-from mnv2_engines.store.folder import Store
 from mnv2_engines.store.version import Version
+
+if TYPE_CHECKING:  # the folder asks this module about names
+    from mnv2_engines.store.folder import Store
 
 __all__ = [
     "DefaultEngine",
@@ -61,7 +63,7 @@ def no_such_engine(folder: Path, name: str, names: Sequence[str]) -> str:
     return f"there is no engine {name} in {folder}: {held}; build it with `{command}`"
 
 
-def choose_stored(store: Store, model: str | None) -> str | None:
+def choose_stored(store: "Store", model: str | None) -> str | None:
     """Return the name of the stored engine that `model` means; None when it means a file, or nothing and none is there.
 
     What has a folder or the ending of a file is a file. Any other word is a name first, and a file when the store does
@@ -77,7 +79,7 @@ def choose_stored(store: Store, model: str | None) -> str | None:
     return store.version(model).name
 
 
-def _default(store: Store) -> str | None:
+def _default(store: "Store") -> str | None:
     name = store.default()
     names = store.names()
     if name is None and names:
@@ -99,7 +101,7 @@ class StoredEngine:
     it, and an open file outlives its name.
     """
 
-    def __init__(self, store: Store, name: str, check: VersionCheck = lambda _version: None) -> None:
+    def __init__(self, store: "Store", name: str, check: VersionCheck = lambda _version: None) -> None:
         self._store = store
         self._name = name
         self._check = check
@@ -139,7 +141,7 @@ class DefaultEngine:
     What was read last stays on the disk as `StoredEngine` has it.
     """
 
-    def __init__(self, store: Store, check: VersionCheck = lambda _version: None) -> None:
+    def __init__(self, store: "Store", check: VersionCheck = lambda _version: None) -> None:
         self._store = store
         self._check = check
         self._read: StoredEngine | None = None
