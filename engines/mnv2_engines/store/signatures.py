@@ -171,6 +171,8 @@ def _files_in(folder: Path) -> dict[str, Path]:
             if name == SOURCE and stat.S_ISDIR(mode):
                 continue
             if not stat.S_ISREG(mode) or not is_member_name(name):
-                raise SignatureError(f"{place / entry.name} is not a file of an engine: import or build the engine again")
+                raise SignatureError(
+                    f"{place / entry.name} is not a file of an engine: import or build the engine again"
+                )
             found[name] = Path(entry.path)
     return found

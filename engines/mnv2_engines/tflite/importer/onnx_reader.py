@@ -49,7 +49,9 @@ def read_onnx(path: Path) -> OnnxModel:
     try:
         proto.ParseFromString(_read_bytes(path))
     except (DecodeError, UnicodeDecodeError) as exc:
-        raise ModelError(f"{path} is not an ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes") from exc
+        raise ModelError(
+            f"{path} is not an ONNX file: {exc}; expected what torch.onnx.export or tf2onnx writes"
+        ) from exc
     if not proto.graph.node:
         raise ModelError(f"{path} holds no ONNX graph: expected what torch.onnx.export or tf2onnx writes")
     model = _Reader(path).model(proto)
