@@ -1,6 +1,7 @@
 """The layout and the names of both packages, as CONTRIBUTING.md states them."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,13 +20,14 @@ EXEMPT = ("edge/mnv2_edge/cli",)
 
 SHARED_NAMES = {
     "archive": "a format that things travel in: reports, engines",
+    "backend": "the backend of one format",
     "broker": "the MQTT broker: how a sink reaches it, how setup chooses it",
     "build": "the build of an engine: its steps, into a store, as text",
+    "builder": "the builder of one format, and the interface of all",
     "cameras": "the cameras of a machine: as a command, as a check",
     "certificates": "TLS certificates: of cameras, as a check",
     "classification": "the classifier's figures: counted, as text, as a page",
     "classify": "the classifier: its task, its evaluation",
-    "config": "a configuration as it is written: ours as a command, Keras' of a model",
     "demo": "the demo: the command, the source",
     "detect": "the detector: its task, its evaluation",
     "detection": "the detector's figures: counted, as text",
@@ -34,11 +36,11 @@ SHARED_NAMES = {
     "evaluate": "the evaluation: the command, what it runs",
     "file": "one weight file of a framework",
     "files": "files of one kind: of a source, of setup, of /proc, of labels",
+    "format": "an engine format: the type, and each format of that type",
     "graph": "a network as a graph: as it is inspected, as it is compiled",
     "head": "a classifier's head: as data, as Keras stores it",
     "install": "files put in place: an engine, a model",
     "jetson": "the Jetson: what it says, its checks",
-    "litert": "LiteRT: the backend, the builder",
     "machine": "this machine: as the doctor sees it, as setup does",
     "memory": "memory: of the machine, of a network, before a build",
     "model": "types of a configuration; a network that is chosen or read",
@@ -47,7 +49,6 @@ SHARED_NAMES = {
     "onnx_file": "an ONNX file, read for one purpose",
     "pictures": "pictures: as a source, for calibration",
     "plugins": "plug-ins: how they are found, as a command",
-    "read": "the reader of a file of ours: configuration, catalogue",
     "reference": "a reference to an engine: a file, a name in a store; and the float reference of a compiled network",
     "request": "the request for a build: from flags, as data",
     "schema": "a JSON Schema: of the configuration, of records",
@@ -55,7 +56,6 @@ SHARED_NAMES = {
     "segmentation": "the segmenter's figures: counted, as text",
     "storage": "file systems: what the host says, their checks",
     "system": "the system: what the host says, its checks",
-    "tensorrt": "TensorRT: the backend, the builder",
     "tensors": "descriptions of tensors: of a network, of PyTorch",
     "testing": "checks for authors of plug-ins",
     "trial": "a trial: of a camera, of a network, of a GPU",
@@ -132,3 +132,45 @@ def test_a_class_name_has_one_meaning() -> None:
     new = {name: paths for name, paths in twice.items() if name not in SHARED_CLASSES}
     assert not new, "two classes have that name: say which one is meant, as in `BoardLimits` and `AccuracyLimits`"
     assert not set(SHARED_CLASSES) - set(twice), "remove what occurs once from SHARED_CLASSES"
+
+
+_NAME = re.compile(r"(?<![\w./-])(?:mnv2_edge|mnv2_engines)(?:\.[A-Za-z]\w*)+")
+_PATH = re.compile(r"(?<![\w/])(?:edge/mnv2_edge|engines/mnv2_engines)/[\w/.-]*\w")
+
+
+def documents() -> list[Path]:
+    """Return what names modules: the documents, pyproject.toml, and the modules themselves."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.py")]
+    found = [ROOT / "pyproject.toml", *pages, *(path for package in PACKAGES for path in package.rglob("*.py"))]
+    assert len(found) > 100
+    return found
+
+
+def is_there(dotted: str) -> bool:
+    """Return whether a dotted name leads to a package, to a module, or to a word of one."""
+    parts = dotted.split(".")
+    place = next(package for package in PACKAGES if package.name == parts[0])
+    for number, part in enumerate(parts[1:], 1):
+        if (place / f"{part}.py").is_file():
+            rest, text = parts[number + 1 :], (place / f"{part}.py").read_text(encoding="utf-8")
+            return not rest or re.search(rf"\b{rest[0]}\b", text) is not None
+        if not (place / part).is_dir():
+            text = (place / "__init__.py").read_text(encoding="utf-8") if (place / "__init__.py").is_file() else ""
+            return re.search(rf"\b{part}\b", text) is not None
+        place = place / part
+    return True
+
+
+@pytest.mark.parametrize("dotted", ["mnv2_edge.nowhere", "mnv2_engines.store.nowhere", "mnv2_edge.errors.NoSuchError"])
+def test_a_name_that_leads_nowhere_is_noticed(dotted: str) -> None:
+    assert not is_there(dotted)
+
+
+def test_documents_name_modules_that_exist() -> None:
+    wrong = []
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        gone = {name for name in _NAME.findall(text) if not is_there(name)}
+        gone |= {name for name in _PATH.findall(text) if not (ROOT / name).exists()}
+        wrong += [f"{where(path)}: {name}" for name in sorted(gone)]
+    assert not wrong, "these were moved or renamed:\n" + "\n".join(wrong)

@@ -129,7 +129,7 @@ def rebuild(names: Sequence[str], *, stale: bool, threads: int | None) -> int:
 
     if bool(names) == stale:
         raise UsageError("expected either names of engines or --stale, as in mnv2-edge engines rebuild --stale")
-    environment = _environment()
+    environment = read_environment(os.environ)
     store = _open_store(environment)
     return_memory_early()
     lost: Sequence[StoredCheck] = ()
@@ -192,7 +192,7 @@ def import_file(file: Path, *, build: bool, keys: Path | None, threads: int | No
     from mnv2_engines.files.signing import TrustedKeys
     from mnv2_engines.store.archive import import_engine
 
-    environment = _environment()
+    environment = read_environment(os.environ)
     trust = None if keys is None else TrustedKeys.read(keys)
     return_memory_early()
     with show_progress() as progress:
@@ -252,14 +252,10 @@ def remove(names: Sequence[str]) -> None:
         store.remove(name)
 
 
-def _environment() -> Environment:
-    return read_environment(os.environ)
-
-
 def _open_store(environment: Environment | None = None) -> "Store":
     from mnv2_engines.store import Store
 
-    return Store((environment or _environment()).home)
+    return Store((environment or read_environment(os.environ)).home)
 
 
 def _empty(store: "Store") -> str:

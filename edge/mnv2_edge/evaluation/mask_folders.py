@@ -46,8 +46,8 @@ def read_mask_folders(root: Path) -> MaskedPictures:
 def read_mask(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8Array:
     """Return class numbers, height x width; of a picture with a palette its indices. 255 is unlabelled.
 
-    Raises LibraryMissingError without Pillow (OpenCV turns palettes into colours), SourceError for a file that is no
-    mask (one with colours says which class is which nowhere), or is larger than `limits`.
+    Raises LibraryMissingError without Pillow (OpenCV turns palettes into colours), SourceError for a file that is
+    not a mask (one with colours says which class is which nowhere), or is larger than `limits`.
     """
     try:
         from PIL import Image, UnidentifiedImageError

@@ -15,7 +15,7 @@ from mnv2_edge.errors import SourceError, SourcePermissionError, TemporaryError
 from mnv2_edge.frames import Frame
 from mnv2_edge.host.clock import Timer
 from mnv2_edge.pipeline.frame_gate import FrameGate, GateSettings
-from mnv2_edge.pipeline.picture_health import PictureFault, PictureMonitor
+from mnv2_edge.pipeline.picture_health import Outage, PictureFault, PictureMonitor
 from mnv2_edge.pipeline.reader import STOPPED, OpenedCamera, Reader, Supervision
 from mnv2_edge.pipeline.slots import Lane
 from mnv2_edge.pipeline.timing import Backoff
@@ -27,19 +27,6 @@ _log = logging.getLogger(__name__)
 WELL: Final[frozenset[StateName]] = frozenset({"starting", "streaming"})
 """States in which nothing is amiss."""
 _HELD_S = 60.0  # so long may a thread that was left behind keep its device from being opened again
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A time in which a camera gave no live picture; on the monotonic clock."""
-
-    began_ns: int
-    """When its last frame came, or when the run began."""
-    ended_ns: int
-    reason: str
-    """Why it began."""
-    recovered: bool
-    """False: the run ended before the camera was back."""
 
 
 StateListener = Callable[["Capture", StateName, str], None]

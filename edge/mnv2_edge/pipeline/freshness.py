@@ -31,7 +31,7 @@ def read_clocks() -> tuple[int, int]:
 
 
 class AgeClock:
-    """Clock for the age of frames: their stamps are of the monotonic clock, which stands still while the machine sleeps.
+    """Age of frames that are stamped by the monotonic clock, which stands still while the machine sleeps.
 
     How long it slept since boot is noted at every look, with the moment at which that was first seen. A frame that was
     stamped between the last look before a sleep and the first one after it counts as one from before. Any thread may

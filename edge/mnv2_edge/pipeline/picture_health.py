@@ -11,12 +11,25 @@ import numpy as np
 
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["PictureFault", "PictureMonitor"]
+__all__ = ["Outage", "PictureFault", "PictureMonitor"]
 
 _GRID_ROWS = 60  # and as many columns as fit: 4,800 pixels of a 640x480 picture, looked at in 50 us
 _BLACK = 24
 """The brightest that a pixel of a black picture is: video black (16) and what is left of the noise."""
 _BRIGHT_SHARE = 0.001  # of the grid may be brighter: hot pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which a camera gave no live picture; on the monotonic clock."""
+
+    began_ns: int
+    """When its last frame came, or when the run began."""
+    ended_ns: int
+    reason: str
+    """Why it began."""
+    recovered: bool
+    """False: the run ended before the camera was back."""
 
 
 @dataclass(frozen=True, slots=True)

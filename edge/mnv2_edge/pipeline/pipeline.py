@@ -4,8 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from mnv2_edge.host.clock import Clock, Timer
 from mnv2_edge.inference.network import Network
@@ -14,10 +12,10 @@ from mnv2_edge.pipeline.frame_gate import FrameGate
 from mnv2_edge.pipeline.freshness import AgeClock
 from mnv2_edge.pipeline.reader import OpenedCamera
 from mnv2_edge.pipeline.slots import FrameSlots, Lane, ReadyFrame
-from mnv2_edge.pipeline.state_reports import Losses, Reporter
+from mnv2_edge.pipeline.state_reports import Losses, Outcome, Reporter
 from mnv2_edge.pipeline.throttle import RateLimiter, Slowdown
 from mnv2_edge.pipeline.timing import Heartbeat
-from mnv2_edge.pipeline.viewers import InferredFrame, Viewer
+from mnv2_edge.pipeline.viewers import InferredFrame, Observer, Viewer
 from mnv2_edge.records import Details, Latency, Record, Result
 from mnv2_edge.sinks import BACKLOG, Sink
 
@@ -27,31 +25,6 @@ _log = logging.getLogger(__name__)
 _JOIN_S = 0.4  # all threads together: Ctrl-C has to end the process within a second
 _WATCH_S = 0.1  # how late `stop` may be noticed; everything else wakes `run` at once
 _WAIT_S = 0.1
-
-
-class Observer(Protocol):
-    """Receiver of every record in this process, before the sinks; an error that it raises ends the run."""
-
-    def publish(self, record: Record) -> None:
-        """Handle the record and return at once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended."""
-
-    results: int
-    dropped: int
-    skipped: int
-    failed: str
-    """Why a camera that cannot be opened again ended; empty when none did."""
-    sink_failed: str
-    """Why a sink broke by its own fault; empty when none did. A reader that has gone is not a fault."""
-    lost: int
-    """Records that a sink could not deliver; those that it drops while it is closed come on top of that."""
-    stuck: tuple[str, ...]
-    """Threads that hang in foreign code: leave by `os._exit`, since the interpreter would wait or crash."""
 
 
 class Pipeline:

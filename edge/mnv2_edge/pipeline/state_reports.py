@@ -1,9 +1,10 @@
-"""Publication of cameras' states and events."""
+"""Reports of how a run goes: cameras' states and events, lost records, the outcome."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from mnv2_edge.host.clock import Clock, Timer
@@ -12,10 +13,27 @@ from mnv2_edge.records import CameraState, Details, Event, Record, StateName
 from mnv2_edge.redaction import redact
 from mnv2_edge.sinks import Sink
 
-__all__ = ["Losses", "Reporter"]
+__all__ = ["Losses", "Outcome", "Reporter"]
 
 _log = logging.getLogger(__name__)
 _TELL_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    results: int
+    dropped: int
+    skipped: int
+    failed: str
+    """Why a camera that cannot be opened again ended; empty when none did."""
+    sink_failed: str
+    """Why a sink broke by its own fault; empty when none did. A reader that has gone is not a fault."""
+    lost: int
+    """Records that a sink could not deliver; those that it drops while it is closed come on top of that."""
+    stuck: tuple[str, ...]
+    """Threads that hang in foreign code: leave by `os._exit`, since the interpreter would wait or crash."""
 
 
 class Losses:

@@ -1,13 +1,13 @@
-"""Frames together with their results: the interface for code that needs pictures, not records alone."""
+"""Interfaces for code in this process: viewers get frames with their results, observers get records alone."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from mnv2_edge.frames import Frame
-from mnv2_edge.records import Result
+from mnv2_edge.records import Record, Result
 from mnv2_engines.tasks.class_map import ClassMap
 
-__all__ = ["InferredFrame", "Viewer"]
+__all__ = ["InferredFrame", "Observer", "Viewer"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,4 +37,12 @@ class Viewer(Protocol):
         The pipeline calls it before every frame of a file, again and again until it returns True, and never for a
         camera.
         """
+        ...
+
+
+class Observer(Protocol):
+    """Receiver of every record in this process, before the sinks; an error that it raises ends the run."""
+
+    def publish(self, record: Record) -> None:
+        """Handle the record and return at once."""
         ...

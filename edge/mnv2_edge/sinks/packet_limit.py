@@ -4,8 +4,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
+    from paho.mqtt.properties import Properties
 
-__all__ = ["LARGEST_PACKET", "LimitedSocket", "PacketTooLargeError", "limit_packets", "publish_size"]
+__all__ = [
+    "LARGEST_PACKET",
+    "LimitedSocket",
+    "PacketTooLargeError",
+    "connect_properties",
+    "limit_packets",
+    "publish_size",
+]
 
 LARGEST_PACKET: Final = 65_536
 """Bytes. What comes in are answers of the broker and `online` of a Home Assistant: a hundred bytes, and some
@@ -83,3 +91,13 @@ def limit_packets(kind: "type[Client]") -> "type[Client]":
 def publish_size(topic: str, payload: bytes) -> int:
     """Return the bytes of a PUBLISH packet of QoS 0 without properties, at most."""
     return 1 + _LENGTH_BYTES + 2 + len(topic.encode()) + 1 + len(payload)
+
+
+def connect_properties() -> "Properties":
+    """Return the properties of a CONNECT packet of MQTT 5, which tell the broker the limit."""
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = LARGEST_PACKET
+    return properties

@@ -17,7 +17,7 @@ from mnv2_edge.host.certificate_dates import describe_dates
 from mnv2_edge.sinks.broker import Broker
 from mnv2_edge.sinks.confirmation import Confirmation
 from mnv2_edge.sinks.connection_errors import UNSUPPORTED_PROTOCOL, ConnectionMonitor, Delays
-from mnv2_edge.sinks.packet_limit import LARGEST_PACKET, limit_packets, publish_size
+from mnv2_edge.sinks.packet_limit import connect_properties, limit_packets, publish_size
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -188,7 +188,7 @@ class BrokerSession:
         return client
 
     def _connect(self, client: "Client", *, newest: bool) -> None:
-        properties = _connect_properties() if newest else None
+        properties = connect_properties() if newest else None
         client.connect_async(self._broker.host, self._broker.port, self._keepalive_s, properties=properties)
 
     def _ask(self) -> None:
@@ -286,15 +286,6 @@ class BrokerSession:
 def _send_at_once(_client: "Client", _data: object, connection: object) -> None:
     # Nagle's algorithm would hold a second message back until the broker's delayed acknowledgement: 40 ms on Linux.
     cast("socket.socket", connection).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _connect_properties() -> "Properties":
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.MaximumPacketSize = LARGEST_PACKET
-    return properties
 
 
 def _import_paho() -> ModuleType:

@@ -70,7 +70,7 @@ def require_regular(path: Path) -> os.stat_result:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise UnfitFileError when what would be written over is not a regular file: a device, or a pipe that nobody reads."""
+    """Raise UnfitFileError when what would be written over is not a regular file: a device or a pipe."""
     try:
         require_regular(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -73,7 +73,7 @@ def read_picture(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> UInt8Arr
     """Return a picture as height x width x 3 of 8 bits in BGR, turned as its EXIF data asks.
 
     Grey is repeated, 16 bits lose the lower 8, transparency is dropped. Raises SourceError when it cannot be read, is
-    no picture, is larger than `limits`, or ends too early: decoders would fill the missing part with grey and say
+    not a picture, is larger than `limits`, or ends too early: decoders would fill the missing part with grey and say
     nothing.
     """
     data = read_picture_file(path, limits)
