@@ -6,14 +6,18 @@ These are the values that records publish as they are, so nothing here needs num
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
 if TYPE_CHECKING:  # an array
     from mnv2_engines.tasks.class_map import ClassMap
 
-__all__ = ["Box", "Detection", "Findings", "Mask", "Prediction", "Segment"]
+__all__ = ["UNSEEN", "Box", "Detection", "Findings", "Mask", "Prediction", "Segment"]
+
+
+UNSEEN: Final = 255
+"""Stands for pixels without a class; VOC marks unlabelled pixels by it, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,6 @@ class _Flags:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take at most N pictures, spread over all.")
 @click.option("--threads", type=click.IntRange(1, 64), help="CPU threads for the networks. [default: all cores]")
 @max_megapixels_option
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write all of it, with pictures.")
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write the whole result, with pictures."
 )

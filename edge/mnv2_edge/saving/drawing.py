@@ -7,8 +7,8 @@ import numpy as np
 
 from mnv2_edge.pipeline.viewers import InferredFrame
 from mnv2_edge.records import Result
-from mnv2_engines.predictions import Box
-from mnv2_engines.tasks.class_map import UNSEEN, ClassMap, voc_palette
+from mnv2_engines.predictions import UNSEEN, Box
+from mnv2_engines.tasks.class_map import ClassMap, voc_palette
 from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["annotate"]

@@ -1,18 +1,13 @@
 """The class of every pixel of a picture, and a colour for every class."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from mnv2_engines.predictions import Box
 from mnv2_engines.tensors import UInt8Array
 
-__all__ = ["UNSEEN", "ClassMap", "voc_palette"]
-
-UNSEEN: Final = 255
-"""Stands for pixels without a class; VOC marks unlabelled pixels by it, too."""
-
+__all__ = ["ClassMap", "voc_palette"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassMap:

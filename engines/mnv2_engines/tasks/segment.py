@@ -12,10 +12,10 @@ import numpy as np
 from mnv2_engines.engine.task_facts import SegmentationFacts
 from mnv2_engines.errors import ContractError, EngineError, InferenceError
 from mnv2_engines.labels import check_label_count
-from mnv2_engines.predictions import Box, Findings, Mask, Segment
+from mnv2_engines.predictions import UNSEEN, Box, Findings, Mask, Segment
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import MaskForm, Task, TaskOptions, check_limits
-from mnv2_engines.tasks.class_map import UNSEEN, ClassMap, voc_palette
+from mnv2_engines.tasks.class_map import ClassMap, voc_palette
 from mnv2_engines.tensors import FloatArray, TensorSpec, UInt8Array
 
 __all__ = ["Segmenter", "encode_mask", "make_segment", "palette_png", "run_lengths"]

@@ -195,7 +195,7 @@ class TestCommand:
     @pytest.fixture
     def here(self, machine, monkeypatch, trial):
         def run(code: str, *_arguments: str, **_options: object) -> Probe:
-            return Probe(msgspec.json.encode(trial).decode() if "gpu_trial" in code else "TensorRT 10.3.0", "")
+            return Probe(msgspec.json.encode(trial).decode() if "doctor.gpu.trial" in code else "TensorRT 10.3.0", "")
 
         fake = change(machine, run_python=run)
         monkeypatch.setattr("mnv2_edge.doctor.machine.this_machine", lambda *_, **__: fake)

@@ -50,9 +50,11 @@ def test_a_frame_holds_pixels_and_no_truth():
         "source_id",
         "picture",
         "cut",
+        "outputs",
     }
     assert frame.picture == ""
     assert frame.cut is None
+    assert frame.outputs is None
     assert type(frame) is Frame
     assert type(frame.pixels) is np.ndarray
     assert not any(name in frame.source_id for name in SIGN_NAMES)
