@@ -12,6 +12,7 @@ from mnv2_engines.backends import Backend
 from mnv2_engines.backends.format import HEAD_BYTES, Building, EngineFormat
 from mnv2_engines.backends.registry import find_format
 from mnv2_engines.errors import EngineError, EnginesError
+from mnv2_engines.files.regular_file import read_start
 from mnv2_engines.predictions import Box, Detection, Findings, Prediction, Segment
 from mnv2_engines.preprocessing.geometry import View
 from mnv2_engines.tasks import Task
@@ -93,7 +94,7 @@ def check_format(form: EngineFormat, engine: Path) -> None:
     _require(find_format(form.name) is form, f"the entry point {form.name!r} gives another value")
     _require(bool(form.title), "title is empty: it stands in messages")
     _check_suffixes(form, engine)
-    head = engine.read_bytes()[:HEAD_BYTES]
+    head = read_start(engine, HEAD_BYTES)
     if form.has_magic is not None:
         _require(form.has_magic(head), f"has_magic does not know {engine.name}")
         _require(not form.has_magic(b""), "has_magic takes an empty file for an engine")

@@ -12,8 +12,10 @@ __all__ = ["tls_context"]
 def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext:
     """Return what verifies the broker, by the system's authorities or `ca_file`, and shows a client certificate.
 
-    Raises ConfigError for a file that cannot be read.
+    Raises ConfigError for a file that cannot be read, and for a key without its certificate.
     """
+    if key_file is not None and cert_file is None:
+        raise ConfigError(f"key_file {key_file} is given without cert_file: expected both")
     for name, file in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
         if file is not None:
             _require_certificate(name, Path(file))
@@ -28,8 +30,6 @@ def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None
             raise ConfigError(
                 f"cert_file {cert_file} with key_file {key_file} cannot be used ({exc}): expected PEM files"
             ) from exc
-    elif key_file is not None:
-        raise ConfigError(f"key_file {key_file} is given without cert_file: expected both")
     return context
 
 
