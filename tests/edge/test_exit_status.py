@@ -27,6 +27,7 @@ PROMISED = {
     "ModelError": 65,
     "UnsupportedOperatorError": 65,
     "EngineError": 65,
+    "UnknownFormatError": 65,
     "CorruptEngineError": 65,
     "StaleEngineError": 65,
     "LabelsError": 65,

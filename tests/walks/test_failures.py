@@ -150,7 +150,8 @@ def test_results_that_a_full_disk_does_not_take_are_lost_and_the_run_goes_on(tmp
     assert counted is not None
     assert sum(map(int, counted.groups())) == 60  # the film goes at its own pace: a busy machine drops some
     assert "Traceback" not in done.stderr
-    assert done.returncode == 0
+    assert "records are lost, or may be" in done.stderr
+    assert done.returncode == 75
 
 
 @pytest.mark.parametrize("damage", ["cut", "overwritten", "removed"])

@@ -14,7 +14,7 @@ def sockets(tmp_path):
     """Return what runs a command and gives every socket(2) of it and its children that could reach a network."""
     strace = need_command("strace", "strace")
 
-    def run(*args: str) -> list[str]:
+    def run(*args: str, status: int = 0) -> list[str]:
         log = tmp_path / "strace.log"
         command = [strace, "-f", "-qq", "--trace=socket,connect", f"--output={log}", *COMMAND, *args]
         done = subprocess.run(
@@ -22,7 +22,7 @@ def sockets(tmp_path):
         )
         if "ptrace" in done.stderr and "not permitted" in done.stderr:
             pytest.skip("strace may not trace here")
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, done.stderr
         return re.findall(r"\bsocket\(AF_(?!UNIX|LOCAL|NETLINK)\w+", log.read_text())
 
     return run
@@ -41,6 +41,6 @@ def test_a_run_with_a_local_camera_opens_no_network_socket(sockets, args):
 
 
 def test_a_broker_that_was_configured_is_seen(sockets):
-    """Else the test above would see nothing whatever there was."""
+    """Else the test above would see nothing whatever there was. Nobody answers there, so records are lost (75)."""
     args = ["--camera", "demo", "--max-frames", "30", "--format", "none", "--mqtt", "mqtt://127.0.0.1:9"]
-    assert sockets("run", *args) != []
+    assert sockets("run", *args, status=75) != []

@@ -39,6 +39,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
         calibration=Pictures("scenes", pictures[:8]),
         validation=Pictures("others", pictures[8:]),
         name="signs",
+        target="litert",
         task="classify",
         labels=tuple(f"sign {index}" for index in range(12)),
         private=True,
