@@ -46,7 +46,8 @@ def check_jetpack(machine: Machine) -> Finding:
         return Finding("fail", jetson.unsupported, "mnv2-edge build-engine MODEL.onnx --target litert --calibration 0")
     if not jetson.is_jetson:
         container = is_jetson(machine.root)
-        why = "a container that does not see the Jetson's L4T: its upgrades go unnoticed" if container else "not a Jetson"
+        unseen = "a container that does not see the Jetson's L4T: its upgrades go unnoticed"
+        why = unseen if container else "not a Jetson"
         mend = "docker run -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro --runtime nvidia ..." if container else ""
         return Finding("warn", f"this is {why}", mend)
     jetpack = f"JetPack {jetson.jetpack}, " if jetson.jetpack else ""
