@@ -9,6 +9,7 @@ from mnv2_engines.tensors import UInt8Array
 
 __all__ = ["ClassMap", "voc_palette"]
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassMap:
     """Class ids, height x width, and where they belong."""
