@@ -3,10 +3,12 @@
 import hashlib
 import platform
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mnv2_engines.engine.facts import DeviceFacts
 from mnv2_engines.files.regular_file import SETTINGS_LIMIT, decode_regular
+
+if TYPE_CHECKING:  # numpy: a doctor that reads the memory does without
+    from mnv2_engines.engine.facts import DeviceFacts
 
 __all__ = ["describe_device", "read_meminfo"]
 
@@ -17,12 +19,14 @@ _BOARD_FILES: Final = (
 _CPU_KEYS: Final = ("model name", "CPU implementer", "CPU part", "CPU variant", "flags", "Features")
 
 
-def describe_device(root: Path = Path("/")) -> DeviceFacts:
+def describe_device(root: Path = Path("/")) -> "DeviceFacts":
     """Describe this machine by what the kernel under `root` says about it.
 
     The fingerprint covers instruction set extensions too: float kernels are chosen by them, and round differently.
     What differs between two boards of one make (serial number, memory, clock) stays out.
     """
+    from mnv2_engines.engine.facts import DeviceFacts
+
     machine = platform.machine()
     cpu = _cpu(_text(root / "proc/cpuinfo"))
     board = next((text for text in (_text(root / name) for name in _BOARD_FILES) if text), "unknown")
