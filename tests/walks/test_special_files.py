@@ -38,6 +38,9 @@ READ = {
     ("evaluate", "labels"): (65, ".txt", "evaluate --model ENGINE --data DATA --labels BAD"),
     ("evaluate", "float_model"): (65, ".onnx", "evaluate --model ENGINE --data DATA --float BAD"),
     ("engines import", "file"): (65, ".mnv2", "engines import BAD"),
+    ("engines import", "keys"): (65, ".pub", "engines import tiny.mnv2 --trust BAD"),
+    ("engines export", "key"): (65, ".key", "engines export tiny signed.mnv2 --force --sign BAD"),
+    ("engines sign", "key"): (65, ".key", "engines sign tiny BAD"),
     ("models add", "source"): (65, ".tflite", "models add BAD --name mine"),
     ("models add", "labels"): (65, ".txt", "models add ENGINE --name mine --labels BAD"),
     ("config check", "file"): (78, ".yaml", "config check BAD"),
@@ -71,6 +74,11 @@ FOLDERS = {
     ("setup", "file"),
 }
 """What is a folder, and the file that `setup` both reads and writes, which `--output` stands for."""
+NEVER_OVER = {("engines keygen", "file")}
+"""What refuses every name that is taken, whatever is there."""
+SHORT = ("pipe", "device")
+"""What would keep a reader waiting, and what would never end."""
+MATRIX = [pytest.param(SHORT, id="short"), pytest.param(KINDS, id="all", marks=pytest.mark.acceptance)]
 KEYS = {
     "labels": "labels: BAD",
     "engine.model": "engine: {model: BAD}",
@@ -104,7 +112,7 @@ def options() -> Iterator[tuple[str, str]]:
 
 
 def test_every_option_that_names_a_file_is_tried():
-    assert set(options()) == READ.keys() | WRITTEN.keys() | FOLDERS
+    assert set(options()) == READ.keys() | WRITTEN.keys() | FOLDERS | NEVER_OVER
 
 
 @pytest.fixture(scope="module")
@@ -146,16 +154,18 @@ def judge(outcome: Outcome, kind: str, *, lines: int = 1) -> None:
     assert outcome.peak_mib < 512
 
 
+@pytest.mark.parametrize("kinds", MATRIX)
 @pytest.mark.parametrize("option", READ, ids=" ".join)
-def test_what_is_read(option, home):
+def test_what_is_read(option, kinds, home):
     status, ending, command = READ[option]
     with special_files(ending) as places:
-        outcomes = try_commands([words(command, home, places[kind]) for kind in KINDS], home)
-    for kind, outcome in zip(KINDS, outcomes, strict=True):
+        outcomes = try_commands([words(command, home, places[kind]) for kind in kinds], home)
+    for kind, outcome in zip(kinds, outcomes, strict=True):
         judge(outcome, kind, lines=2)
         assert outcome.status in ((status, 77) if kind == "closed" else (status,)), (kind, outcome.err)
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("option", WRITTEN, ids=" ".join)
 def test_what_is_written(option, home):
     """A pipe that nobody reads would keep a writer waiting, and a device or a socket is nothing to replace."""
@@ -175,11 +185,12 @@ def test_what_is_written(option, home):
         assert outcome.status in (1, 2, 69, 75), outcome.err
 
 
+@pytest.mark.parametrize("kinds", MATRIX)
 @pytest.mark.parametrize("key", KEYS)
-def test_what_a_configuration_names(key, home):
+def test_what_a_configuration_names(key, kinds, home):
     with special_files() as places:
         commands = []
-        for kind in KINDS:
+        for kind in kinds:
             file = home / f"{key}-{kind}.yaml"
             file.write_text(CONFIGURATION.format(key=KEYS[key].replace(BAD, str(places[kind]))))
             if "cameras" not in KEYS[key]:
@@ -188,7 +199,7 @@ def test_what_a_configuration_names(key, home):
                 file.write_text(file.read_text() + f"engine: {{model: {home / 'engine.tflite'}}}\n")
             commands.append(["run", "--config", str(file), "--max-frames", "1"])
         outcomes = try_commands(commands, home)
-    for kind, outcome in zip(KINDS, outcomes, strict=True):
+    for kind, outcome in zip(kinds, outcomes, strict=True):
         if key == "cameras.uri" and kind == "folder":
             continue
         judge(outcome, kind if key != "cameras.uri" else "other")

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from mnv2_engines.errors import BackendUnavailableError, SignatureError
 from mnv2_engines.files.durable import write_file
+from mnv2_engines.files.regular_file import require_regular
 from mnv2_engines.printable import printable
 
 __all__ = ["Readable", "SigningKey", "TrustedKeys", "Verified", "make_key", "read_signature", "signature_path"]
@@ -171,6 +172,7 @@ _EXPECTED_PRIVATE: Final = "expected a secret key of `mnv2-edge engines keygen` 
 
 def _read(path: Path, limit: int, flags: int = 0) -> bytes:
     """Return the content of a small regular file; a pipe or a device would keep its reader waiting."""
+    require_regular(path)  # before opening, which may have an effect on a device
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(None, "no plain file", str(path))
