@@ -13,7 +13,8 @@ COMMAND = (sys.executable, "-m", "mnv2_edge")
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return an environment whose cache, engines and models are in `home`."""
-    return {**os.environ, "XDG_CACHE_HOME": str(home), "MNV2_EDGE_HOME": str(home), **more}
+    ours = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # a terminal says
+    return {**ours, "XDG_CACHE_HOME": str(home), "MNV2_EDGE_HOME": str(home), **more}
 
 
 def start(*args: str | Path, home: Path, **more: str) -> "subprocess.Popen[str]":

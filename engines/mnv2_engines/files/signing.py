@@ -175,7 +175,7 @@ def _read(path: Path, limit: int, flags: int = 0) -> bytes:
     require_regular(path)  # before opening, which may have an effect on a device
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(None, "no plain file", str(path))
+            raise OSError(None, "not a plain file", str(path))
         raw = file.read(limit + 1)
     if len(raw) > limit:
         raise OSError(None, f"more than {limit} bytes", str(path))

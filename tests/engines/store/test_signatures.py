@@ -186,7 +186,7 @@ class TestTampering:
         assert "cannot be read" in refused(copy)
         beside.unlink()
         os.mkfifo(beside)
-        assert "no plain file" in refused(copy)
+        assert "it is a pipe" in refused(copy)
 
     def test_a_well_signed_file_that_is_no_archive(
         self, empty: Store, key: SigningKey, trust: TrustedKeys, tmp_path: Path
@@ -236,7 +236,7 @@ class TestInTheStore:
             require_signature(empty.version("signs"), trust)
 
     def test_a_linked_signature_or_engine(self, kept: Path, empty: Store, trust: TrustedKeys, tmp_path: Path) -> None:
-        for name, words in ((SIGNATURE, "cannot be read"), ("signs.tflite", "no file of an engine")):
+        for name, words in ((SIGNATURE, "cannot be read"), ("signs.tflite", "not a file of an engine")):
             moved = (kept / name).rename(tmp_path / "moved")
             (kept / name).symlink_to(moved)
             with pytest.raises(SignatureError, match=words):
